@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -98,18 +99,39 @@ def test_secrets_are_hidden_in_views_and_tables(asked):
     """P22."""
     tables = "SELECT name FROM sqlite_schema WHERE type = 'table'"
     names = [each["name"] for each in rows(asked, tables)]
-    for name in (*VIEWS, *(f"main.{each}" for each in names)):
+    for name in (*VIEWS, *names):
         assert SECRET not in asked(f"SELECT * FROM {name}"), name
         assert SECRET not in asked(f"SELECT * FROM {name}", "--json"), name
     assert rows(asked, "SELECT value FROM metadata WHERE key = 'k'") == [{"value": "v"}]
-    assert rows(asked, "SELECT count(value) AS n FROM main.metadata") == [{"n": 0}]
+    assert rows(asked, "SELECT count(value) AS n FROM parameter") == [{"n": 0}]
     for name in ("parameters", "view_parameters"):  # a part of a query that is named like a view
-        query = f"WITH {name} AS (SELECT value FROM main.metadata) SELECT * FROM {name}"
+        query = f"WITH {name} AS (SELECT value FROM parameter) SELECT * FROM {name}"
         assert SECRET not in asked(query), name
     columns = {
         (name, each["name"]) for name in names for each in rows(asked, f"PRAGMA table_info({name})")
     }
     assert columns >= HIDDEN
+
+
+def test_joins_by_equal_names_show_no_secrets(asked):
+    """SQLite asks nothing about the columns of USING and NATURAL JOIN."""
+    guess = f"(SELECT '{SECRET}' AS value)"
+    for join in (f"JOIN {guess} USING (value)", f"NATURAL JOIN {guess}"):
+        assert rows(asked, f"SELECT count(*) AS n FROM parameter {join}") == [{"n": 0}]
+    for table, column in sorted(HIDDEN - {("metadata", "value")}):
+        both = f"SELECT count(*) AS n FROM {table} a JOIN {table} b USING ({column})"
+        assert rows(asked, both) == [{"n": 0}], table
+        if sqlite3.sqlite_version_info >= (3, 39):
+            every = f"FROM (SELECT 1 AS {column} WHERE 0) FULL JOIN {table} USING ({column})"
+            assert rows(asked, f"SELECT count({column}) AS n {every}") == [{"n": 0}], table
+    for spelled in (
+        "main.parameter", "MAIN . parameter", '"main".parameter', "'main'.parameter",
+        "[main].parameter", "`main`/* ' */.parameter", "main-- '\n.parameter",
+        "main/**/\ufeff.parameter",
+    ):  # fmt: skip
+        said = asked(f"SELECT 1 FROM {spelled} JOIN (SELECT 1 AS value) USING (value)", code=2)
+        assert "without `main.`" in said, spelled
+    assert asked("SELECT 'main.py', '/*main.x', 2 -- main.y") == "main.py\t/*main.x\t2\n"
 
 
 def test_what_does_not_only_read_or_cannot_be_run_is_refused(asked, tmp_path, monkeypatch):

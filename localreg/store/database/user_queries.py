@@ -3,10 +3,14 @@
 The views are temporary: they belong to the connection of one query, and are what the guide
 documents (`localreg guide sql`). The tables can be read, too; their columns that may hold secrets
 are NULL there, and the views have their values, with secrets hidden.
+
+SQLite asks the authorizer about no column of USING or NATURAL JOIN. So a table with such columns
+cannot be named, either: a view of its name is in the way, and "main." is refused.
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -35,18 +39,19 @@ _REF = "CASE p.name WHEN '' THEN '' ELSE p.name || '/' END || m.name || ':' || m
 # What a model or task has itself, and what a model has from the task that made it.
 _METRICS = (
     "SELECT o.id AS id, s.title || '/' || s.name AS metric, s.last AS last, s.low AS low, "
-    "s.high AS high, s.points AS points, 0 AS single FROM series s "
-    "JOIN {owner} o ON o.pk = s.{owner}",
-    "SELECT o.id, s.name, s.value, s.value, s.value, 1, 1 FROM single s "
-    "JOIN {owner} o ON o.pk = s.{owner}",
+    "s.high AS high, s.points AS points, 0 AS single FROM main.series s "
+    "JOIN main.{owner} o ON o.pk = s.{owner}",
+    "SELECT o.id, s.name, s.value, s.value, s.value, 1, 1 FROM main.single s "
+    "JOIN main.{owner} o ON o.pk = s.{owner}",
 )
 _INHERITED = (
-    "SELECT m.id, s.title || '/' || s.name, s.last, s.low, s.high, s.points, 0 FROM model m "
-    "JOIN task t ON t.id = m.task JOIN series s ON s.task = t.pk WHERE NOT EXISTS "
-    "(SELECT 1 FROM series x WHERE x.model = m.pk AND x.title = s.title AND x.name = s.name)",
-    "SELECT m.id, s.name, s.value, s.value, s.value, 1, 1 FROM model m "
-    "JOIN task t ON t.id = m.task JOIN single s ON s.task = t.pk WHERE NOT EXISTS "
-    "(SELECT 1 FROM single x WHERE x.model = m.pk AND x.name = s.name)",
+    "SELECT m.id, s.title || '/' || s.name, s.last, s.low, s.high, s.points, 0 "
+    "FROM main.model m JOIN main.task t ON t.id = m.task JOIN main.series s ON s.task = t.pk "
+    "WHERE NOT EXISTS "
+    "(SELECT 1 FROM main.series x WHERE x.model = m.pk AND x.title = s.title AND x.name = s.name)",
+    "SELECT m.id, s.name, s.value, s.value, s.value, 1, 1 FROM main.model m "
+    "JOIN main.task t ON t.id = m.task JOIN main.single s ON s.task = t.pk WHERE NOT EXISTS "
+    "(SELECT 1 FROM main.single x WHERE x.model = m.pk AND x.name = s.name)",
 )
 VIEWS = {
     "models": f"""
@@ -132,6 +137,12 @@ _PRAGMAS = frozenset(
      "foreign_key_list", "compile_options", "function_list"}
 )  # fmt: skip
 _FORBIDDEN = frozenset({"load_extension", "fts3_tokenizer"})
+# Comments, texts and quoted names, words, and other characters, as SQLite divides a statement.
+_TOKENS = re.compile(
+    r"--[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/|\Z)"
+    r"""|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]"""
+    r"|[\w$]+|[^\s\ufeff]"
+)
 # All others are faults of the file or of the system.
 _OF_THE_QUERY = frozenset(
     {0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH,
@@ -163,6 +174,7 @@ def answered(store: Store, sql: str, *, seconds: float) -> Iterator[Answer]:
         QueryError: SQLite does not understand it, or it does not only read.
         QueryTimeoutError: it took too long.
     """
+    _check_names(sql)
     with store.fresh_connection() as connection:
         _restrict(connection)
         until = time.monotonic() + seconds
@@ -178,6 +190,17 @@ def answered(store: Store, sql: str, *, seconds: float) -> Iterator[Answer]:
             connection.set_progress_handler(None, 0)
 
 
+def _check_names(sql: str) -> None:
+    """Refuse names with "main.", which reach the tables past the views that are in the way."""
+    before = ""
+    for token in _TOKENS.findall(sql):
+        if token.startswith(("--", "/*")):
+            continue
+        if token == "." and before.strip("'\"`[]").lower() == "main":
+            raise QueryError("tables are named without `main.` before their names")
+        before = token
+
+
 def _restrict(connection: sqlite3.Connection) -> None:
     connection.text_factory = lambda text: text.decode("utf-8", "replace")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
@@ -189,6 +212,11 @@ def _restrict(connection: sqlite3.Connection) -> None:
     for name, view in VIEWS.items():
         connection.execute(f"CREATE TEMP VIEW {trusted[name]} AS {view}")
         connection.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM temp.{trusted[name]}")
+    for table in {table for table, _ in HIDDEN} - VIEWS.keys():
+        columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
+        texts = [f"NULL AS {each}" if (table, each) in HIDDEN else each for each in columns]
+        shown = ", ".join(texts)
+        connection.execute(f"CREATE TEMP VIEW {table} AS SELECT {shown} FROM main.{table}")
     connection.execute("PRAGMA query_only = ON")
     connection.set_authorizer(partial(_authorize, frozenset(trusted.values())))
 
