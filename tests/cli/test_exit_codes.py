@@ -47,7 +47,9 @@ def words_of(line):
     return line.format(zeros="0" * 64).split()
 
 
-@pytest.mark.parametrize(("line", "code", "kind", "facts"), FAILURES, ids=lambda each: str(each))
+@pytest.mark.parametrize(
+    ("line", "code", "kind", "facts"), FAILURES, ids=[line for line, *_ in FAILURES]
+)
 def test_an_error_is_one_line_of_json_with_its_exit_code(stage, line, code, kind, facts):
     """The same code and, in the message, the same words as without --json."""
     plain = run_cli(*words_of(line))
