@@ -31,6 +31,7 @@ DEPTH = 30  # of a configuration
 OVERLAID = 4  # runs whose series of one title share a chart; of more runs each has its own
 AXES = (5, 3)  # parameters and metrics that the parallel axes show first
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_LONG = re.compile(r"[+-]?\d+\.\d+([eE][+-]?\d+)?")  # with 6 digits, if it has more
 _COLOURED = {"heatmap": "z", "contour": "z", "surface": "c"}  # what a trace calls its limits
 _TYPES = {"f4": "f", "f8": "d", "i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I"}
 
@@ -97,12 +98,29 @@ def text_rows(
             continue
         best = _best([_number(text) for text in texts], directions.get(name, 0))
         cells = tuple(
-            Cell(f"{text[:16]}…" if _DIGEST.fullmatch(text) else text, text, i in best)
-            for i, text in enumerate(texts)
+            Cell(short, text, i in best)
+            for i, (short, text) in enumerate(zip(_short(texts), texts, strict=True))
         )
         key = f"{prefix}{name}" if prefix else ""
         rows.append(Row(name, cells, _differ(texts), key))
     return rows
+
+
+def _short(texts: Sequence[str]) -> list[str]:
+    """Return texts with digests cut, and numbers with six digits if none looks like another then.
+
+    >>> _short(["0.0018196429686726777", "1.5"]), _short(["0.12345671", "0.12345672"])
+    (['0.00181964', '1.5'], ['0.12345671', '0.12345672'])
+    """
+    found = [
+        f"{text[:16]}…"
+        if _DIGEST.fullmatch(text)
+        else f"{float(text):.6g}"
+        if len(text) > 9 and _LONG.fullmatch(text)
+        else text
+        for text in texts
+    ]
+    return found if len(set(found)) == len(set(texts)) else list(texts)
 
 
 def parameter_rows(runs: Sequence[Compared]) -> list[Row]:

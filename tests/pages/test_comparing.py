@@ -82,6 +82,20 @@ def test_rows_without_a_value_are_left_out_and_equal_numbers_do_not_differ():
     assert [row.name for row in comparing.parameter_rows(runs)] == ["b", "a"]
 
 
+def test_long_numbers_have_six_digits_unless_they_would_look_alike():
+    (row,) = comparing.text_rows([{"lr": "0.0018196429686726777"}, {"lr": "1.5e-05"}], {})
+    assert [cell.text for cell in row.cells] == ["0.00181964", "1.5e-05"]
+    assert row.cells[0].full == "0.0018196429686726777"
+    near = [{"lr": "0.12345671"}, {"lr": "0.12345672"}]
+    assert [cell.text for cell in comparing.text_rows(near, {})[0].cells] == [
+        "0.12345671", "0.12345672",
+    ]  # fmt: skip
+    whole = [{"seed": "9007199254740993", "commit": "12345678901e23456"}, {}]
+    assert [row.cells[0].text for row in comparing.text_rows(whole, {})] == [
+        "9007199254740993", "12345678901e23456",
+    ]  # fmt: skip
+
+
 def test_values_for_axes_have_a_name_each():
     """Parameters drop their section where that is clear; a series has its least and greatest."""
     runs = runs_with(

@@ -216,6 +216,19 @@ def test_models_have_the_values_of_the_task_that_made_them(visit):
     assert violations(page) == []
 
 
+def test_long_numbers_of_parameters_are_shortened_and_not_cut(visit):
+    """A cut one would lose its exponent; the hint has all digits."""
+    values = samples.index(2)
+    exact = ["2.1934712345678901e-06", "0.00043465739396145804"]
+    columns = (values.tasks.columns[0], replace(values.tasks.columns[1], values=exact))
+    page = visit(replace(values, tasks=replace(values.tasks, columns=columns))).page
+    page.get_by_role("tab", name="Tasks").click()
+    for shown, whole in zip(("2.193e-6", "0.0004347"), exact, strict=True):
+        cell = page.get_by_title(whole, exact=True)
+        assert cell.inner_text() == shown
+        assert cell.evaluate("e => e.parentElement.scrollWidth <= e.parentElement.clientWidth")
+
+
 def test_a_comparison_that_was_written_is_linked(visit):
     """Selecting what a page compares, in any order, shows the link to it."""
     ids = (f"{1:08x}".ljust(32, "0"), "0" * 32)

@@ -42,7 +42,9 @@
     if (value === undefined || value === null) return '';
     if (Number.isInteger(value) && Math.abs(value) < 1e9) return value.toLocaleString('en');
     const size = Math.abs(value);
-    if (size >= 1e-4 && size < 1e6) return String(Number(value.toPrecision(5)));
+    if (size >= 1e-4 && size < 1e6) { // a column shows nine digits
+      return String(Number(value.toPrecision(size < 1e-3 ? 4 : 5)));
+    }
     return value.toExponential(3).replace(/\.?0+e/, 'e').replace('e+', 'e');
   }
 
@@ -285,6 +287,7 @@
   }
 
   // ---- metrics, parameters and metadata ----
+  const DIGITS = /^(?=.{9})[+-]?\d+\.\d+(e[+-]?\d+)?$/i; // a cut one would look like another number
   const MONITORED = /^:monitor:(machine|gpu)\//;
   const last = (name) => name.slice(name.lastIndexOf('/') + 1) || name;
 
@@ -312,6 +315,8 @@
           const value = column.values[i];
           if (value === null || value === undefined) return dash();
           if (typeof value === 'number') return [element('span', { title: value }, numberText(value))];
+          const number = DIGITS.test(value) ? Number(value) : NaN;
+          if (Number.isFinite(number)) return [element('span', { title: value }, numberText(number))];
           return text(value);
         },
       };
