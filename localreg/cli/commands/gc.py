@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from localreg.cli.output import (
@@ -88,7 +90,8 @@ def gc_command(
             chain,
             grace_seconds=seconds,
             keep_last=keep_last,
-            keep_best=list(keep_best) or None,
+            # "metric:" is how `ls --sort` names them.
+            keep_best=[re.sub(r"^([+-]?)metric:", r"\1", each) for each in keep_best] or None,
             max_size=max_size,
             retention=not no_retention,
             dry_run=not delete,
@@ -106,7 +109,8 @@ def gc_command(
             ),
             ((each.kind, each.size, each.path, each.why) for each in done.garbage),
         )
-        say_deleted(len(done.garbage), done.freed, done.failed, dry_run=done.dry_run)
+        if done.garbage or done.failed or not any(each.goes for each in done.models):
+            say_deleted(len(done.garbage), done.freed, done.failed, dry_run=done.dry_run)
         if done.next_due is not None:
             due = int(done.next_due.timestamp() * 1_000_000)
             remark(

@@ -230,7 +230,16 @@ def test_the_command_says_why_each_goes_or_stays(registry):
         ("p/net:1", "stays", "the alias @prod points to it"),
     ]  # fmt: skip
     assert "--delete would remove 2 models with 2.0 kB of weights; 2 models stay." in err
+    assert "Nothing to delete" not in err
     assert len(registry.models()) == 4
     err = run_cli("-R", registry.path, "gc", "--keep-last", "1", "--delete")[2]
     assert "Removed 2 models with 2.0 kB of weights; 2 models stay." in err
     assert "2.0 kB wait for the end of the grace period" in err
+
+
+def test_a_metric_is_named_as_lists_name_it(registry):
+    add(registry).report_single_value("acc", 0.5)
+    add(registry).report_single_value("acc", 0.9)
+    code, out, err = run_cli("-R", registry.path, "gc", "--keep-best", "-metric:acc:1")
+    assert code == 0, err
+    assert [line.split("\t")[2] for line in out.splitlines()] == ["goes"]
