@@ -174,7 +174,7 @@ def test_the_forms_of_answers(asked):
         {"a": 1, "a:2": None, "t": "x\ny", "b": "00ff", "i": None}
     ]
     lines = list(csv.reader(io.StringIO(asked(query, "--csv"))))
-    assert lines == [["a", "a", "t", "b", "i"], ["1", "", "x\ny", "00ff", ""]]
+    assert lines == [["a", "a", "t", "b", "i"], ["1", "", "x\ny", "00ff", "inf"]]
     assert json.loads(asked("SELECT 1 WHERE 0", "--json")) == []
     assert asked("SELECT 1 AS a WHERE 0", "--csv") == "a\n"
     assert asked("-", stdin=b"SELECT 2") == "2\n"

@@ -109,7 +109,7 @@ def _different(names: tuple[str, ...]) -> list[str]:
 def _print_csv(answer: Answer) -> None:
     click.echo(_csv_line(answer.columns), nl=False)
     for row in answer.rows:
-        click.echo(_csv_line(tuple(map(_plain, row))), nl=False)
+        click.echo(_csv_line(tuple(v.hex() if isinstance(v, bytes) else v for v in row)), nl=False)
 
 
 def _csv_line(row: tuple[object, ...]) -> str:
