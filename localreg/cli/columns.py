@@ -173,6 +173,9 @@ def only_with(sorted_by: Wanted, things: str, values: Iterable[Values]) -> str:
     kind, name = sorted_by.kind, sorted_by.name
     what = {"metric": "metric", "param": "parameter", "meta": "metadata"}[kind]
     known = dict.fromkeys(each for one in values for each in _all_of(one, kind))
+    if name in known:
+        not_nan = ", and not as NaN," if kind == "metric" else ""
+        return f"Only {things} that have the {what} {name!r}{not_nan} are listed."
     close = get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f" Similar ones are {', '.join(map(repr, close))}." if close else ""
     return f"Only {things} that have the {what} {name!r} are listed.{hint}"
@@ -211,7 +214,7 @@ def metrics_text(values: Values, more: str) -> str:
     shown = {name: each for name, each in values.metrics.items() if not _is_monitored(name)}
     room = max(terminal_width() - _BESIDE, 12) if sys.stdout.isatty() else sys.maxsize
     rows = [
-        (cut_middle(steady(one_line(name)), room), _short(each.last), *_extremes(each))
+        (cut_middle(steady(one_line(name)), room), short_number(each.last), *_extremes(each))
         for name, each in sorted(shown.items())
     ]
     lines = _aligned(rows[:_SHOWN])
@@ -232,10 +235,13 @@ def parameters_text(values: Values, more: str) -> str:
 def _extremes(metric: Metric) -> tuple[str, str]:
     if metric.single or metric.points < 2:
         return "", ""
-    return f"min {_short(metric.low)}", f"max {_short(metric.high)}"
+    if metric.low is None or metric.high is None:  # no point is finite
+        return "", ""
+    return f"min {short_number(metric.low)}", f"max {short_number(metric.high)}"
 
 
-def _short(value: float | None) -> str:
+def short_number(value: float | None) -> str:
+    """Return a number with six digits; None is NaN, as in `Metric.last`."""
     return "nan" if value is None else f"{value:.6g}"
 
 

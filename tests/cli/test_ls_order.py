@@ -40,6 +40,16 @@ def test_ls_names_the_metric_that_no_model_has(registry):
     assert "Similar ones are 'val/acc'" in err
 
 
+def test_ls_says_that_a_metric_is_nan_rather_than_unknown(registry):
+    model = InputModel.import_model("s3://bucket/a.pt", name="a")
+    model.report_scalar("val", "acc", float("nan"), 1)
+    registry._chain.first.store.flush()
+    code, out, err = run_cli("ls", "--sort", "-metric:val/acc")
+    assert (code, out) == (0, ""), err
+    assert "have the metric 'val/acc', and not as NaN, are listed." in err
+    assert "Similar" not in err
+
+
 def test_ls_sorts_by_what_a_task_reported_by_its_parameters_and_by_metadata(registry):
     ids = {}
     for name, loss in (("b", 0.1), ("a", 0.9)):

@@ -43,10 +43,23 @@ def rows(out):
 def test_a_line_for_each_series_with_last_least_greatest_and_points(model):
     assert [line.split("\t") for line in run(model.ref).splitlines()] == [
         ["acc/val", "0.9", "0.9", "0.9", "1"],
-        ["loss/train", "", "0.25", "0.5", "3"],
+        ["loss/train", "nan", "0.25", "0.5", "3"],
         ["loss/val, all", "0.75", "0.75", "0.75", "1"],
         ["params", "12.0", "12.0", "12.0", "1"],
     ]
+
+
+def test_show_and_scalars_agree_on_values_that_are_not_finite(registry):
+    task = Task.create(task_name="odd")
+    for step in range(2):
+        task.get_logger().report_scalar("odd", "low", float("-inf"), step)
+        task.get_logger().report_scalar("odd", "nan", float("nan"), step)
+    registry._chain.first.store.flush()
+    assert run(task.id).splitlines() == ["odd/low\t-inf\t\t\t2", "odd/nan\tnan\t\t\t2"]
+    code, out, err = run_cli("task", "show", task.id)
+    assert (code, err) == (0, "")
+    found = [line.split() for line in out.splitlines() if "odd/" in line]
+    assert [words[-2:] for words in found] == [["odd/low", "-inf"], ["odd/nan", "nan"]]
 
 
 def test_a_model_has_its_own_series_and_else_those_of_its_task(model):

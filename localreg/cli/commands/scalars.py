@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import click
 
+from localreg.cli.columns import short_number
 from localreg.cli.output import (
     AS_JSON,
     HEADER,
@@ -65,10 +66,7 @@ def scalars_command(
                     Column("MAX", "metric", 1),
                     Column("POINTS", "number", 3),
                 ),
-                (
-                    (each.key, *map(_number, (each.last, each.low, each.high)), str(each.points))
-                    for each in found
-                ),
+                ((each.key, *_numbers(each), str(each.points)) for each in found),
             )
     if not found:
         remark("Nothing was reported.")
@@ -123,15 +121,11 @@ def _print_lines(rows: Iterable[Sequence[object]]) -> None:
     sys.stdout.write(printable(lines) if sys.stdout.isatty() else lines)
 
 
-def _number(value: float | None) -> str:
-    """Return a number for people on a terminal, and all its digits elsewhere."""
-    if value is None:
-        return ""
-    if not sys.stdout.isatty():
-        return _exact(value)
-    from localreg.pages.markup import number_text
-
-    return number_text(value)
+def _numbers(each: Series) -> tuple[str, str, str]:
+    """Return last, least and greatest value: as `show` on a terminal, with all digits elsewhere."""
+    number = short_number if sys.stdout.isatty() else _exact
+    low, high = ("" if value is None else number(value) for value in (each.low, each.high))
+    return number(each.last), low, high
 
 
 def _exact(value: float | None) -> str:
