@@ -138,6 +138,10 @@ def collect(
         failed.append(
             f"no models are removed, because a row that may need them is damaged: {error}"
         )
+    except InvalidValueError as error:
+        if keep_best is not None:
+            raise
+        failed.append(f"no models are removed by the settings of the registry: {error}")
     if dry_run:
         return _with_models(_collect(chain, float(grace_seconds), dry_run=True), models, failed)
     with registry.store.freeing_space():

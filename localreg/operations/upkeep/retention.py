@@ -109,7 +109,9 @@ def decide(registry: OpenRegistry, rules: Rules) -> list[Verdict]:
             ref=_ref(each),
             size=sizes.of(each),
             goes=each.id in goes,
-            why=goes.get(each.id) or stays.get(each.id) or _why_left(rules, needing.get(each.id)),
+            why=goes.get(each.id)
+            or stays.get(each.id)
+            or _why_left(rules, needing.get(each.id), sizes.of(each)),
         )
         for each in versions
     ]
@@ -186,7 +188,7 @@ def _goers(
         rest = []
         for each in left:
             total = sizes.of_project(each.project)
-            if rules.max_size is not None and total <= rules.max_size:
+            if rules.max_size is not None and (total <= rules.max_size or not sizes.of(each)):
                 continue
             if children[each.id]:  # the parent of a model that stays, or goes later
                 rest.append(each)
@@ -203,15 +205,18 @@ def _goers(
         left = rest
 
 
-def _why_left(rules: Rules, child: Version | None) -> str:
+def _why_left(rules: Rules, child: Version | None, size: int) -> str:
     """Return why a model stays that no rule keeps.
 
     Args:
         child: a model that stays, and of which it is the parent.
+        size: its bytes here.
     """
     if child is not None:
         return f"the parent of {_ref(child)}"
     assert rules.max_size is not None
+    if not size:
+        return "it has no bytes here"
     return f"its project has at most {size_text(rules.max_size)}"
 
 

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 from support.command_line import run_cli
 
-from localreg import Dataset, Model, OutputModel, Registry, Task
+from localreg import Dataset, InputModel, Model, OutputModel, Registry, Task
 from localreg.errors import InvalidValueError, ModelNotFoundError
 
 
@@ -132,6 +132,16 @@ def test_a_size_bound_removes_the_oldest_until_it_fits(registry):
     ]  # fmt: skip
 
 
+def test_a_size_bound_removes_nothing_that_has_no_bytes_here(registry):
+    elsewhere = InputModel.import_model("s3://b/net.bin", name="far", project="p")
+    for _ in range(2):
+        add(registry, size=1_000)
+    assert gone(registry, max_size=1_000) == ["p/net:1"]
+    assert gone(registry, max_size=0) == ["p/net:2", "p/net:1"]
+    assert whys(registry, max_size=0)[elsewhere.ref] == "it has no bytes here"
+    assert gone(registry, keep_last=1, max_size=0) == ["p/net:1"]
+
+
 def test_shared_bytes_count_once(registry):
     for _ in range(3):
         registry.add(io.BytesIO(b"x" * 1_000), "same", "p", filename="w.bin")
@@ -203,6 +213,20 @@ def test_settings_are_the_defaults_and_options_win(registry):
     assert json.loads(run_cli("-R", path, "gc", "--no-retention", "--json")[1])["models"] == []
     assert run_cli("-R", path, "gc", "--delete")[0] == 0
     assert len(registry.models()) == 2
+
+
+def test_a_metric_of_the_settings_that_no_model_has_keeps_all_models_and_deletes_the_rest(registry):
+    assert run_cli("-R", registry.path, "config", "retention.keep_best", "acc:1")[0] == 0
+    assert run_cli("-R", registry.path, "config", "retention.keep_last", "1")[0] == 0
+    for _ in range(3):
+        add(registry)
+    Model.remove(registry.model("p/net:1"), delete_weights_file=False)
+    done = registry.gc(grace_seconds=0, dry_run=False)
+    assert (done.models, done.freed, len(registry.models())) == ((), 1_000, 2)
+    (why,) = done.failed
+    assert "no model has the metric 'acc'" in why
+    with pytest.raises(InvalidValueError, match="no model has the metric"):
+        registry.gc(keep_best="acc:1")
 
 
 def test_a_damaged_row_keeps_everything(registry):
