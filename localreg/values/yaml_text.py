@@ -9,15 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 # What YAML reads as this text and nothing else, in every version of it.
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./+-]*")
 _RESERVED = frozenset("true false yes no on off y n null".split())
+_NOT_FINITE = {"NaN": ".nan", "Infinity": ".inf", "-Infinity": "-.inf"}
 # JSON leaves these as they are; in YAML they are line breaks, or must be escaped.
 _ESCAPED = re.compile("[\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 def yaml_text(values: Mapping[str, object]) -> str:
     r"""Return a mapping of JSON values as YAML, a key a line.
-
-    Raises:
-        ValueError: it has NaN or an infinity.
 
     >>> print(yaml_text({"license": "mit", "tags": ["a", "no"], "of": [{"name": "x: y", "of": 1}]}))
     license: mit
@@ -62,4 +60,5 @@ def _scalar(value: object) -> str:
             return value
         quoted = json.dumps(value, ensure_ascii=False)
         return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04X}", quoted)
-    return json.dumps(value, allow_nan=False)
+    text = json.dumps(value)
+    return _NOT_FINITE.get(text, text)

@@ -7,6 +7,7 @@ of that task. Secrets are hidden, as on pages.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -160,11 +161,20 @@ def shown_metadata(key: str, text: str, type_name: str) -> object:
     read = _NUMBERS.get(type_name)
     if read is None:
         value = cast(text, type_name)
-        return list(value) if isinstance(value, tuple) else value
+        return _as_json(value, text) if isinstance(value, list | tuple | dict) else value
     try:  # as `cast` does, without a look at the type's name
         return read(text)
     except ValueError:
         return text
+
+
+def _as_json(value: object, text: str) -> object:
+    """Return a list or dict in the types of JSON; its text if JSON has no form for a value."""
+    try:
+        found: object = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):  # of a Python literal, such as b"" or {1}
+        return text
+    return found
 
 
 _NUMBERS: dict[str, Callable[[str], float]] = {"float": float, "int": int}

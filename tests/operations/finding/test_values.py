@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from contextlib import closing
 
@@ -67,6 +68,18 @@ def test_parameters_are_texts_without_secrets(registry, made):
     assert found["General/lr"] == "0.1"
     assert found["General/api_token"] == "***"
     assert found["General/data"] == "s3://***@host/data"
+
+
+def test_lists_that_are_no_json_are_texts(registry):
+    """Of a Python literal, or with an infinity: JSON, cards and the overview need JSON."""
+    model = registry.add(io.BytesIO(b"w"), "odd", filename="w.bin")
+    odd = {"b": "[b'a']", "s": "[{1}]", "j": "[1j]", "k": "{(1, 2): 3}", "i": "[1e999, NaN]"}
+    for key, text in odd.items():
+        model.set_metadata(key, text, "dict" if text[0] == "{" else "list")
+    model.set_metadata("n", "{1: (2, 3), None: [None]}", "dict")
+    found = values_of(registry, model).metadata
+    assert found == {**odd, "n": {"1": [2, 3], "null": [None]}}
+    assert registry.render().is_file()
 
 
 def test_metadata_has_its_types(registry, made):
