@@ -742,7 +742,9 @@ class Registry:
             StorageError: (an OSError) a page cannot be written.
         """
         pages = operations.reports.pages
-        return pages.write_site(self._chain, None if everything else pages.PAGES)
+        return pages.write_site(
+            self._chain, None if check_flag("everything", everything) else pages.PAGES
+        )
 
     def compare(
         self, *runs: str | Model | TaskHandle, path: str | os.PathLike[str] | None = None

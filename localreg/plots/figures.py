@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     Figure = Json  # Plotly's {"data": [traces], "layout": {…}}
 
-FAR = 2.45  # from the middle of a surface: nearer, the page cuts off its corners
 ANNOTATED = 20  # up to so many rows and columns, the numbers of a matrix are shown in its cells
 TICKS = 25  # labels on an axis of a thinned matrix
 
@@ -233,16 +232,8 @@ def _surface(drawing: Drawing, series: str) -> Figure:
     scene = _scene(options)
     scene["xaxis"] |= across.axis
     scene["yaxis"] |= down.axis
-    scene["camera"] = _camera(options["camera"])
+    scene["camera"] = {"eye": dict(zip("xyz", options["camera"], strict=True))}
     return {"data": [trace], "layout": {"scene": scene}}
-
-
-def _camera(eye: Sequence[float]) -> dict[str, Any]:
-    """Return the camera of a surface, in the direction of `eye` and far enough to see all of it."""
-    distance = math.hypot(*eye)
-    farther = max(1.0, FAR / distance) if distance else 1.0
-    seen_from = {axis: round(place * farther, 6) for axis, place in zip("xyz", eye, strict=True)}
-    return {"eye": seen_from, "center": {"x": 0, "y": 0, "z": -0.14}}
 
 
 def _grid(drawing: Drawing) -> tuple[Array, _Positions, _Positions]:

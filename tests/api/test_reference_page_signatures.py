@@ -175,7 +175,7 @@ def test_the_extensions_are_these():
         "get_local_copy": ["file", "mutable", "target_folder"],
         "import_model": ["copy", "expected_sha256", "metadata", "registry"],
         "load_model": ["registry"],
-        "query_models": ["order_by", "registry"],
+        "query_models": ["order_by", "metrics", "parameters", "registry"],
         "remove": ["registry"],
         "report_table": ["extra_data"],
     }

@@ -571,7 +571,7 @@ def test_demo_trains_keeps_and_loads(run, tmp_path):
         assert shown in page
     for task in (reports / "tasks").glob("*.html"):
         page = task.read_text(encoding="utf-8")
-        for shown in ("loss", "test points", "heatmap", "learning_rate"):
+        for shown in ("loss", "test points", "heatmap", "learning_"):
             assert shown in page
     assert (reports / "index.html").exists()
     assert not (tmp_path / "localreg-demo").exists()

@@ -440,7 +440,7 @@ def test_a_full_disk_can_be_emptied(full):
     code, _, err = run_cli("-R", full, "gc", "--grace", "0", "--delete")
     assert (code, err) == (0, "Freed 320.0 kB (2 items).\n")
     code, _, err = run_cli("-R", full, "tag", "kept", "t")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "Tagged kept:1: t.\n")
     assert (full / "registry.db-reserve").stat().st_size >= 131_072
     with Registry(full) as registry:
         assert {model.name for model in registry.models()} - {"late"} == {"kept", "package"}

@@ -188,8 +188,10 @@ def site(tmp_path_factory):
     figure = Step(iteration=0, shown=samples.figure())
     plots = [Plot("seen", f"sample {i}", tuple(step[: i + 1])) for i in range(3)]
     plots += [Plot("seen", "masks", (step[0],)), Plot("curve", "roc", (figure,))]
-    surface = {"data": [{"type": "surface", "z": [[0, 1], [2, 3]]}], "layout": {}}
-    plots += [Plot("landscape", "", (Step(iteration=0, shown=surface),))]
+    for title, eye in (("landscape", 1), ("from afar", 3)):
+        scene = {"camera": {"eye": {"x": eye, "y": eye, "z": eye}}}
+        surface = {"data": [{"type": "surface", "z": [[0, 1], [2, 3]]}], "layout": {"scene": scene}}
+        plots += [Plot(title, "", (Step(iteration=0, shown=surface),))]
     reported = Reported(charts=tuple(charts), plots=tuple(plots))
     levels = {0: "DEBUG", 7: "WARNING", 999: "ERROR"}
     task = replace(
@@ -255,6 +257,11 @@ def test_a_reader_finds_pins_smooths_enlarges_and_saves_charts(browser, site):
         assert page.locator("#smoothing-value").inner_text() == "0.90"
         shown.draw_all()
         page.wait_for_function("document.querySelector('.chart').data.length === 2")
+        eyes = page.evaluate(
+            "[...document.querySelectorAll('.figure')].filter(each => each._fullLayout?.scene)"
+            ".map(each => each._fullLayout.scene.camera.eye.x)"
+        )
+        assert eyes == pytest.approx([math.sqrt(2.45**2 / 3), 3])  # a near camera moves back
         axis = page.evaluate("document.getElementById('chart-13').layout.yaxis")
         assert axis["ticktext"] == ["0.05", "0.1", "0.2", "0.5", "1"]
         assert page.locator("#x-axis").input_value() == "relative"

@@ -141,6 +141,8 @@
     return Math.min(given, (rows + 1) * SHORT + 24);
   }
 
+  const WHOLE = 2.45; // where a camera sees all of a surface
+
   /** Return the layout of a figure in the colours of the page and the size of an element. */
   function layoutOf(figure, into) {
     const layout = { ...(figure.layout || {}) };
@@ -166,7 +168,20 @@
       if (!/^[xy]axis\d*$/.test(name) || axis?.type !== 'log' || axis.tickvals) continue;
       layout[name] = { tickformat: '~g', exponentformat: 'power', ...axis };
     }
+    if ((figure.data || []).some(({ type }) => type === 'surface')) {
+      for (const [name, scene] of Object.entries(layout)) {
+        if (/^scene\d*$/.test(name) && scene?.camera?.eye) layout[name] = farEnough(scene);
+      }
+    }
     return layout;
+  }
+
+  /** Return a scene whose camera is far enough from the middle to see all corners of a surface. */
+  function farEnough(scene) {
+    const { x = 0, y = 0, z = 0 } = scene.camera.eye;
+    const farther = Math.max(1, WHOLE / (Math.hypot(x, y, z) || WHOLE));
+    const eye = { x: x * farther, y: y * farther, z: z * farther };
+    return { ...scene, camera: { center: { x: 0, y: 0, z: -0.14 }, ...scene.camera, eye } };
   }
 
   /** Draw a figure into an element, and replace what it showed. */

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
+import re
 
 import pytest
 
 from localreg import OutputModel, Task
-from localreg.plots import drawings, figures
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def made(localreg_registry):
 def test_a_model_page_has_scalars_values_and_parameters_of_its_task(made):
     """Its own series counts; what the machine did and secrets stay away."""
     model, _ = made
-    page = model.report().read_text()
+    page = re.sub("<[^>]*>", "", model.report().read_text())
     assert "555.5" in page
     assert "111.5" not in page
     for text in ("222.5", "444.5", "learning_rate_of_task", "0.125", "the maker"):
@@ -46,17 +45,3 @@ def test_a_site_writes_a_model_page_again_when_its_task_reports(made, localreg_r
     task.get_logger().report_scalar("loss", "val", 666.5, 1)
     localreg_registry.render()
     assert "666.5" in page.read_text()
-
-
-def test_a_surface_is_drawn_from_far_enough_to_see_all_of_it():
-    """A near camera moves back in its direction; a far one stays."""
-    for camera, shown in (
-        (None, math.sqrt(2.45**2 / 3)),
-        ([0.1, 0.1, 0.1], math.sqrt(2.45**2 / 3)),
-        ([3, 3, 3], 3),
-        ([0, 0, 0], 0),
-    ):
-        texts = dict.fromkeys("xaxis yaxis zaxis xlabels ylabels comment extra_layout".split())
-        drawing = drawings.surface([[0, 1], [2, 3]], camera=camera, **texts)
-        eye = figures.overlaid([("s", drawing)], "t")["layout"]["scene"]["camera"]["eye"]
-        assert eye == pytest.approx(dict.fromkeys("xyz", shown))
