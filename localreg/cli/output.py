@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import sys
@@ -192,6 +194,15 @@ def _finite(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [_finite(each) for each in value]
     return value
+
+
+def print_csv(rows: Iterable[Sequence[object]]) -> None:
+    """Print rows as lines of CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    lines = text.getvalue()
+    # click.echo would drop control characters, which a value may have; a terminal obeys them.
+    sys.stdout.write(printable(lines) if sys.stdout.isatty() else lines)
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.command_line import run_cli
+from support.terminal import run_on_terminal
 
 import localreg
 from localreg import InputModel, OutputModel, Registry, Task
@@ -181,8 +182,15 @@ def test_the_forms_of_answers(asked):
     assert "Choose one" in asked("SELECT 1", "--csv", "--json", code=2)
 
 
-def test_hostile_texts_are_printed_harmlessly(asked):
-    out = asked("SELECT char(27) || '[31m' || char(8238) || 'a' || char(155)")
+def test_hostile_texts_are_printed_harmlessly(asked, tmp_path, monkeypatch):
+    """CSV is for programs, which get every character; a terminal obeys some."""
+    hostile = "SELECT char(27) || '[31m' || char(8238) || 'a' || char(155)"
+    assert not set(asked(hostile)) & {"\x1b", "\u202e", "\x9b"}
+    assert asked(f"{hostile} AS c", "--csv") == "c\n\x1b[31m\u202ea\x9b\n"
+    Registry(tmp_path / "other", durability="fast").close()
+    call = ("-R", tmp_path / "other", "sql", hostile, "--csv")
+    code, out, _ = run_on_terminal(monkeypatch, 80, *call)
+    assert code == 0
     assert not set(out) & {"\x1b", "\u202e", "\x9b"}
 
 

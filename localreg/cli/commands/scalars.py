@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import sys
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import click
@@ -18,9 +15,9 @@ from localreg.cli.output import (
     IN_REGISTRY,
     Column,
     opened,
+    print_csv,
     print_json,
     print_table,
-    printable,
     remark,
 )
 from localreg.cli.owners import model_or_task
@@ -102,23 +99,15 @@ def _json(registry: OpenRegistry, found: tuple[Series, ...]) -> Json:
 
 def _print_csv(registry: OpenRegistry, found: tuple[Series, ...]) -> None:
     """Print a head and a line for each point; a single value has no iteration and no time."""
-    _print_lines([COLUMNS])
+    print_csv([COLUMNS])
     for each in found:
         if each.single:
-            _print_lines([("", each.name, "", "", _exact(each.last))])
+            print_csv([("", each.name, "", "", _exact(each.last))])
             continue
-        _print_lines(
+        print_csv(
             (each.title, each.name, iteration, _time(at), _exact(value))
             for iteration, value, at in points_of(registry, each)
         )
-
-
-def _print_lines(rows: Iterable[Sequence[object]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    lines = text.getvalue()
-    # click.echo would drop control characters, which a title may have; a terminal obeys them.
-    sys.stdout.write(printable(lines) if sys.stdout.isatty() else lines)
 
 
 def _numbers(each: Series) -> tuple[str, str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import sys
@@ -11,7 +9,16 @@ from itertools import islice
 
 import click
 
-from localreg.cli.output import AS_JSON, HEADER, IN_REGISTRY, Column, opened, print_table, say
+from localreg.cli.output import (
+    AS_JSON,
+    HEADER,
+    IN_REGISTRY,
+    Column,
+    opened,
+    print_csv,
+    print_table,
+    say,
+)
 from localreg.cli.streams import stdout_is_utf8
 from localreg.errors import QueryError, QueryTimeoutError
 from localreg.operations.finding import sql
@@ -107,15 +114,9 @@ def _different(names: tuple[str, ...]) -> list[str]:
 
 
 def _print_csv(answer: Answer) -> None:
-    click.echo(_csv_line(answer.columns), nl=False)
+    print_csv([answer.columns])
     for row in answer.rows:
-        click.echo(_csv_line(tuple(v.hex() if isinstance(v, bytes) else v for v in row)), nl=False)
-
-
-def _csv_line(row: tuple[object, ...]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(row)
-    return buffer.getvalue()
+        print_csv([[each.hex() if isinstance(each, bytes) else each for each in row]])
 
 
 def _plain(value: object) -> object:
