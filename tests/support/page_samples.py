@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 from localreg.pages import index_data, pages
 from localreg.pages.page_values import (
     Card,
@@ -374,6 +377,12 @@ def index(count=50, text=None):
 def index_html(values, place, in_page=None):
     """Return the overview as HTML, with all of its data in the page unless `in_page` says less."""
     return pages.index_page(values, index_data.index_data(values, in_page), place)
+
+
+def overview_data(path):
+    """Return the data in the page of an overview."""
+    text = path.read_text("utf-8")
+    return json.loads(re.search(r'id="index-data">(.*?)</script>', text, re.DOTALL)[1])
 
 
 def unpacked(pack, count=0):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 
 import pytest
-from support.page_samples import unpacked
+from support.page_samples import overview_data, unpacked
 
 from localreg import InputModel, OutputModel, Registry, Task
 from localreg.operations.reports.index_page import index_values
@@ -82,8 +80,7 @@ def test_pages_are_written_for_the_newest_or_for_all(used):
     registry, _, model, other = used
 
     def paged():
-        text = (registry.path / "reports" / "index.html").read_text()
-        data = json.loads(re.search(r'id="index-data">(.*?)</script>', text, re.DOTALL)[1])
+        data = overview_data(registry.path / "reports" / "index.html")
         rows = data["tables"]["models"]["rows"]
         packs = dict(data["packs"])
         return dict(zip(*(unpacked(packs[rows[each]]) for each in ("id", "paged")), strict=True))
