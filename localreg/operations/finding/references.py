@@ -360,8 +360,13 @@ def _chain_hint(chain: Chain, text: str) -> str:
         missing = _missing_part(connection, text)
     if missing:
         return missing
-    known = [name for _, some in read_each(chain, model_rows.some_references) for name in some]
-    close = get_close_matches(text, dict.fromkeys(known), n=3, cutoff=0.6)
+    known = dict.fromkeys(
+        name for _, some in read_each(chain, model_rows.some_references) for name in some
+    )
+    ends = tuple(f"/{name}" for name, _, _ in _selectors(text) if name)
+    ending = [name for name in known if name.endswith(ends)]  # the project is missing
+    others = [name for name in known if name not in ending]
+    close = [*ending, *get_close_matches(text, others, n=3, cutoff=0.6)][:3]
     return f". Did you mean {' or '.join(close)}?" if close else ""
 
 

@@ -69,6 +69,9 @@ def test_the_error_for_an_unknown_reference_suggests_similar_ones(registry):
     new()
     with pytest.raises(ModelNotFoundError, match="Did you mean vision/resnet"):
         registry.model("vision/resnte")
+    for reference in ("resnet", "resnet:1", "resnet@prod"):  # the project is missing
+        with pytest.raises(ModelNotFoundError, match=r"Did you mean vision/resnet\?"):
+            registry.model(reference)
 
 
 @pytest.mark.parametrize(
