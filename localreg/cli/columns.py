@@ -226,7 +226,7 @@ def metrics_text(values: Values, more: str) -> str:
 def parameters_text(values: Values, more: str) -> str:
     """Return a line for each parameter of a task; see `metrics_text`."""
     rows = sorted(values.parameters.items())
-    lines = [f"{name} = {value}" for name, value in rows[:_SHOWN]]
+    lines = [one_line(f"{name} = {value}") for name, value in rows[:_SHOWN]]
     if len(rows) > _SHOWN:
         lines.append(f"and {len(rows) - _SHOWN:,} more: {more}")
     return "\n".join(lines)

@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from support.command_line import run_cli
 
-from localreg import InputModel, Model, Task
+from localreg import InputModel, Model, OutputModel, Task
 from localreg.cli.main import main
 
 SCRIPT = """
@@ -373,6 +374,18 @@ def test_a_killed_task_is_shown_aborted_where_that_cannot_be_recorded(run, tmp_p
         shown = shown[0] if isinstance(shown, list) else shown
         assert shown["status"] == "aborted", arguments
         assert "died without reporting an end" in shown["reason"]
+
+
+def test_show_has_one_line_for_each_parameter(registry):
+    """The second line of a text would look like another parameter."""
+    task = Task.create(task_name="t")
+    task.set_parameter("Args/note", "a\nArgs/lr = 5")
+    model = OutputModel(task, name="net")
+    registry._chain.first.store.flush()
+    for arguments in (("task", "show", task.id), ("show", model.id)):
+        code, out, err = run_cli(*arguments)
+        assert (code, err) == (0, "")
+        assert "Args/note = a⏎Args/lr = 5" in out
 
 
 def test_show_prints_what_is_recorded(run, trained, models):

@@ -9,6 +9,7 @@ from itertools import islice
 import click
 
 from localreg.cli import task_list
+from localreg.cli.cells import one_line
 from localreg.cli.changes import say_change
 from localreg.cli.columns import metrics_text, values_json, values_of
 from localreg.cli.output import (
@@ -119,7 +120,10 @@ def _facts(chain: Chain, task: Json, found: Found) -> list[tuple[str, str]]:
         ("input models", _models(chain, task["inputs"])),
         ("output models", _models(chain, task["outputs"])),
         ("metrics", metrics_text(_values(found), f"localreg scalars {task['id'][:8]}")),
-        ("parameters", "\n".join(f"{key} = {each}" for key, each in task["parameters"].items())),
+        (
+            "parameters",
+            "\n".join(one_line(f"{key} = {each}") for key, each in task["parameters"].items()),
+        ),
         ("configurations", " ".join(task["configurations"])),
         ("artifacts", " ".join(task["artifacts"])),
         ("script", command.strip()),
