@@ -11,6 +11,7 @@ from support.browser import Visit, chromium, violations
 
 from localreg.pages import index_data, pages
 from localreg.pages.assets import write_assets
+from localreg.pages.page_values import IndexColumn
 from localreg.values.frozen import replace
 
 
@@ -229,6 +230,21 @@ def test_long_numbers_of_parameters_are_shortened_and_not_cut(visit):
         assert cell.evaluate("e => e.parentElement.scrollWidth <= e.parentElement.clientWidth")
 
 
+def test_whole_numbers_are_equal_only_in_all_their_digits(visit):
+    """JavaScript takes 9007199254740993 for 9007199254740992."""
+    values = samples.index(2)
+    seeds = ["9007199254740992", "9007199254740993"]
+    columns = (values.tasks.columns[0], replace(values.tasks.columns[1], values=seeds))
+    page = visit(replace(values, tasks=replace(values.tasks, columns=columns))).page
+    page.get_by_role("tab", name="Tasks").click()
+    search(page, "lr=9007199254740993")
+    shows(page, "1 of 2 tasks")
+    search(page, "lr!=9007199254740993")
+    shows(page, "1 of 2 tasks")
+    search(page, "lr>=9007199254740992")
+    shows(page, "2 of 2 tasks")
+
+
 def test_a_comparison_that_was_written_is_linked(visit):
     """Selecting what a page compares, in any order, shows the link to it."""
     ids = (f"{1:08x}".ljust(32, "0"), "0" * 32)
@@ -243,7 +259,10 @@ def test_a_comparison_that_was_written_is_linked(visit):
 
 def test_rows_are_drawn_as_lines_and_dots(visit):
     """The charts follow the search; a filter on an axis selects rows; a reload shows them again."""
-    page = visit(samples.index(), in_page=0).page
+    values = samples.index()
+    rare = IndexColumn(kind="parameters", key="Args/rare", at=[0, 1], values=["1", "2"])
+    tasks = replace(values.tasks, columns=(*values.tasks.columns, rare))
+    page = visit(replace(values, tasks=tasks), in_page=0).page
     page.get_by_role("tab", name="Projects").click()
     page.get_by_role("link", name="Charts of vision").click()
     page.wait_for_function("document.querySelectorAll('#charts circle').length === 25")

@@ -102,8 +102,11 @@
       const first = columns.filter(({ kind }) => kind === 'metrics');
       const best = first.find(({ better }) => better) ?? first[0];
       const { parallel, scatter } = this.state;
+      // A line ends at an axis that its row has no value for.
+      const usual = columns.filter(({ id }) => runs.filter(({ values }) => values[id] !== null).length * 2 >= runs.length);
+      const offered = usual.length > 1 ? usual : columns;
       const axes = Array.isArray(parallel.axes) && parallel.axes.some(known) ? parallel.axes : Object.keys(AXES).flatMap(
-        (kind) => columns.filter((each) => each.kind === kind).slice(0, AXES[kind]).map(({ id }) => id),
+        (kind) => offered.filter((each) => each.kind === kind).slice(0, AXES[kind]).map(({ id }) => id),
       );
       this.parallel = drawParallel(lines, runs, named, {
         state: { ...parallel, axes, colour: known(parallel.colour) ? parallel.colour : parallel.axes ? null : best?.id },

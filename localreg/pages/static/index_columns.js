@@ -297,8 +297,8 @@
       const { kind, key, part } = column;
       const short = kind === 'parameters' ? last(key) : key;
       const title = plain(part && part !== 'last' ? `${short} ${part}` : short);
-      // Six pixels for a letter, and the arrow.
-      const width = Math.min(200, Math.max(84, title.length * 6.4 + 34));
+      // Six pixels for a letter, and the arrow; nine digits of a number.
+      const width = Math.min(200, Math.max(98, title.length * 6.4 + 34));
       return {
         key: column.id, name: key, kind, title, data: column,
         hint: plain(`${key}${part ? `: ${part === 'last' ? 'last value' : part}` : ''}`),

@@ -72,7 +72,13 @@
         if (column.time && sign === '=') {
           return (i) => numbers[i] >= number && numbers[i] < number + 86400;
         }
-        return (i) => !Number.isNaN(numbers[i]) && test(numbers[i], number);
+        const digits = /^\d{16,}$/.test(value) && (sign === '=' || sign === '!=');
+        return (i) => {
+          if (Number.isNaN(numbers[i])) return false;
+          // Beyond 2**53 several whole numbers are the same number to JavaScript.
+          const text = digits ? column.values[i] : null;
+          return typeof text === 'string' ? test(text, value) : test(numbers[i], number);
+        };
       }
       const wanted = fold(value);
       const { values } = column;
