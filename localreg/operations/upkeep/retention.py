@@ -6,6 +6,7 @@ takes it back until `gc` has deleted the bytes, after the grace period.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -123,7 +124,7 @@ def _ref(version: Version) -> str:
 
 
 def _ranks(registry: OpenRegistry, best: Best) -> dict[str, int]:
-    """Return the place of each model with a metric, from the best on."""
+    """Return the place of each model with a metric, from the best on; infinities are the worst."""
     order = Order("metric", best.greatest, best.metric)
     found = queries.rank_models(registry, ModelQuery(archived=True, order=order))
     if not found:
@@ -132,6 +133,8 @@ def _ranks(registry: OpenRegistry, best: Best) -> dict[str, int]:
             "`localreg show` lists the metrics of a model",
             argument="keep_best",
         )
+    ends = (math.inf, -math.inf)  # of what diverged, or was divided by 0
+    found.sort(key=lambda each: each.value in ends)
     return {each.id: place for place, each in enumerate(found)}
 
 

@@ -70,6 +70,14 @@ def test_the_best_stay_and_the_name_says_what_is_best(registry):
         registry.gc(keep_best="los:1", dry_run=False)
 
 
+def test_infinities_are_never_the_best(registry):
+    for value in (float("inf"), 0.5, 0.7, float("-inf"), float("nan")):
+        report(add(registry), accuracy=value, loss=value)
+    assert gone(registry, keep_best="accuracy:1") == ["p/net:5", "p/net:4", "p/net:2", "p/net:1"]
+    assert gone(registry, keep_best="loss:1") == ["p/net:5", "p/net:4", "p/net:3", "p/net:1"]
+    assert gone(registry, keep_best="accuracy:4") == ["p/net:5"]
+
+
 def test_what_the_making_task_reported_counts(registry):
     for value in (0.2, 0.1):
         task = Task.init(project_name="p", task_name="run", reuse_last_task_id=False)
