@@ -4,7 +4,7 @@
 where a name means something else, the command stands before it. All of them read the registry that
 the command would use, and write nothing. Whatever is wrong (no registry, a damaged one, a place
 that cannot be read) means that there is nothing to offer: an error in the middle of a line that is
-typed helps nobody. The modules of operations are imported when they are needed: a key press waits.
+typed is of no use. The modules of operations are imported when they are needed: a key press waits.
 """
 
 from __future__ import annotations
@@ -331,7 +331,7 @@ BY_NAME: dict[str, Complete] = {
     "task ls tags": task_tags,
     "untag tags": tags_of_model,
 }
-# Texts, numbers and times that are known to nobody but the user; and what is rarely typed.
+# Texts, numbers and times that only the user knows; and what is rarely typed.
 FREE = frozenset(
     "arguments comment exclude expected file filename framework grace images inputs keep_last "
     "limit max_size names older_than part query shared split timeout v_type value words".split()

@@ -53,7 +53,7 @@ class BashCompletion(BashComplete):
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """Return the words before the one that is typed, and that one."""
-        # A letter at the end shows if the last word has ended: behind a blank that is not escaped.
+        # A letter at the end shows if the last word has ended: after a blank that is not escaped.
         *words, last = split_arg_string(os.environ.get("COMP_WORDS", "") + "x")[1:] or ["x"]
         return words, last[:-1]
 

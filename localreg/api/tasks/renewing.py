@@ -57,6 +57,6 @@ class Renewal:
 
 
 def start(chain: Chain, task_id: str) -> Renewal | None:
-    """Write the pages of a task again and again; return None if nobody wants that."""
+    """Write the pages of a task again and again; return None if the setting is off."""
     seconds = operations.reports.pages.renewal(chain.first)
     return None if seconds is None else Renewal(chain, task_id, seconds)

@@ -254,7 +254,7 @@ def matches(index: Connection, question: Question) -> list[Match]:
         f"FROM words JOIN entry e ON e.pk = words.rowid WHERE words MATCH ? AND {where} "
     )
     given = [question.match, *parameters]
-    if among is not None:  # with "+": else FTS5 would begin anew for each of them
+    if among is not None:  # with "+": else FTS5 would begin again for each of them
         sql += "AND +words.rowid IN (SELECT value FROM json_each(?)) "
         given.append(json.dumps(among))
     sql += "ORDER BY score DESC, e.stamp DESC, e.id"
