@@ -108,6 +108,12 @@ def test_a_data_frame_has_a_column_for_each_value(registry, made):
     assert len(registry.models(name="none").to_pandas()) == 0
 
 
+def test_a_metric_that_is_nan_everywhere_is_a_column_of_numbers(registry):
+    pytest.importorskip("pandas")
+    imported("a").report_single_value("f1", float("nan"))
+    assert registry.models().to_pandas()["metrics.f1"].dtype == float
+
+
 def test_without_pandas_the_error_names_it(registry, made):
     """In a process of its own, that cannot import pandas."""
     script = """

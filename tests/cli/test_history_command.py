@@ -227,3 +227,9 @@ def test_a_comment_that_somebody_replaces_later_stays(registry):
         )
     ]  # fmt: skip
     assert shown_once(entries) == entries
+
+
+def test_a_registry_without_changes_says_so(registry):
+    said = "Nothing was changed in this registry yet.\n"
+    assert run_cli("-R", registry.path, "history") == (0, "", said)
+    assert run_cli("-R", registry.path, "history", "--json") == (0, "[]\n", "")

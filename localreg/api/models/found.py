@@ -51,4 +51,7 @@ class RecordMethods:
                 "`pip install pandas` installs it, and to_records needs no package",
                 package="pandas",
             ) from error
-        return pandas.DataFrame(columns(self.records()))
+        frame = pandas.DataFrame(columns(self.records()))
+        # A metric that is NaN everywhere has no value from which pandas could see its type.
+        numbers = [each for each in frame if each.startswith("metrics.")]
+        return frame.astype(dict.fromkeys(numbers, float))

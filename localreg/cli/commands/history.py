@@ -17,6 +17,7 @@ from localreg.cli.output import (
     opened,
     print_json,
     print_table,
+    remark,
     say,
 )
 from localreg.errors import ModelNotFoundError
@@ -97,6 +98,8 @@ def history_command(
             for each in history.shown_once(entries)
         )
         print_table(COLUMNS, rows)
+        if not entries:
+            remark("Nothing was changed in this registry yet.")
 
 
 def _row(entry: HistoryEntry) -> tuple[object, ...]:
