@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _MORE = "acc auc f1 precision recall map score iou dice r2 psnr ssim bleu rouge reward".split()
-_LESS = "loss err mse mae rmse mape perplexity ppl wer cer fid latency time".split()
+_LESS = "loss err mse mae rmse mape perplexity ppl nll wer cer fid latency time".split()
 
 MACHINE, GPU = ":monitor:machine", ":monitor:gpu"  # titles of what the machine did, as in ClearML
 MONITORED = (MACHINE, GPU)
@@ -12,7 +12,7 @@ MONITORED = (MACHINE, GPU)
 def better(name: str) -> int:
     """Return 1 if more of a metric is better, -1 if less is, 0 if its name does not say.
 
-    >>> better("val/accuracy"), better("test loss"), better("layers")
+    >>> better("val/accuracy"), better("val/nll"), better("layers")
     (1, -1, 0)
     """
     words = "".join(char if char.isalnum() else " " for char in name.lower()).split()
