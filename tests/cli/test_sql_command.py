@@ -202,3 +202,16 @@ def test_a_read_only_registry_can_be_asked(asked, tmp_path):
 
         with sql.query(registry._chain.first, "SELECT ref FROM models", seconds=9) as answer:
             assert list(answer.rows) == [("net:1",)]
+
+
+def test_a_model_has_one_value_of_each_name(registry):
+    """Its own counts, be it a single value or the last of a series."""
+    task = Task.create(task_name="t")
+    task.report_scalar("a", "x", 1.0, 0)
+    task.get_logger().report_single_value("b/y", 2.0)
+    net = OutputModel(task, name="net")
+    net.report_single_value("a/x", 3.0)
+    net.report_scalar("b", "y", 4.0, 0)
+    registry._chain.first.store.flush()
+    query = f"SELECT metric, last FROM metrics WHERE id = '{net.id}' ORDER BY metric"
+    assert run_cli("-R", registry.path, "sql", query) == (0, "a/x\t3.0\nb/y\t4.0\n", "")

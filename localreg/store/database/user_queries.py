@@ -48,10 +48,13 @@ _INHERITED = (
     "SELECT m.id, s.title || '/' || s.name, s.last, s.low, s.high, s.points, 0 "
     "FROM main.model m JOIN main.task t ON t.id = m.task JOIN main.series s ON s.task = t.pk "
     "WHERE NOT EXISTS "
-    "(SELECT 1 FROM main.series x WHERE x.model = m.pk AND x.title = s.title AND x.name = s.name)",
+    "(SELECT 1 FROM main.series x WHERE x.model = m.pk AND x.title = s.title AND x.name = s.name) "
+    "AND NOT EXISTS "
+    "(SELECT 1 FROM main.single x WHERE x.model = m.pk AND x.name = s.title || '/' || s.name)",
     "SELECT m.id, s.name, s.value, s.value, s.value, 1, 1 FROM main.model m "
     "JOIN main.task t ON t.id = m.task JOIN main.single s ON s.task = t.pk WHERE NOT EXISTS "
-    "(SELECT 1 FROM main.single x WHERE x.model = m.pk AND x.name = s.name)",
+    "(SELECT 1 FROM main.single x WHERE x.model = m.pk AND x.name = s.name) AND NOT EXISTS "
+    "(SELECT 1 FROM main.series x WHERE x.model = m.pk AND x.title || '/' || x.name = s.name)",
 )
 VIEWS = {
     "models": f"""
