@@ -78,7 +78,7 @@ def check_keep_best(value: object) -> tuple[Best, ...]:
     Args:
         value: ``METRIC:COUNT``, several of them with commas between, a list of them, or a dict of
             counts by metric. "-" before a metric says that the greatest value is the best, "+" that
-            the least is; without a sign the name decides ("loss": the least).
+            the least is; without a sign the name decides ("loss": the least), or it is an error.
 
     >>> [(each.metric, each.count, each.greatest) for each in check_keep_best("loss/val:2, +a:1")]
     [('loss/val', 2, False), ('a', 1, False)]
@@ -111,7 +111,13 @@ def _best(metric: object, count: object) -> Best:
     name = text[1:] if text[:1] in ("-", "+") else text
     if not name:
         raise InvalidValueError("keep_best needs the name of a metric", argument="keep_best")
-    greatest = text[0] == "-" if name != text else better(name) >= 0
+    greatest = text[0] == "-" if name != text else better(name) > 0
+    if name == text and better(name) == 0:  # the wrong guess would keep the worst
+        raise InvalidValueError(
+            f"the name {shown(name)} does not say if more or less is better; keep_best takes "
+            f"-{name} for the greatest, +{name} for the least",
+            argument="keep_best",
+        )
     return Best(name, _count("keep_best", count), greatest)
 
 

@@ -62,12 +62,12 @@ def replace_folder(source: Path, place: Path) -> Path:
         new, old = unfinished(place), unfinished(place)
         try:
             _copy_folder(source, new)
-            place.rename(old)
             try:
+                place.rename(old)
                 new.rename(place)
-            except OSError:
-                old.rename(place)
-                raise
+            finally:
+                if os.path.lexists(old) and not os.path.lexists(place):
+                    old.rename(place)
         finally:
             if os.path.lexists(new):
                 _remove(new)

@@ -67,7 +67,9 @@ def test_the_best_stay_and_the_name_says_what_is_best(registry):
     assert why["p/other:1"] == "no version of it has loss"
     assert whys(registry, keep_best="accuracy:1")["p/net:2"].endswith("accuracy (greatest)")
     with pytest.raises(InvalidValueError, match="no model has the metric 'los'"):
-        registry.gc(keep_best="los:1", dry_run=False)
+        registry.gc(keep_best="+los:1", dry_run=False)
+    with pytest.raises(InvalidValueError, match=r"more or less is better; .* -gain for the great"):
+        registry.gc(keep_best="gain:1", dry_run=False)
 
 
 def test_infinities_are_never_the_best(registry):
