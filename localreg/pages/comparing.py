@@ -274,7 +274,7 @@ def one_scale(plots: Sequence[Plot | None]) -> tuple[Plot | None, ...]:
 
 
 def _coloured(figure: Figure) -> list[dict[str, Any]]:
-    """Return the traces of a figure that have a scale of colours which nobody has set."""
+    """Return the traces of a figure whose scale of colours is not set."""
     traces = figure.get("data")
     return [
         trace
