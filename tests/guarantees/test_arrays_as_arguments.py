@@ -14,6 +14,7 @@ import pytest
 from support.sessions import SMALL, STORES
 
 from localreg import InputModel, Logger, Model, OutputModel, Registry, StorageManager, Task
+from localreg.api import ambient
 from localreg.errors import LocalregError
 
 VALUES = (np.array([1, 2]), [1, 2], pd.DataFrame({"a": [1, 2]}))
@@ -51,6 +52,13 @@ def calls():
 
 
 CALLS = calls()
+
+
+@pytest.fixture(autouse=True)
+def _own_state():
+    """What holds for the process, such as settings of `Logger`, is as before after each test."""
+    with ambient.isolated():
+        yield
 
 
 @pytest.fixture
