@@ -34,13 +34,14 @@ COMPLAINTS = """
 
 
 @pytest.fixture(scope="module")
-def firefox():
+def firefox(tmp_path_factory):
     program = shutil.which("firefox-esr") or shutil.which("firefox")
     if program is None or pytest.importorskip("marionette_driver", reason=NO_FIREFOX) is None:
         pytest.skip(NO_FIREFOX)
     from marionette_driver.marionette import Marionette
 
-    started = Marionette(bin=program, headless=True, port=0)
+    log = tmp_path_factory.mktemp("firefox") / "log"
+    started = Marionette(bin=program, headless=True, port=0, gecko_log=str(log))
     started.start_session()
     try:
         yield started

@@ -148,7 +148,8 @@
     });
     text.addEventListener('focusin', () => fold(text, button, false));
     const follow = () => {
-      const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+      const name = decodeURIComponent(location.hash.slice(1));
+      const target = name ? document.getElementById(name) : null;
       if (!target || !text.contains(target)) return;
       fold(text, button, false);
       target.scrollIntoView();
@@ -207,7 +208,8 @@
   }
   addEventListener('load', () => {
     if (!location.hash.includes('&')) return; // the browser scrolls itself
-    document.getElementById(address.section())?.scrollIntoView({ behavior: 'instant' });
+    const section = address.section();
+    if (section) document.getElementById(section)?.scrollIntoView({ behavior: 'instant' });
   });
 
   globalThis.localreg = { element, data, address, watchBox, visible };
