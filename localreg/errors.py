@@ -34,6 +34,9 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     │   └── CorruptBlobError           (OSError)       stored bytes are damaged
     ├── BundleError                    (ValueError)    a bundle that is damaged or forged
     │   └── NewerBundleError                           written by a newer localreg
+    ├── RemoteError                    (OSError)       a remote that cannot be read or written
+    │   ├── RemoteChangedError                         it was replaced, or restored from a copy
+    │   └── RemoteBusyError            (TimeoutError)  others write to it all the time
     ├── SessionError                   (ValueError)    an offline session that is damaged
     ├── NotSupportedError              (NotImplementedError)   ClearML has it, localreg does not
     ├── NotPicklableError              (TypeError)     a handle belongs to its process
@@ -259,6 +262,20 @@ class NewerBundleError(BundleError):
 
     found: int
     known: int
+
+
+class RemoteError(LocalregError, OSError):
+    """A remote cannot be read, or does not take what is written; `remote` is its URL."""
+
+    remote: str
+
+
+class RemoteChangedError(RemoteError):
+    """A remote is not what it was: it was replaced, or restored from an older copy."""
+
+
+class RemoteBusyError(RemoteError, TimeoutError):
+    """Others wrote to a remote all the time, or delete what must be sent; try later."""
 
 
 class SessionError(LocalregError, ValueError):

@@ -564,3 +564,46 @@ CREATE TABLE arrival (
     events INTEGER NOT NULL,
     differences TEXT NOT NULL
 );
+
+-- Other places that this registry pushes to, and pulls from.
+--   table_id  the id of what is at `url`; NULL until it was seen first
+--   mirror    0: it orders the events; at most one does. 1: it does not
+--   cursor    the version of its table up to which all rows are here; -1 for none
+--   last      the id of the last event up to there: another one shows that the remote was replaced
+--   seen      JSON: what its newest commit looked like, so that "nothing is new" costs one look
+CREATE TABLE remote (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    url TEXT NOT NULL UNIQUE,
+    table_id TEXT,
+    mirror INTEGER NOT NULL CHECK (mirror IN (0, 1)),
+    cursor INTEGER NOT NULL,
+    last TEXT,
+    seen TEXT
+);
+CREATE UNIQUE INDEX remote_order ON remote (mirror) WHERE mirror = 0;
+
+-- The events that a mirror has. Of the remote that orders them, it is those with a position.
+CREATE TABLE mirrored (
+    remote INTEGER NOT NULL REFERENCES remote (pk) ON DELETE CASCADE,
+    event INTEGER NOT NULL REFERENCES event (pk),
+    PRIMARY KEY (remote, event)
+) WITHOUT ROWID;
+
+-- Bytes that a remote should have, since its events name them, and has not.
+CREATE TABLE remote_gap (
+    remote INTEGER NOT NULL REFERENCES remote (pk) ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (remote, digest)
+) WITHOUT ROWID;
+
+-- What was last sent to a remote, or came from it, of the reports of a model or task: the sha256 of
+-- their stream. `stamp`: that of the last report then.
+CREATE TABLE remote_report (
+    remote INTEGER NOT NULL REFERENCES remote (pk) ON DELETE CASCADE,
+    kind TEXT NOT NULL CHECK (kind IN ('model', 'task')),
+    owner TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    stamp INTEGER NOT NULL,
+    PRIMARY KEY (remote, kind, owner)
+) WITHOUT ROWID;
