@@ -109,10 +109,11 @@ def test_it_says_what_it_said_then(registry, tmp_path):
         assert seen(root, "--as-of", at.isoformat()) == wanted
 
 
-# Facts about this disk, settings, data sets that are not finalized, and names that nothing uses.
+# Facts about this disk, settings, remotes, data sets that are not finalized, names without a use.
 OTHER_TABLES = frozenset(
     "setting blob tree_file unpacked url upload known_file tag private_url task_place forgotten "
-    "sqlite_sequence origin actor open_dataset open_dataset_file".split()
+    "sqlite_sequence origin actor open_dataset open_dataset_file remote mirrored remote_gap "
+    "remote_report".split()
 )
 NAMED_BY = {"model": "id", "task": "id", "project": "name", "blob": "digest", "origin": "id",
             "tag": "name || system", "actor": "name", "series": "title || name"}  # fmt: skip

@@ -131,7 +131,7 @@ HIDDEN = frozenset(
         ("url", "url"), ("model", "comment"), ("task", "comment"), ("task", "run"),
         ("task", "reason"), ("message", "text"), ("plot", "spec"), ("plot", "shown"),
         ("plot", "data"), ("artifact", "details"), ("open_dataset_file", "link"),
-        ("arrival", "source"), ("arrival", "differences"),
+        ("arrival", "source"), ("arrival", "differences"), ("remote", "url"),
     }
 )  # fmt: skip
 _READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_READ})

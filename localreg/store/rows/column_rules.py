@@ -149,6 +149,15 @@ RULES: dict[str, dict[str, Rule]] = {
     },
     "writer": {"subject": ID, "register": TEXT, "events": TEXT},
     "arrival": {"pk": WHOLE, "at": TIME, "source": TEXT, "events": COUNT, "differences": TEXT},
+    "remote": {
+        "pk": WHOLE, "name": TEXT, "url": TEXT, "table_id": or_null(ID), "mirror": FLAG,
+        "cursor": WHOLE, "last": or_null(ID), "seen": or_null(JSON),
+    },
+    "mirrored": {"remote": WHOLE, "event": WHOLE},
+    "remote_gap": {"remote": WHOLE, "digest": DIGEST},
+    "remote_report": {
+        "remote": WHOLE, "kind": TEXT, "owner": ID, "digest": DIGEST, "stamp": COUNT,
+    },
 }  # fmt: skip
 # Tables whose rows say which blobs are needed.
 OF_BLOBS = (
