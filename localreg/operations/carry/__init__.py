@@ -3,7 +3,7 @@
 The decisions that bind this package:
 
 - What arrives is taken in by one transaction, with everything that belongs to it; the bytes come
-  before it (`arriving_blobs`). So a kill changes nothing, and the next try goes on.
+  before it (`weights.arriving_blobs`). So a kill changes nothing, and the next try goes on.
 - An import and a merge are one operation (`arrival`): events that this registry lacks are inserted,
   and what they concern is folded again. It is known by the ids of the events, so what came twice is
   here once, and the source is never written to.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from localreg.operations.carry import copies
-from localreg.operations.carry.arriving_blobs import ArrivingBlobs
 from localreg.operations.carry.export import Missing
 from localreg.operations.carry.numbers import renumber_all
 from localreg.operations.models.aliases import alias_at, point_alias
+from localreg.operations.weights.arriving_blobs import ArrivingBlobs
 from localreg.registry import Chain
 from localreg.store.events.arriving import take_in
 from localreg.store.events.registers import ALIAS

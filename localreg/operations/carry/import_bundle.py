@@ -10,10 +10,10 @@ from pathlib import Path
 
 from localreg.errors import BundleError, InvalidEventError, InvalidValueError
 from localreg.operations.carry.arrival import Arrived, arrive
-from localreg.operations.carry.arriving_blobs import ArrivingBlobs
 from localreg.operations.carry.copies import Copying
 from localreg.operations.carry.export import Missing
 from localreg.operations.finding.references import check_project_name
+from localreg.operations.weights.arriving_blobs import ArrivingBlobs
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import logged_rows, model_rows
 from localreg.values import bundle_format

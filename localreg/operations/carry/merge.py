@@ -8,8 +8,8 @@ from pathlib import Path
 
 from localreg.errors import CorruptBlobError, InvalidValueError, NoRegistryError, StorageError
 from localreg.operations.carry.arrival import Arrived, arrive
-from localreg.operations.carry.arriving_blobs import ArrivingBlobs
 from localreg.operations.carry.export import Missing, has_bytes
+from localreg.operations.weights.arriving_blobs import ArrivingBlobs
 from localreg.registry import Chain, OpenRegistry, check_directory, open_registry
 from localreg.store.rows import (
     blob_rows,

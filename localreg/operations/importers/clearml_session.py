@@ -16,7 +16,6 @@ from localreg.errors import (
     SessionError,
 )
 from localreg.operations.carry.arrival import Arrived, arrive
-from localreg.operations.carry.arriving_blobs import ArrivingBlobs
 from localreg.operations.carry.export import Missing
 from localreg.operations.finding.references import require_task
 from localreg.operations.importers.session_files import (
@@ -29,6 +28,7 @@ from localreg.operations.importers.session_files import (
 from localreg.operations.importers.session_reports import Read, read_reports
 from localreg.operations.tasks import exported, lifecycle
 from localreg.operations.tasks.artifacts import PREVIEW
+from localreg.operations.weights.arriving_blobs import ArrivingBlobs
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import canonical
 from localreg.store.events.registers import WAS, register_of

@@ -26,8 +26,9 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import changed, wait_for_tick
 from localreg.filesystem.portable_files import kept_name, make_readonly_at
 from localreg.operations.weights.ingest import keep
-from localreg.operations.weights.locations import holder, local_file
+from localreg.operations.weights.locations import holder
 from localreg.operations.weights.packages import check_source, listing_of
+from localreg.operations.weights.serving import local_file
 from localreg.operations.weights.sources import Held, Source, check_wanted
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, tree_rows

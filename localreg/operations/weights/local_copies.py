@@ -23,12 +23,8 @@ from localreg.filesystem.portable_files import kept_name
 from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.known_digests import status_of
-from localreg.operations.weights.locations import (
-    check_local_copy,
-    check_upstream,
-    holder,
-    local_file,
-)
+from localreg.operations.weights.locations import check_upstream, holder
+from localreg.operations.weights.serving import check_local_copy, local_file
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.sqlite_errors import translated
 from localreg.store.rows import model_rows, tree_rows

@@ -29,14 +29,13 @@ from localreg.errors import (
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import set_folder_mode
 from localreg.operations.weights.locations import (
-    check_local_copy,
     check_upstream,
     is_known_damaged,
-    local_file,
     missing,
     upstream_holders,
     whole_local_file,
 )
+from localreg.operations.weights.serving import check_local_copy, local_file
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.sqlite_errors import translated
 from localreg.store.rows import blob_rows, tree_rows

@@ -12,7 +12,7 @@ from support.contents import blobs, unaccounted
 from localreg import Registry
 from localreg.blobs.staging.staging import stage_stream
 from localreg.errors import CorruptBlobError, DigestMismatchError
-from localreg.operations.carry.arriving_blobs import AT_ONCE, ArrivingBlobs
+from localreg.operations.weights.arriving_blobs import AT_ONCE, ArrivingBlobs
 from localreg.registry import Chain
 
 
