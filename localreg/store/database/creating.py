@@ -36,14 +36,36 @@ from localreg.store.rows import origin_rows
 from localreg.store.rows.known_schema import schema_text
 from localreg.store.rows.setting_rows import JOURNAL_MODES
 from localreg.values import settings
+from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id
 from localreg.values.layout import BLOBS, LOCKS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _HERE, _NOREPLACE = -100, 1  # AT_FDCWD and RENAME_NOREPLACE of Linux
 
 
+class Beginning(Frozen):
+    """What a new registry begins with.
+
+    Attributes:
+        path: a database in the folder of the new one, without settings; it is moved.
+        settle: makes it that of a new registry, in a transaction.
+    """
+
+    path: Path
+    settle: Callable[[sqlite3.Connection], None]
+
+
 def create(
-    path: Path, *, durability: str, journal: str | None = None, group: Group | None = None
+    path: Path,
+    *,
+    durability: str,
+    journal: str | None = None,
+    group: Group | None = None,
+    beginning: Beginning | None = None,
 ) -> None:
     """Make the database `path`, unless another process made it first.
 
@@ -52,6 +74,7 @@ def create(
         durability: "full" waits until the file is on disk.
         journal: "wal" or "truncate"; if None the file system decides.
         group: the group that shares the registry.
+        beginning: what it begins with; None for an empty registry.
 
     Raises:
         InvalidValueError: `journal` is not a journal mode.
@@ -72,7 +95,7 @@ def create(
         temporary = unfinished(path)
         try:
             with translated(path):
-                _build(temporary, mode, group)
+                _build(temporary, mode, group, beginning)
             if durability == "full":
                 sync_file(temporary)
             _put_in_place(temporary, path)
@@ -104,16 +127,23 @@ def check_not_orphaned(path: Path) -> None:
         )
 
 
-def _build(temporary: Path, journal: str, group: Group | None) -> None:
+def _build(temporary: Path, journal: str, group: Group | None, beginning: Beginning | None) -> None:
+    if beginning is not None:
+        beginning.path.rename(temporary)
     # SQLite would make the file with 0644, even if the umask (002) lets the group write.
-    with open(temporary, "xb") as file:
+    with open(temporary, "xb" if beginning is None else "r+b") as file:
         share(file.fileno(), None if group is None else group.number)  # its logs get this mode too
         _check_locks(file.fileno(), temporary.parent)
     connection = sqlite3.connect(temporary, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = OFF")  # the caller syncs the whole file once
-        connection.execute("PRAGMA journal_mode = MEMORY")
-        connection.executescript(f"BEGIN;\n{schema_text()}")
+        if beginning is None:
+            connection.execute("PRAGMA journal_mode = MEMORY")
+            connection.executescript(f"BEGIN;\n{schema_text()}")
+        else:
+            connection.execute("PRAGMA journal_mode = OFF")  # it is thrown away after an error
+            connection.execute("BEGIN")
+            beginning.settle(connection)
         connection.executemany(
             "INSERT INTO setting VALUES (?, ?)",
             [("registry_id", new_id()), ("journal", journal)]
