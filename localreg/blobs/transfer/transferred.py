@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from localreg.errors import DigestMismatchError
 from localreg.values.frozen import Frozen
 from localreg.values.urls import public_url
@@ -66,6 +68,20 @@ def check_wanted(url: str, digest: str, wanted: str | None) -> None:
         raise DigestMismatchError(
             f"{public_url(url)} serves sha256 {digest}, and {wanted} was expected; nothing was "
             "kept",
+            wanted=wanted,
+            found=digest,
+        )
+
+
+def check_sent(source: Path, digest: str, wanted: str | None) -> None:
+    """Check the digest of a file that is sent; `wanted` None accepts any.
+
+    Raises:
+        DigestMismatchError: it is another one.
+    """
+    if wanted is not None and digest != wanted:
+        raise DigestMismatchError(
+            f"{source} has sha256 {digest}, and {wanted} was expected; nothing was sent",
             wanted=wanted,
             found=digest,
         )

@@ -66,6 +66,28 @@ def open_store(
     """
     from obstore import store
 
+    options, client = settings_of(place)
+    client.setdefault("connect_timeout", timedelta(seconds=connect))
+    client |= {
+        "timeout": timedelta(seconds=patience),
+        "read_timeout": timedelta(seconds=patience),
+    }
+    backoff = {"init_backoff": timedelta(seconds=pause), "max_backoff": timedelta(seconds=15)}
+    from_url: Callable[..., ObjectStore] = store.from_url  # typed for each provider, not for all
+    return from_url(
+        f"{place.scheme}://{place.bucket}",
+        client_options=client,
+        retry_config={"max_retries": retries, "backoff": backoff},
+        **options,
+    )
+
+
+def settings_of(place: Place) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options of a place's store, and those of its HTTP client, from the environment.
+
+    Raises:
+        InvalidURLError: a variable cannot be used.
+    """
     environment, provider = os.environ, PROVIDERS[place.scheme]
     _check_variables(provider, environment)
     options = provider.options(place, environment)
@@ -84,19 +106,7 @@ def open_store(
     certificates = _certificates(environment)
     if certificates is not None:
         client["root_certificate"] = certificates
-    client.setdefault("connect_timeout", timedelta(seconds=connect))
-    client |= {
-        "timeout": timedelta(seconds=patience),
-        "read_timeout": timedelta(seconds=patience),
-    }
-    backoff = {"init_backoff": timedelta(seconds=pause), "max_backoff": timedelta(seconds=15)}
-    from_url: Callable[..., ObjectStore] = store.from_url  # typed for each provider, not for all
-    return from_url(
-        f"{place.scheme}://{place.bucket}",
-        client_options=client,
-        retry_config={"max_retries": retries, "backoff": backoff},
-        **options,
-    )
+    return options, client
 
 
 def _check_variables(provider: Provider, environment: Mapping[str, str]) -> None:

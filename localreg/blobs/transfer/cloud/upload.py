@@ -19,7 +19,7 @@ from localreg.blobs.transfer.cloud.place import Place, place_of
 from localreg.blobs.transfer.cloud.stores import check_extra, open_store
 from localreg.blobs.transfer.http.download import TRIES
 from localreg.blobs.transfer.pace import Pace, pace_from_environment
-from localreg.blobs.transfer.transferred import Uploaded, UploadMark
+from localreg.blobs.transfer.transferred import Uploaded, UploadMark, check_sent
 from localreg.errors import UploadError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import changed, status_of, unchanged
@@ -56,6 +56,7 @@ def upload(
     *,
     upload_id: str | None = None,
     replace: bool = False,
+    wanted: str | None = None,
     progress: Progress | None = None,
     pace: Pace | None = None,
     run: Run[Uploaded] = run_in_loop,
@@ -70,6 +71,7 @@ def upload(
         url: URL of the object, which nothing else uses.
         upload_id: kept in the object's metadata; None for a new one.
         replace: an object of this URL is replaced when all bytes have arrived.
+        wanted: the sha256 that the file must have; it is known before the object is complete.
         progress: called with the number of bytes read, and the total.
         pace: how slow the server may be; by default as the environment says.
         run: runs the coroutine of the upload to its end.
@@ -77,6 +79,7 @@ def upload(
     Raises:
         SourceNotFoundError: the file does not exist.
         InvalidValueError: it is not a regular file, or changed during the upload.
+        DigestMismatchError: it has another digest.
         UploadError: the server did not accept it.
     """
     check_extra(url)
@@ -88,6 +91,7 @@ def upload(
             url,
             upload_id or new_id(),
             replace,
+            wanted,
             progress,
             pace or pace_from_environment(),
         )
@@ -211,11 +215,13 @@ class _Upload:
         url: str,
         upload_id: str,
         replace: bool,
+        wanted: str | None,
         progress: Progress | None,
         pace: Pace,
     ) -> None:
         self._source = source
         self._replace = replace
+        self._wanted = wanted
         self._id = upload_id
         self._attributes = {UPLOAD_ATTRIBUTE: upload_id}
         self._size = size
@@ -319,6 +325,7 @@ class _Upload:
             # The object is complete after this, and then replaces another one.
             if self._read != self._size or status_of(os.fstat(reader.fileno())) != before:
                 raise changed(self._source, "weights_filename")
+            check_sent(self._source, self._hash.hexdigest(), self._wanted)
         except GeneratorExit:
             raise
         except BaseException as error:

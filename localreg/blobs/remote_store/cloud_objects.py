@@ -1,0 +1,247 @@
+"""Objects in an object store, with obstore."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from localreg.blobs.remote_store.objects import Found, UnsureError
+from localreg.blobs.staging.staging import source_size
+from localreg.blobs.transfer.cloud.errors import errors_of_obstore, trouble_of
+from localreg.blobs.transfer.cloud.event_loop import ForkedError, run_in_loop
+from localreg.blobs.transfer.cloud.place import Place
+from localreg.blobs.transfer.cloud.stores import open_store
+from localreg.blobs.transfer.cloud.upload import SMALL, upload
+from localreg.blobs.transfer.downloading import download
+from localreg.blobs.transfer.pace import pace_from_environment
+from localreg.blobs.transfer.transferred import check_sent
+from localreg.errors import RemoteError
+from localreg.filesystem.plain_files import unchanged
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    from obstore.store import ObjectStore
+
+    from localreg.blobs.transfer.transferred import Downloaded
+    from localreg.progress import Progress
+
+    Result = TypeVar("Result")
+
+RETRIES = 4  # of each request that reads or deletes
+TRIES = 4  # of a write
+_TAKEN = frozenset({304, 409, 412})  # answers to a create-only put of a name that is taken
+
+
+class CloudObjects:
+    """As `Objects`, in an object store."""
+
+    def __init__(self, url: str, place: Place, shown: str) -> None:
+        self.url = url
+        self.place = place
+        self.shown = shown
+        self._pace = pace_from_environment()
+        self._stores: dict[int, ObjectStore] = {}
+
+    def look(self, keys: Sequence[str]) -> list[Found | None]:
+        """Return facts about objects, asked at once; None for each that does not exist."""
+
+        async def one(key: str) -> Found | None:
+            try:
+                with self._translated(f"{key} cannot be looked at"):
+                    meta = await self._store(RETRIES).head_async(self._full(key))
+            except _MissingError:
+                return None
+            mark = meta["e_tag"] or f"{meta['size']}-{meta['last_modified'].isoformat()}"
+            return Found(meta["size"], mark)
+
+        async def every() -> list[Found | None]:
+            return list(await asyncio.gather(*map(one, keys)))
+
+        return self._run(every)
+
+    def create(self, key: str, data: bytes) -> Found | None:
+        """Write a new object; None if another one has its key."""
+        unsure = False
+        for failed in range(1, TRIES + 1):
+            try:
+                mark = self._run(lambda: self._create(key, data))
+            except _TakenError:
+                # Perhaps by an earlier try of this very call, whose answer was lost.
+                there = self.get(key, len(data)) if self._size(key) == len(data) else None
+                return self.look([key])[0] if there == data else None
+            except _LostError as error:
+                reason, unsure = str(error), unsure or error.unsure
+            else:
+                return Found(len(data), mark) if mark else self.look([key])[0]
+            if failed < TRIES:
+                self._run(lambda n=failed: self._pause(n))  # type: ignore[misc]
+        failure = UnsureError if unsure else RemoteError
+        raise failure(f"{self.shown}: {key} cannot be written: {reason}", remote=self.shown)
+
+    async def _create(self, key: str, data: bytes) -> str | None:
+        from obstore.exceptions import AlreadyExistsError, NotSupportedError, PreconditionError
+
+        try:
+            put = self._store(0).put_async(
+                self._full(key), data, mode="create", use_multipart=False
+            )
+            return (await put)["e_tag"]
+        except (AlreadyExistsError, PreconditionError):
+            raise _TakenError from None
+        except errors_of_obstore() as error:
+            trouble = trouble_of(error, self.place.scheme)
+            if trouble.status in _TAKEN:
+                raise _TakenError from None
+            if trouble.status == 501 or isinstance(error, NotSupportedError):
+                raise self.failed(
+                    "this store cannot write an object only if there is none, so two machines that "
+                    "write at once could not be kept apart"
+                ) from None
+            if trouble.passing:
+                raise _LostError(trouble.what, unsure=trouble.status not in (429, 503)) from None
+            raise self.failed(f"{key} cannot be written: {trouble.what}") from None
+
+    async def _pause(self, failed: int) -> None:
+        await asyncio.sleep(self._pace.pause * 2 ** (failed - 1) * random.uniform(0.5, 1.0))
+
+    def _size(self, key: str) -> int | None:
+        found = self.look([key])[0]
+        return None if found is None else found.size
+
+    def put(self, key: str, path: Path, digest: str | None, progress: Progress | None) -> None:
+        """Write a file as an object."""
+        size = source_size(path)
+        if size <= SMALL:
+            with unchanged(path, "weights_filename") as reader:
+                data = reader.read(size + 1)
+            check_sent(path, hashlib.sha256(data).hexdigest(), digest)
+            if self.create(key, data) is not None:
+                if progress is not None:
+                    progress(size, size)
+                return
+        upload(path, self.url_of(key), replace=True, wanted=digest, progress=progress)
+
+    def get(self, key: str, limit: int) -> bytes | None:
+        """Return the bytes of an object, None if it does not exist."""
+
+        async def read() -> bytes | None:
+            try:
+                with self._translated(f"{key} cannot be read"):
+                    result = await self._store(RETRIES).get_async(self._full(key))
+                    if result.meta["size"] > limit:
+                        raise self.failed(f"{key} is larger than {limit:,} bytes")
+                    return bytes(await result.bytes_async())
+            except _MissingError:
+                return None
+
+        return self._run(read)
+
+    def download(
+        self,
+        key: str,
+        path: Path,
+        wanted: str | None,
+        progress: Callable[[int, int | None], None] | None,
+        durable: bool,
+    ) -> Downloaded:
+        """Download an object to a file, verified."""
+        return download(self.url_of(key), path, wanted=wanted, progress=progress, durable=durable)
+
+    def keys(self, prefix: str) -> Iterator[tuple[str, int, float]]:
+        """Yield key, size and time of the objects in a folder, and below it."""
+        start = len(self._full(""))
+
+        async def listed() -> list[tuple[str, int, float]]:
+            found: list[tuple[str, int, float]] = []
+            with self._translated(f"{prefix} cannot be listed"):
+                async for batch in self._store(RETRIES).list(prefix=self._full(prefix)):
+                    found += [
+                        (each["path"][start:], each["size"], each["last_modified"].timestamp())
+                        for each in batch
+                    ]
+            return found
+
+        yield from sorted(self._run(listed))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; those that do not exist are no error."""
+
+        async def one(key: str) -> None:
+            try:
+                with self._translated(f"{key} cannot be deleted"):
+                    await self._store(RETRIES).delete_async(self._full(key))
+            except _MissingError:
+                return
+
+        async def every() -> None:
+            for key in keys:
+                await one(key)
+
+        self._run(every)
+
+    def prepare(self, folders: Sequence[str]) -> None:
+        """Do nothing: object stores have no folders."""
+
+    def url_of(self, key: str) -> str:
+        """Return the URL of an object."""
+        return f"{self.url}/{quote(key)}"
+
+    def failed(self, what: str) -> RemoteError:
+        """Return the error that says what is wrong with the place."""
+        return RemoteError(f"{self.shown}: {what}", remote=self.shown)
+
+    def _full(self, key: str) -> str:
+        return f"{self.place.key}/{key}" if self.place.key else key
+
+    def _run(self, begin: Callable[[], Coroutine[object, object, Result]]) -> Result:
+        try:
+            return run_in_loop(begin)
+        except ForkedError as error:
+            raise self.failed(str(error)) from None
+
+    def _store(self, retries: int) -> ObjectStore:
+        if retries not in self._stores:
+            with self._translated("it cannot be opened"):
+                self._stores[retries] = open_store(
+                    self.place,
+                    retries=retries,
+                    patience=self._pace.silence,
+                    connect=self._pace.connect,
+                    pause=self._pace.pause,
+                )
+        return self._stores[retries]
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except RemoteError:
+            raise
+        except errors_of_obstore() as error:
+            trouble = trouble_of(error, self.place.scheme)
+            if trouble.missing:
+                raise _MissingError from None
+            raise self.failed(f"{doing}: {trouble.what}") from None
+
+
+class _MissingError(Exception):
+    """The object does not exist."""
+
+
+class _TakenError(Exception):
+    """Another object has the key."""
+
+
+class _LostError(Exception):
+    """A write failed, and another try may succeed; `unsure`: this one may have done its work."""
+
+    def __init__(self, what: str, *, unsure: bool) -> None:
+        super().__init__(what)
+        self.unsure = unsure

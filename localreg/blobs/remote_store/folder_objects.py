@@ -1,0 +1,291 @@
+"""Objects in a directory that several machines share.
+
+An object is written under a temporary name, synced, and then linked to its own: so it is never seen
+half written, and a link fails where another one has the name. No lock is needed.
+
+Everybody who may use the directory must be able to use what is new in it, with any umask: if the
+directory has the setgid bit, its group gets the owner's rights, as in a shared registry.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from localreg.blobs.remote_store.objects import Found, UnsureError
+from localreg.blobs.transfer.partial import Part
+from localreg.blobs.transfer.transferred import Downloaded, check_sent, check_wanted
+from localreg.errors import DownloadError, RemoteError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.group_modes import share, share_at
+from localreg.filesystem.plain_files import unchanged
+from localreg.filesystem.portable_files import make_readonly, remove_file, replace_file
+from localreg.filesystem.syncing import EarlySync, sync, sync_folder
+from localreg.values.ids import new_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from io import FileIO
+
+    from localreg.progress import Progress
+
+STEP = 1024 * 1024
+_NO_LINKS = frozenset(
+    {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV, errno.EINVAL}
+)
+TEMPORARY = "."  # how the names of temporary files begin
+
+
+class FolderObjects:
+    """As `Objects`, in a directory."""
+
+    def __init__(self, root: Path, shown: str) -> None:
+        self.root = root
+        self.shown = shown
+
+    def look(self, keys: Sequence[str]) -> list[Found | None]:
+        """Return facts about objects; None for each that does not exist."""
+        with self._translated("looked at"):
+            return [self._seen(self.path_of(key)) for key in keys]
+
+    def create(self, key: str, data: bytes) -> Found | None:
+        """Write a new object; None if another one has its key."""
+        with self._translated("written"), self._temporary(key) as (temporary, descriptor):
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            return self._seen(self.path_of(key)) if self._link(temporary, descriptor, key) else None
+
+    def put(self, key: str, path: Path, digest: str | None, progress: Progress | None) -> None:
+        """Write a file as an object."""
+        with unchanged(path, "weights_filename") as reader:
+            size = os.fstat(reader.fileno()).st_size
+            with self._translated("written"), self._temporary(key) as (temporary, descriptor):
+                found, early, done = hashlib.sha256(), EarlySync(descriptor), 0
+                while data := reader.read(STEP):
+                    found.update(data)
+                    rest = memoryview(data)
+                    while rest:
+                        rest = rest[os.write(descriptor, rest) :]
+                    early.wrote(len(data))
+                    done += len(data)
+                    if progress is not None:
+                        progress(done, size)
+                check_sent(path, found.hexdigest(), digest)
+                if not self._link(temporary, descriptor, key):  # what is there is not whole
+                    replace_file(temporary, self.path_of(key))
+                    sync_folder(temporary.parent)
+
+    def get(self, key: str, limit: int) -> bytes | None:
+        """Return the bytes of an object, None if it does not exist."""
+        with self._translated("read"):
+            try:
+                with open(self.path_of(key), "rb") as reader:
+                    data = reader.read(limit + 1)
+            except FileNotFoundError:
+                return None
+        if len(data) > limit:
+            raise self.failed(f"{key} is larger than {limit:,} bytes")
+        return data
+
+    def download(
+        self,
+        key: str,
+        path: Path,
+        wanted: str | None,
+        progress: Callable[[int, int | None], None] | None,
+        durable: bool,
+    ) -> Downloaded:
+        """Copy an object to a file, verified; a copy that was cut is continued."""
+        source = self.path_of(key)
+        name = hashlib.sha256(os.fsencode(source)).hexdigest()
+        with disk_errors("downloading", path), Part(path, name, durable=durable) as part:
+            try:
+                with self._opened(source) as reader:
+                    status = os.fstat(reader.fileno())
+                    mark, total = _mark(status), status.st_size
+                    if part.note is None or (part.note.etag, part.note.total) != (mark, total):
+                        part.restart()
+                        part.begin(mark, total)
+                    reader.seek(part.size)
+                    while data := self._read(reader, source):
+                        part.write(data)
+                        if progress is not None:
+                            progress(part.size, total)
+                digest = part.finish()
+                check_wanted(source.as_uri(), digest, wanted)
+                return Downloaded(digest, part.size, None, None, None)
+            except BaseException:
+                if not part.can_be_continued():
+                    part.discard()
+                raise
+
+    def keys(self, prefix: str) -> Iterator[tuple[str, int, float]]:
+        """Yield key, size and time of the objects in a folder, and below it."""
+        top = self.path_of(prefix)
+        with self._translated("listed"):
+            for folder, folders, names in os.walk(top, onerror=_raise):
+                folders.sort()
+                below = os.path.relpath(folder, self.root).replace(os.sep, "/")
+                for name in sorted(names):
+                    if name.startswith(TEMPORARY):
+                        continue
+                    with suppress(FileNotFoundError):  # deleted meanwhile
+                        status = os.lstat(os.path.join(folder, name))
+                        yield f"{below}/{name}", status.st_size, status.st_mtime
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; those that do not exist are no error."""
+        with self._translated("deleted"):
+            for key in keys:
+                remove_file(self.path_of(key), missing_ok=True)
+
+    def prepare(self, folders: Sequence[str]) -> None:
+        """Make the directory itself, and folders in it."""
+        with self._translated("made"):
+            if not self.root.parent.is_dir():
+                raise self.failed(
+                    f"{self.root.parent} does not exist: make it, or mount what belongs there"
+                )
+            self._make_folder(self.root)
+            for folder in folders:
+                self._make_folders(self.path_of(folder))
+
+    def path_of(self, key: str) -> Path:
+        """Return the path of an object."""
+        parts = key.split("/")
+        if any(part in ("", "..") or part.startswith(TEMPORARY) for part in parts):
+            raise self.failed(f"{key!r:.80} cannot be the key of an object")
+        return self.root.joinpath(*parts)
+
+    def finish(self, path: Path) -> None:
+        """Sync a file that another library wrote, and let the group use it."""
+        with self._translated("written"):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                share(descriptor, self._group())
+                sync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def failed(self, what: str) -> RemoteError:
+        """Return the error that says what is wrong with the place."""
+        return RemoteError(f"{self.shown}: {what}", remote=self.shown)
+
+    def _opened(self, source: Path) -> FileIO:
+        try:
+            return open(source, "rb", buffering=0)
+        except OSError as error:
+            raise self._unreadable(source, error) from None
+
+    def _read(self, reader: FileIO, source: Path) -> bytes:
+        try:
+            return reader.read(STEP)
+        except OSError as error:
+            raise self._unreadable(source, error) from None
+
+    def _unreadable(self, source: Path, error: OSError) -> DownloadError:
+        return DownloadError(
+            f"{source} cannot be read: {error.strerror}", url=self.shown, status=None
+        )
+
+    def _seen(self, path: Path) -> Found | None:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return None
+        return Found(status.st_size, _mark(status))
+
+    def _group(self) -> int | None:
+        status = self.root.stat()
+        return status.st_gid if status.st_mode & stat.S_ISGID else None
+
+    @contextmanager
+    def _temporary(self, key: str) -> Iterator[tuple[Path, int]]:
+        folder = self.path_of(key).parent
+        temporary = folder / f"{TEMPORARY}{new_id()}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            descriptor = os.open(temporary, flags, 0o666)
+        except FileNotFoundError:
+            self._make_folders(folder)
+            descriptor = os.open(temporary, flags, 0o666)
+        try:
+            yield temporary, descriptor
+        finally:
+            os.close(descriptor)
+            remove_file(temporary, missing_ok=True)
+
+    def _link(self, temporary: Path, descriptor: int, key: str) -> bool:
+        """Give a file that is written its name, and sync both; False if another one has it."""
+        path = self.path_of(key)
+        make_readonly(descriptor, temporary, self._group())
+        sync(descriptor)
+        try:
+            os.link(temporary, path)
+        except OSError as error:
+            # A network file system may repeat a request whose answer was lost.
+            if os.fstat(descriptor).st_nlink != 2:
+                if isinstance(error, FileExistsError):
+                    return False
+                if error.errno in _NO_LINKS:
+                    raise self.failed(
+                        "this file system has no hard links, so two machines that write at once "
+                        f"could not be kept apart ({error.strerror})"
+                    ) from None
+                raise
+        try:
+            sync_folder(path.parent)
+        except OSError as error:
+            raise UnsureError(
+                f"{self.shown}: {key} was written, but may not be on the disk: {error.strerror}",
+                remote=self.shown,
+            ) from None
+        return True
+
+    def _make_folders(self, folder: Path) -> None:
+        if folder != self.root and not folder.is_dir():
+            self._make_folders(folder.parent)
+            self._make_folder(folder)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder that the group can use before others see it."""
+        if folder.is_dir():
+            return
+        parent = folder.parent
+        group = parent.stat().st_gid if parent.stat().st_mode & stat.S_ISGID else None
+        temporary = parent / f"{TEMPORARY}{new_id()}"
+        temporary.mkdir()
+        share_at(temporary, group)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            with suppress(OSError):  # somebody else's is of use, too
+                temporary.rmdir()
+            if not folder.is_dir():
+                raise
+        sync_folder(parent)
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except RemoteError:
+            raise
+        except OSError as error:
+            where = f" {error.filename}" if error.filename else ""
+            raise self.failed(f"{where} cannot be {doing}: {error.strerror}".strip()) from None
+
+
+def _mark(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

@@ -1,0 +1,116 @@
+"""Remotes in a directory and in an object store: both must behave the same."""
+
+import pytest
+
+from localreg.blobs.remote_store.store import CommitConflict, Head, open_remote
+from localreg.errors import InvalidURLError, RemoteError
+from localreg.values.remote_format import COLUMNS
+
+
+def row(number, **changed):
+    """Return an event as it is given to `append`: without position and n."""
+    values = {
+        "event_id": f"{number:032x}", "origin": "0" * 32, "origin_name": "läptop", "seq": number,
+        "lamport": number, "stamp": number, "time": 1_700_000_000_000_000 + number,
+        "actor": "anna@laptop", "kind": "model.comment", "v": 1, "subject": "s" * 32,
+        "field": "comment", "payload": '{"new":"ü"}',
+    }  # fmt: skip
+    return tuple((values | changed)[name] for name in COLUMNS[2:])
+
+
+def rows_of(remote, after=-1, until=None, **options):
+    return [each for batch in remote.rows(after, until, **options) for each in batch]
+
+
+@pytest.fixture(params=["directory", "seaweedfs"])
+def new_remote(request, tmp_path):
+    """Return a function that opens a place without a remote, with a name that is hard to quote."""
+
+    def in_directory(name="a b ü#?"):
+        return open_remote(tmp_path / name)
+
+    def in_bucket(name="a b ü"):
+        return open_remote(f"{bucket.url}/{name.replace(' ', '%20')}")
+
+    if request.param == "directory":
+        return in_directory
+    bucket = request.getfixturevalue("new_bucket")(request.param)
+    return in_bucket
+
+
+@pytest.fixture
+def remote(new_remote):
+    made = new_remote()
+    made.probe()
+    made.create()
+    return made
+
+
+def test_nothing_is_there_before(new_remote):
+    remote = new_remote()
+    assert remote.identity() is None
+    with pytest.raises(RemoteError):
+        remote.head()
+
+
+def test_what_is_made_is_there(new_remote):
+    remote = new_remote()
+    made = remote.create()
+    assert (remote.identity(), remote.create(), new_remote().identity()) == (made, made, made)
+    assert remote.head().version == 0
+    assert rows_of(remote) == []
+
+
+def test_rows_come_back_in_order_as_they_were(remote):
+    first = [row(5), row(3, field=None)]
+    second = [row(4, payload='{"text":"\\u0000 😀"}')]
+    remote.append(first, 1)
+    head = remote.append(second, 2)
+    assert head == remote.head()
+    assert rows_of(remote) == [(1, 0, *first[0]), (1, 1, *first[1]), (2, 0, *second[0])]
+    assert rows_of(remote, 1) == [(2, 0, *second[0])]
+    assert rows_of(remote, 0, 1) == [(1, 0, *first[0]), (1, 1, *first[1])]
+    assert rows_of(remote, 1, columns=("event_id", "n")) == [(second[0][0], 0)]
+
+
+def test_a_commit_has_one_writer(remote, new_remote):
+    other = new_remote()
+    remote.append([row(1)], 1)
+    with pytest.raises(CommitConflict):
+        other.append([row(2)], 1)
+    with pytest.raises(CommitConflict):  # it would leave a gap
+        other.append([row(2)], 3)
+    other.append([row(2)], 2)
+    assert [each[2] for each in rows_of(remote)] == [row(1)[0], row(2)[0]]
+
+
+def test_a_head_is_compared(remote):
+    head = remote.head()
+    assert remote.is_still(head)
+    assert not remote.is_still(Head(head.version, "other"))
+    newer = remote.append([row(1)], 1)
+    assert not remote.is_still(head)
+    assert remote.is_still(newer)
+
+
+def test_objects(remote, tmp_path):
+    (tmp_path / "net.pt").write_bytes(b"weights")
+    key = "blobs/sha256/ab/cd"
+    assert remote.size_of(key) is None
+    assert remote.put(key, tmp_path / "net.pt")
+    assert not remote.put(key, tmp_path / "net.pt")
+    assert (remote.size_of(key), remote.get_bytes(key, 7)) == (7, b"weights")
+    with pytest.raises(RemoteError, match="larger than 6"):
+        remote.get_bytes(key, 6)
+    assert not remote.put_bytes(key, b"others")
+    assert [(key, size) for key, size, _ in remote.keys("blobs")] == [(key, 7)]
+    came = remote.download(key, tmp_path / "copy")
+    assert (came.size, (tmp_path / "copy").read_bytes()) == (7, b"weights")
+    remote.delete([key, "blobs/sha256/00/00"])
+    assert (remote.size_of(key), list(remote.keys("blobs"))) == (None, [])
+
+
+def test_other_urls_are_refused():
+    for url in ("https://host/x", "oci://host/x", "hf://a/b"):
+        with pytest.raises(InvalidURLError, match="directory or an object store"):
+            open_remote(url)
