@@ -4,7 +4,7 @@ import pytest
 
 from localreg.blobs.remote_store.store import CommitConflict, Head, open_remote
 from localreg.errors import InvalidURLError, RemoteError
-from localreg.values.remote_format import COLUMNS
+from localreg.values.remote_format import COLUMNS, place
 
 
 def row(number, **changed):
@@ -71,6 +71,21 @@ def test_rows_come_back_in_order_as_they_were(remote):
     assert rows_of(remote, 1) == [(2, 0, *second[0])]
     assert rows_of(remote, 0, 1) == [(1, 0, *first[0]), (1, 1, *first[1])]
     assert rows_of(remote, 1, columns=("event_id", "n")) == [(second[0][0], 0)]
+
+
+def test_rows_are_counted_and_found_by_their_places(remote):
+    assert remote.count(5) == (0, None)
+    rows = [row(number) for number in range(4)]
+    remote.append(rows[:3], 1)
+    remote.append([rows[3], row(9, kind="remote.gc_begin")], 2)
+    assert remote.count(0) == (0, None)
+    assert remote.count(1) == (3, place(1, 2))
+    assert remote.count(2) == (4, place(2, 1))  # a note is the last row, but no event
+    assert remote.at([]) == []
+    assert remote.at([place(2, 0), place(1, 2), place(7, 7)]) == [
+        (1, 2, *rows[2]),
+        (2, 0, *rows[3]),
+    ]
 
 
 def test_a_commit_has_one_writer(remote, new_remote):

@@ -15,14 +15,24 @@ from localreg.blobs.remote_store.table import (
     Written,
     commit_bytes,
     commit_key,
+    count_rows,
     first_commit,
     read_rows,
+    rows_at,
     write_files,
 )
 from localreg.errors import InvalidURLError, LocalregError, MissingPackageError, RemoteError
 from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id
-from localreg.values.remote_format import COLUMNS, EVENTS, FORMAT, IDENTITY, MOST_ROWS, Identity
+from localreg.values.remote_format import (
+    COLUMNS,
+    EVENTS,
+    FORMAT,
+    IDENTITY,
+    MOST_ROWS,
+    NOTES,
+    Identity,
+)
 from localreg.values.urls import CLOUDS, parse_named_url, public_url, scheme_of
 
 TYPE_CHECKING = False
@@ -225,6 +235,24 @@ class RemoteStore:
         table = self._open()
         with self._translated():
             yield from read_rows(table, after, until, columns)
+
+    def count(self, until: int) -> tuple[int, int | None]:
+        """Return how many events there are up to a commit, and the place of its last row.
+
+        Rows that are no events (`NOTES`) are not counted, but may be the last one.
+        """
+        table = self._open()
+        with self._translated():
+            return count_rows(table, until, NOTES)
+
+    def at(self, places: Iterable[int]) -> list[tuple[Any, ...]]:
+        """Return the rows at some places, ordered by them, as `rows` does.
+
+        Few places are read quickly, wherever they are.
+        """
+        table = self._open()
+        with self._translated():
+            return rows_at(table, places)
 
     def append(self, rows: Sequence[tuple[Any, ...]], version: int) -> Head:
         """Write rows as one commit with a given number.

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id
-from localreg.values.remote_format import COLUMNS, EVENTS
+from localreg.values.remote_format import COLUMNS, EVENTS, MOST_ROWS, commit_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,6 +143,42 @@ def read_rows(
         yield list(
             zip(*(batch.column(i).to_pylist() for i in range(batch.num_columns)), strict=True)
         )
+
+
+def count_rows(table: DeltaTable, until: int, without: Iterable[str]) -> tuple[int, int | None]:
+    """Return how many rows a table has up to a commit, and the place of the last one.
+
+    Args:
+        without: rows of these kinds are not counted, but may be the last one.
+    """
+    kinds = ", ".join(f"'{kind}'" for kind in sorted(without))
+    query = (
+        f"select sum(case when kind in ({kinds}) then 0 else 1 end), "
+        f"max(position * {MOST_ROWS} + n) from events where position <= {until:d}"
+    )
+    ((count, last),) = _results(table, query)
+    return count or 0, last
+
+
+def rows_at(table: DeltaTable, places: Iterable[int]) -> list[tuple[Any, ...]]:
+    """Return the rows of a table at some places, ordered by position and n."""
+    pairs = sorted(map(commit_of, places))
+    among = " or ".join(f"(position = {position:d} and n = {n:d})" for position, n in pairs)
+    query = (
+        f"select {', '.join(map(_selected, COLUMNS))} from events where {among or 'false'} "
+        "order by position, n"
+    )
+    return _results(table, query)
+
+
+def _results(table: DeltaTable, query: str) -> list[tuple[Any, ...]]:
+    from deltalake import QueryBuilder
+
+    found: list[tuple[Any, ...]] = []
+    for batch in QueryBuilder().register("events", table).execute(query):
+        columns = (batch.column(i).to_pylist() for i in range(batch.num_columns))
+        found += zip(*columns, strict=True)
+    return found
 
 
 def _selected(column: str) -> str:
