@@ -565,12 +565,21 @@ CREATE TABLE arrival (
     differences TEXT NOT NULL
 );
 
+-- Models, tasks, projects and aliases that were folded again without a new event, since their events
+-- got another order. `pk` grows each time.
+CREATE TABLE refolded (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    subject TEXT NOT NULL UNIQUE
+);
+
 -- Other places that this registry pushes to, and pulls from.
 --   table_id  the id of what is at `url`; NULL until it was seen first
 --   mirror    0: it orders the events; at most one does. 1: it does not
 --   cursor    the version of its table up to which all rows are here; -1 for none
---   last      the id of the last event up to there: another one shows that the remote was replaced
+--   last, last_place   id and place of the last row up to there: another one there shows that the
+--             remote was replaced, or restored from an older copy
 --   seen      JSON: what its newest commit looked like, so that "nothing is new" costs one look
+--   sent      the key up to which all events are there
 CREATE TABLE remote (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
@@ -579,7 +588,9 @@ CREATE TABLE remote (
     mirror INTEGER NOT NULL CHECK (mirror IN (0, 1)),
     cursor INTEGER NOT NULL,
     last TEXT,
-    seen TEXT
+    last_place INTEGER,
+    seen TEXT,
+    sent INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX remote_order ON remote (mirror) WHERE mirror = 0;
 

@@ -41,6 +41,15 @@ NOTES = frozenset({REPORTED, GC_BEGIN, GC_END})
 MOST_ROWS = 1 << 20  # in one commit
 
 
+def is_note(kind: str) -> bool:
+    """Return True if rows of a kind are no events; later versions may have further kinds.
+
+    >>> is_note("remote.gc_begin"), is_note("model.tag")
+    (True, False)
+    """
+    return kind.startswith("remote.")
+
+
 class Identity(Frozen):
     """What `registry.json` says.
 

@@ -38,8 +38,8 @@ def clone(tmp_path_factory):
         run = change.connection.execute
         run("UPDATE event SET remote = ?, position = pk, positioned = 1", (TABLE_ID,))
         run(
-            "INSERT INTO remote (name, url, table_id, mirror, cursor, last, seen) "
-            "VALUES ('hub', 's3://secret/place', ?, 0, 7, ?, '{}')",
+            "INSERT INTO remote (name, url, table_id, mirror, cursor, last, seen, sent) "
+            "VALUES ('hub', 's3://secret/place', ?, 0, 7, ?, '{}', 0)",
             (TABLE_ID, LAST),
         )
         run("INSERT INTO private_url VALUES (?, 'https://me:secret@host/x')", (new_id(),))
@@ -179,8 +179,8 @@ REFUSED = {
     ),
     "two remotes": (
         (
-            "INSERT INTO remote (name, url, table_id, mirror, cursor) "
-            f"VALUES ('x', 'x', '{'c' * 32}', 1, 2)",
+            "INSERT INTO remote (name, url, table_id, mirror, cursor, sent) "
+            f"VALUES ('x', 'x', '{'c' * 32}', 1, 2, 0)",
         ),
         DamagedRowError,
     ),

@@ -192,7 +192,7 @@ class RemoteStore:
             raise self._failed(f"it has events, but no {IDENTITY}")
         with tempfile.TemporaryDirectory(prefix="localreg-") as folder:
             self.objects.create(commit_key(0), first_commit(Path(folder)))
-        identity = Identity(FORMAT, str(self._open().metadata().id))
+        identity = Identity(FORMAT, str(self._open().metadata().id).replace("-", ""))
         data = json.dumps({"format": identity.format, "table_id": identity.table_id})
         self.objects.create(IDENTITY, data.encode())
         found = self.identity()

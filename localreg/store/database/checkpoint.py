@@ -39,6 +39,7 @@ Connection = sqlite3.Connection
 LOCAL = frozenset({
     "setting", "forgotten", "known_file", "open_dataset", "open_dataset_file", "upload",
     "private_url", "url", "unpacked", "task_place", "arrival", "mirrored", "remote_gap",
+    "refolded",
 })  # fmt: skip
 # The others.
 SHARED = frozenset({

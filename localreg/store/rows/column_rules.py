@@ -149,9 +149,11 @@ RULES: dict[str, dict[str, Rule]] = {
     },
     "writer": {"subject": ID, "register": TEXT, "events": TEXT},
     "arrival": {"pk": WHOLE, "at": TIME, "source": TEXT, "events": COUNT, "differences": TEXT},
+    "refolded": {"pk": WHOLE, "subject": ID},
     "remote": {
         "pk": WHOLE, "name": TEXT, "url": TEXT, "table_id": or_null(ID), "mirror": FLAG,
-        "cursor": WHOLE, "last": or_null(ID), "seen": or_null(JSON),
+        "cursor": WHOLE, "last": or_null(ID), "last_place": or_null(COUNT), "seen": or_null(JSON),
+        "sent": COUNT,
     },
     "mirrored": {"remote": WHOLE, "event": WHOLE},
     "remote_gap": {"remote": WHOLE, "digest": DIGEST},

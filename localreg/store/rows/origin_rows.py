@@ -58,3 +58,10 @@ def name_of_id(connection: Connection, origin: str) -> str:
     """Return the name of an origin by its id; its first digits if it is unknown."""
     row = connection.execute("SELECT name FROM origin WHERE id = ?", (origin,)).fetchone()
     return origin[:8] if row is None else str(row[0])
+
+
+def own_id_and_name(connection: Connection) -> tuple[str, str]:
+    """Return id and name of the origin that new events carry."""
+    row = connection.execute("SELECT id, name FROM origin WHERE pk = ?", (own(connection),))
+    origin, name = row.fetchone()
+    return str(origin), str(name)

@@ -1,0 +1,292 @@
+"""The remotes of a registry: how far their events came here, and what they lack.
+
+An event is at the remote that gives the order if it has a place in that order, and at a mirror if
+it is in the table `mirrored`. Both are set in the transaction that moves the cursor of the remote,
+so what the tables say is always what a table of the remote held at the version `cursor`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+
+from localreg.store.rows.checked_values import (
+    COUNT,
+    FLAG,
+    ID,
+    TEXT,
+    TIME,
+    WHOLE,
+    Columns,
+    object_of,
+    or_null,
+)
+from localreg.values.frozen import Frozen
+from localreg.values.records import LoggedEvent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+Connection = sqlite3.Connection
+
+
+class RemoteRow(Frozen):
+    """A remote, as a registry knows it.
+
+    Attributes:
+        pk: its key; another one after it was reset.
+        name: how people call it.
+        url: where it is, without secrets.
+        table_id: the id of its table; None until it was seen first.
+        mirror: False if it gives events their order.
+        cursor: the version of its table up to which all rows are here; -1 for none.
+        last, last_place: id and place of the last row up to there; None without any row.
+        seen: what its newest commit looked like then; None if it was not seen.
+        sent: the key up to which all events are there.
+    """
+
+    pk: int
+    name: str
+    url: str
+    table_id: str | None
+    mirror: bool
+    cursor: int
+    last: str | None
+    last_place: int | None
+    seen: str | None
+    sent: int
+
+
+class Waiting(Frozen):
+    """An event that a remote lacks.
+
+    Attributes:
+        pk: its key.
+        own: True if it was made in this registry.
+        outcome: as of `Event`.
+        origin_name: the name of the registry that made it.
+        payload: its payload as it is stored, which is canonical JSON.
+        event: the event.
+    """
+
+    pk: int
+    own: bool
+    outcome: str | None
+    origin_name: str
+    payload: str
+    event: LoggedEvent
+
+
+_REMOTES = Columns(
+    "remote", pk=WHOLE, name=TEXT, url=TEXT, table_id=or_null(ID), mirror=FLAG, cursor=WHOLE,
+    last=or_null(ID), last_place=or_null(COUNT), seen=or_null(TEXT), sent=COUNT,
+)  # fmt: skip
+_SELECT = "SELECT pk, name, url, table_id, mirror, cursor, last, last_place, seen, sent FROM remote"
+_WAITING = Columns(
+    "event", pk=COUNT, own=FLAG, outcome=or_null(TEXT), event_id=ID, origin=ID, origin_name=TEXT,
+    seq=COUNT, lamport=COUNT, stamp=COUNT, at=TIME, actor=TEXT, kind=TEXT, v=COUNT, subject=ID,
+    field=or_null(TEXT), payload=TEXT,
+)  # fmt: skip
+_WAITS = {
+    False: "e.pk > :sent AND e.position IS NULL",
+    True: "e.pk > :sent AND NOT EXISTS "
+    "(SELECT 1 FROM mirrored m WHERE m.remote = :pk AND m.event = e.pk)",
+}
+
+
+def remotes(connection: Connection) -> list[RemoteRow]:
+    """Return all remotes, the one that gives the order first."""
+    rows = _REMOTES.all(connection, f"{_SELECT} ORDER BY mirror, name")
+    return [_remote(row) for row in rows]
+
+
+def by_name(connection: Connection, name: str) -> RemoteRow | None:
+    """Return the remote with a name, or None."""
+    row = _REMOTES.one(connection, f"{_SELECT} WHERE name = ?", (name,))
+    return None if row is None else _remote(row)
+
+
+def by_key(connection: Connection, pk: int) -> RemoteRow | None:
+    """Return the remote with a key, or None: it was removed, or reset."""
+    row = _REMOTES.one(connection, f"{_SELECT} WHERE pk = ?", (pk,))
+    return None if row is None else _remote(row)
+
+
+def _remote(row: Sequence[Any]) -> RemoteRow:
+    pk, name, url, table_id, mirror, *rest = row
+    return RemoteRow(pk, name, url, table_id, bool(mirror), *rest)
+
+
+def insert(
+    connection: Connection, name: str, url: str, table_id: str | None, *, mirror: bool
+) -> RemoteRow:
+    """Add a remote of which nothing is here."""
+    cursor = connection.execute(
+        "INSERT INTO remote (name, url, table_id, mirror, cursor, sent) VALUES (?, ?, ?, ?, -1, 0)",
+        (name, url, table_id, mirror),
+    )
+    pk = int(cursor.lastrowid or 0)
+    return RemoteRow(pk, name, url, table_id, mirror, -1, None, None, None, 0)
+
+
+def delete(connection: Connection, pk: int) -> None:
+    """Forget a remote, with all that is known of what is there."""
+    connection.execute("DELETE FROM mirrored WHERE remote = ?", (pk,))
+    connection.execute("DELETE FROM remote_gap WHERE remote = ?", (pk,))
+    connection.execute("DELETE FROM remote_report WHERE remote = ?", (pk,))
+    connection.execute("DELETE FROM remote WHERE pk = ?", (pk,))
+
+
+def set_table(connection: Connection, pk: int, table_id: str, *, mirror: bool) -> None:
+    """Set the id of a remote's table, and whether it is a mirror."""
+    connection.execute(
+        "UPDATE remote SET table_id = ?, mirror = ? WHERE pk = ?", (table_id, mirror, pk)
+    )
+
+
+def advance(
+    connection: Connection,
+    pk: int,
+    cursor: int,
+    seen: str | None,
+    last: tuple[str, int] | None = None,
+) -> None:
+    """Record how far the rows of a remote are here.
+
+    Args:
+        cursor: the version up to which all are.
+        seen: what its newest commit looked like; None if a newer one is known.
+        last: id and place of the last row; None if that did not change.
+    """
+    connection.execute("UPDATE remote SET cursor = ?, seen = ? WHERE pk = ?", (cursor, seen, pk))
+    if last is not None:
+        connection.execute("UPDATE remote SET last = ?, last_place = ? WHERE pk = ?", (*last, pk))
+
+
+def settle_sent(connection: Connection, remote: RemoteRow) -> None:
+    """Record up to which key all events are at a remote, so that the next look for others is quick.
+
+    Args:
+        remote: as it was before; the events that came there since are marked already.
+    """
+    connection.execute(
+        "UPDATE remote SET sent = coalesce("
+        f"(SELECT min(e.pk) - 1 FROM event e WHERE {_WAITS[remote.mirror]}), "
+        "(SELECT max(pk) FROM event), 0) WHERE pk = :pk",
+        {"pk": remote.pk, "sent": remote.sent},
+    )
+
+
+def count_waiting(connection: Connection, remote: RemoteRow) -> int:
+    """Return how many events a remote lacks."""
+    row = connection.execute(
+        f"SELECT count(*) FROM event e WHERE {_WAITS[remote.mirror]}",
+        {"pk": remote.pk, "sent": remote.sent},
+    ).fetchone()
+    return int(row[0])
+
+
+def waiting(
+    connection: Connection, remote: RemoteRow, until: int, limit: int = -1
+) -> Iterator[Waiting]:
+    """Yield the events that a remote lacks, in the order in which they are folded.
+
+    Args:
+        until: only those with a key up to this.
+        limit: the most to yield; -1 for all.
+    """
+    sql = (
+        "SELECT e.pk, e.arrived IS NULL, e.outcome, e.event_id, o.id, o.name, e.seq, e.lamport, "
+        "e.stamp, e.at, a.name, e.kind, e.v, e.subject, e.field, e.payload FROM event e "
+        "JOIN origin o ON o.pk = e.origin JOIN actor a ON a.pk = e.actor "
+        f"WHERE {_WAITS[remote.mirror]} AND e.pk <= :until "
+        "ORDER BY e.position IS NULL, e.position, e.lamport, e.event_id LIMIT :limit"
+    )
+    values = {"pk": remote.pk, "sent": remote.sent, "until": until, "limit": limit}
+    for row in _WAITING.stream(connection, sql, values):  # type: ignore[arg-type]  # by name
+        (pk, own, outcome, event_id, origin, origin_name, seq, lamport, stamp, at, actor, kind, v,
+         subject, field, payload) = row  # fmt: skip
+        event = LoggedEvent(
+            event_id, origin, seq, lamport, stamp, at, actor, kind, v, subject, field,
+            object_of(payload, "event", event_id, "payload"),
+        )  # fmt: skip
+        yield Waiting(pk, bool(own), outcome, origin_name, payload, event)
+
+
+def set_places(
+    connection: Connection, table_id: str, at: int, places: Iterable[tuple[int, int]]
+) -> None:
+    """Set the places of events in the order of a remote: pairs of place and key.
+
+    Args:
+        at: since when they are known, microseconds.
+    """
+    connection.executemany(
+        "UPDATE event SET remote = ?, position = ?, positioned = ? WHERE pk = ? "
+        "AND position IS NULL",
+        ((table_id, place, at, pk) for place, pk in places),
+    )
+
+
+def clear_places(connection: Connection, table_id: str) -> list[str]:
+    """Take their places from all events that a table ordered; return their subjects."""
+    rows = connection.execute(
+        "SELECT subject FROM event WHERE position IS NOT NULL AND remote = ? GROUP BY subject "
+        "ORDER BY max(kind = 'alias.set'), min(pk)",
+        (table_id,),
+    ).fetchall()
+    connection.execute(
+        "UPDATE event SET remote = NULL, position = NULL, positioned = NULL "
+        "WHERE position IS NOT NULL AND remote = ?",
+        (table_id,),
+    )
+    return [str(subject) for (subject,) in rows]
+
+
+def mark_mirrored(connection: Connection, pk: int, event_ids: Iterable[str]) -> None:
+    """Record that a mirror has these events, which are here."""
+    connection.execute(
+        "INSERT OR IGNORE INTO mirrored SELECT ?, pk FROM event "
+        "WHERE event_id IN (SELECT value FROM json_each(?))",
+        (pk, json.dumps([*event_ids])),
+    )
+
+
+def mark_keys_mirrored(connection: Connection, pk: int, keys: Iterable[int]) -> None:
+    """Record that a mirror has the events with these keys."""
+    connection.executemany("INSERT OR IGNORE INTO mirrored VALUES (?, ?)", ((pk, k) for k in keys))
+
+
+def overtaken(connection: Connection, keys: Sequence[int]) -> list[str]:
+    """Return the subjects whose events have another order now that some of them got a place.
+
+    They have an event without a place that stood before one of these.
+
+    Args:
+        keys: those of the events that got their places, which were the last ones of the order.
+    """
+    rows = connection.execute(
+        "SELECT DISTINCT e.subject FROM json_each(?) k JOIN event e ON e.pk = k.value "
+        "WHERE EXISTS (SELECT 1 FROM event o WHERE o.subject = e.subject AND o.position IS NULL "
+        "AND (o.lamport, o.event_id) < (e.lamport, e.event_id))",
+        (json.dumps([*keys]),),
+    ).fetchall()
+    return [str(subject) for (subject,) in rows]
+
+
+def note_refolded(connection: Connection, subjects: Iterable[str]) -> None:
+    """Note subjects that were folded again without a new event."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO refolded (subject) VALUES (?)", ((each,) for each in subjects)
+    )
+
+
+def ordering_table(connection: Connection) -> str | None:
+    """Return the id of the table that orders the events of this registry, or None."""
+    row = connection.execute(
+        "SELECT table_id FROM remote WHERE mirror = 0 AND table_id IS NOT NULL UNION ALL "
+        "SELECT * FROM (SELECT remote FROM event WHERE position IS NOT NULL LIMIT 1) LIMIT 1"
+    ).fetchone()
+    return None if row is None else str(row[0])
