@@ -2,7 +2,7 @@
 
 It is pure Python, reads nothing of localreg, and prefers few words to speed. The product is
 compared with it (tests/guarantees/test_meeting.py). `rules_registry.py` beside it has registries
-that write such events, merge them, pack them into bundles and push them to a remote.
+that write such events, merge them and pack them into bundles, `rules_remotes.py` push and pull.
 
 **Events.** A registry is a set of events in their order of arrival. What it shows is the fold of
 its events. An event has an id that is never given twice, and the event that creates a thing has

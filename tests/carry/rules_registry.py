@@ -1,7 +1,7 @@
-"""Registries of the small model: they write events, meet, are copied, packed and pushed.
+"""Registries of the small model: they write events, meet, are copied and packed.
 
 The rules of the fold are in `rules_model.py`. Here is what makes and carries events: which `was` an
-operation gives, what a merge takes, what a bundle holds and a remote orders.
+operation gives, what a merge takes, what a bundle holds. Remotes are in `rules_remotes.py`.
 
 What the rules leave open, and what is decided here:
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +28,6 @@ from carry.rules_model import (
     Unit,
     View,
     differences,
-    in_order,
     project_name,
     register_of,
     unit_of,
@@ -94,18 +94,6 @@ class Bundle:
     needs: frozenset[str] = frozenset()
 
 
-class Remote:
-    """An append-only list of (position, event): the remote's head is its largest position."""
-
-    def __init__(self, key: str):
-        self.key = key
-        self.rows: list[tuple[int, Event]] = []
-
-    @property
-    def head(self) -> int:
-        return self.rows[-1][0] if self.rows else 0
-
-
 class Registry:
     """A set of events, in order of arrival.
 
@@ -114,7 +102,8 @@ class Registry:
         wrong_by: how much its clock is wrong.
         log: the events by id, in order of arrival.
         arrived, positioned: the ticks of the clock when an event came, and got its position.
-        ordering: the remote whose positions it holds.
+        ordering: the id of the remote whose positions it holds.
+        remotes: what it knows of each remote; `orders` is that of the one that orders it.
         view: what it shows; kept up to date by folding the touched units again.
     """
 
@@ -127,13 +116,16 @@ class Registry:
         self.positions: dict[str, int] = {}
         self.positioned: dict[str, int] = {}
         self.ordering: str | None = None
-        self.cursor = 0
+        self.remotes: dict[int, Any] = {}
+        self.orders: Any = None
         self.view = View([], {})
 
     def copy(self, name: str) -> Registry:
         """Return what `cp -a` makes: the same, with the same origin."""
         made = Registry(name, self._new_id, self._tick)
-        made.origin, made.ordering, made.cursor = self.origin, self.ordering, self.cursor
+        made.origin, made.ordering = self.origin, self.ordering
+        made.remotes = deepcopy(self.remotes)
+        made.orders = next((e for e in made.remotes.values() if not e.mirror), None)
         made.log, made.arrived = dict(self.log), dict(self.arrived)
         made.positions, made.positioned = dict(self.positions), dict(self.positioned)
         made.view = View(list(made.log.values()), made.positions)
@@ -390,12 +382,18 @@ class Registry:
 
     # Meeting
 
-    def take_in(self, bundle: Bundle) -> Differences:
-        """Take what is lacking here; return what is different now."""
+    def take_in(self, bundle: Bundle, *, certain: bool = False) -> Differences:
+        """Take what is lacking here; return what is different now.
+
+        Args:
+            bundle: what comes.
+            certain: the positions were seen at the remote; others are compared with what was.
+        """
         positions = bundle.positions
-        if bundle.ordering and self.ordering and bundle.ordering != self.ordering:
+        other = bundle.ordering and self.ordering and bundle.ordering != self.ordering
+        if other or not (certain or self._may_have(positions)):
             if bundle.whole:
-                raise RefusedError("another remote ordered these events")
+                raise RefusedError("these events have another order")
             positions = {}
         elif positions:
             self.ordering = bundle.ordering
@@ -408,6 +406,26 @@ class Registry:
             self.origin = self._new_id()  # another registry wrote them: a copy of this one went on
         self._insert(new, positions)
         return differences(before, self.view)
+
+    def _may_have(self, positions: dict[str, int]) -> bool:
+        """Return True if positions do not contradict those here, and what was seen at the remote.
+
+        Up to the cursor all rows are here, so that no other event can have a place there.
+        """
+        seen = (self.orders.cursor + 1) * 1_000 if self.orders else 0
+        taken = {position: key for key, position in self.positions.items()}
+        return all(
+            self.positions.get(key) == position
+            or (key not in self.positions and position not in taken and position >= seen)
+            for key, position in positions.items()
+        )
+
+    def forget_places(self) -> None:
+        """Have no positions any more (a reset)."""
+        touched = {unit_of(self.log[key]) for key in self.positions}
+        self.positions.clear()
+        self.positioned.clear()
+        self.view = self.view.with_units(touched, self.log.values(), self.positions)
 
     def bundle(self, subjects: Iterable[str] | None = None, events: Iterable[Event] | None = None):
         """Return a bundle of all, of some units (no aliases), or of some events only."""
@@ -474,24 +492,3 @@ class Registry:
                 served = unit.value("served")
                 digest = unit.value(f"bytes {served}") if served else None
                 self.create_model((project, unit.here[1]), digest=digest, copied_from=model)
-
-    def pull(self, remote: Remote) -> Differences:
-        """Take the rows of a remote after the cursor."""
-        if self.ordering not in (None, remote.key):
-            raise RefusedError("another remote orders this registry")
-        rows = [row for row in remote.rows if row[0] > self.cursor]
-        found = self.take_in(Bundle([e for _, e in rows], {e.id: n for n, e in rows}, remote.key))
-        self.ordering, self.cursor = remote.key, remote.head
-        return found
-
-    def push(self, remote: Remote, *, reply: bool = True) -> None:
-        """Send all events without a position, in one commit; `reply`: it is heard of here."""
-        self.pull(remote)
-        events = [each for each in self.log.values() if each.id not in self.positions]
-        if not events:
-            return
-        position = remote.head + 1
-        remote.rows += [(position, each) for each in in_order(events, {})]
-        if reply:
-            self._insert([], {each.id: position for each in events})
-            self.cursor = position

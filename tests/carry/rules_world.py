@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 
 from carry.rules_model import (
     AmbiguousError,
@@ -12,16 +13,29 @@ from carry.rules_model import (
     Unit,
     View,
     fixed_by,
-    in_order,
     project_name,
     register_of,
     revision_of,
     unit_of,
 )
-from carry.rules_registry import CONTENT, RefusedError, Registry, Remote
+from carry.rules_registry import CONTENT, RefusedError, Registry
+from carry.rules_remotes import (
+    IN_A_COMMIT,
+    ChangedError,
+    Remote,
+    clone,
+    pull,
+    push,
+    pushing,
+    reset,
+    write_again,
+)
 
 LINES = [("p", "m"), ("p", "n"), ("q", "m"), ("", "m")]
-HARD = ("lost", "same", "kept", "ambiguous", "contested", "forked", "flipped")
+HARD = (
+    "lost", "same", "kept", "ambiguous", "contested", "forked", "flipped", "conflict", "forced",
+    "cloned", "restored", "was reset",
+)  # fmt: skip
 """The cases that a long run must reach; "forked": copies with one origin that both went on."""
 
 
@@ -40,6 +54,7 @@ class World:
         self.remotes = [Remote("r1"), Remote("r2")]
         self.registries = [self.born(f"host{each}") for each in range(count)]
         self.copies: list[Registry] = []
+        self.pushes: list[tuple[Registry, Remote, Iterator[str]]] = []
         self.moments: list[tuple[Registry, int, dict]] = []
 
     def born(self, name: str) -> Registry:
@@ -186,6 +201,14 @@ class World:
         model = self.model(registry)
         registry.publish(model, self.one([None, *registry.unit(model).revisions]))
 
+    def publish_in_both(self):
+        a, b = self.registry(), self.registry()
+        both = self.one(a.view.models.keys() & b.view.models.keys())
+        a.add_weights(both, "d4")
+        a.publish(both)
+        b.publish(both)
+        self.do(a, a.merge, b)
+
     def make_task(self):
         self.registry().create_task(self.one("st"), self.one(["", "p"]))
 
@@ -308,16 +331,94 @@ class World:
         self.registries[number] = self.chance.choice(self.copies[-3:]).copy("rolled back")
 
     def remote(self) -> Remote:
+        """Choose a remote; the first one more often."""
         return self.remotes[self.chance.choice([0, 0, 0, 0, 0, 1])]
 
     def pull(self):
         a = self.registry()
-        self.do(a, a.pull, self.remote())
+        self.do(a, pull, a, self.remote())
 
     def push(self):
         a, remote = self.registry(), self.remote()
-        self.do(a, a.push, remote, reply=self.one([True, True, False]))
+        self.do(a, push, a, remote, reply=self.one([True, True, False]))
         check_remote(remote)
+
+    def begin_push(self):
+        """Begin a push, whose steps come between other operations; it may be killed in between."""
+        a, remote = self.registry(), self.remote()
+        steps = pushing(a, remote, force=self.chance.random() < 0.3, lost=self.one([0, 1, 2]))
+        self.pushes.append((a, remote, steps))
+
+    def go_on(self):
+        """Take a step of some pushes; of one it may be the last."""
+        if not self.pushes:
+            raise RefusedError("there is none")
+        for a, remote, steps in self.chance.choices(self.pushes, k=5):
+            try:
+                self.reached[self.do(a, next, steps, None)] += 1
+            except RefusedError:
+                steps.close()
+            check_remote(remote)
+        killed = self.chance.choice(self.pushes)[2]
+        if killed.gi_frame is None or self.chance.random() < 0.2:
+            killed.close()
+            self.pushes = [each for each in self.pushes if each[2] is not killed]
+
+    def force(self):
+        """With --force the values that lost are those of the remote afterwards."""
+        a, b, remote = self.registry(), self.registry(), self.remote()
+        both = self.one(a.view.models.keys() & b.view.models.keys())
+        self.do(b, push, b, remote)
+        b.set("model.changed", both, "comment", self.one("xyz"))
+        self.do(b, push, b, remote)
+        a.set("model.changed", both, "comment", self.one("xyz"))
+        self.do(a, pull, a, remote)
+        made = write_again(a)
+        self.do(a, push, a, remote)
+        for event in made:
+            assert a.unit(event.subject).value(register_of(event)) == event.payload["new"]
+        self.reached["forced"] += bool(made)
+        check_remote(remote)
+
+    def clone(self):
+        """A clone of a remote shows what a registry shows that has nothing of its own to send."""
+        a, remote = self.registry(), self.remote()
+        self.do(a, push, a, remote)
+        made = clone(remote, self.born("clone"))
+        if a.log.keys() == made.log.keys() and a.ordering == remote.table:
+            assert made.view.state() == a.view.state()
+            assert made.positions == a.positions
+            self.reached["cloned"] += 1
+        if len(self.registries) < 5:
+            self.registries.append(made)
+
+    def restore_remote(self):
+        """Somebody restores an older copy of a remote, or an empty one."""
+        remote = self.remote()
+        if self.chance.random() < 0.6:
+            raise RefusedError("rarely")
+        if self.chance.random() < 0.2:
+            remote.replace(self.new_id())
+        else:
+            remote.restore(self.chance.randrange(remote.head + 1))
+        self.reached["restored"] += 1
+
+    def reset(self):
+        """Take a remote as it is now, if it is not what it was."""
+        a, remote = self.registry(), self.remote()
+        try:
+            self.do(a, pull, a, remote)
+        except ChangedError:
+            state = a.copy("before").view.state()
+            assert a.view.state() == state, "a refusal changes nothing"
+            self.take_as_it_is(a, remote)
+
+    def take_as_it_is(self, a: Registry, remote: Remote) -> None:
+        held = set(a.log)
+        reset(a, remote)
+        assert held <= a.log.keys(), "an acknowledged event is gone"
+        self.moments = [each for each in self.moments if each[0] is not a]
+        self.reached["was reset"] += 1
 
     def remember(self):
         """Keep what a registry shows now, to ask it for that moment later."""
@@ -352,7 +453,10 @@ class World:
         """Let all meet all: registries of one ordering hold the same at the end."""
         for registry, tick, state in self.moments:
             assert registry.as_of(tick).state() == state
-        for ordering in (None, "r1", "r2"):
+        for _ in range(5):  # from one remote to the other, and back
+            for each in self.registries:
+                self.send_all(each)
+        for ordering in (None, *(each.table for each in self.remotes)):
             group = [each for each in self.registries if each.ordering == ordering]
             for _ in range(2):
                 for a in group:
@@ -363,6 +467,28 @@ class World:
                 assert each.positions == group[0].positions
             if group:
                 self.settle_alike(group[0].copy("x"), group[0].copy("y"))
+        for remote in self.remotes:
+            check_remote(remote)
+            cloned = clone(remote, self.born("clone"))
+            for each in self.registries:
+                if each.ordering == remote.table:
+                    assert cloned.view.state() == each.view.state(), "clones show the same"
+                    assert cloned.positions == each.positions
+
+    def send_all(self, registry: Registry) -> None:
+        """Push all to the remote that orders a registry, and to the other one if it knows it."""
+        for remote in self.remotes:
+            if registry.ordering == remote.table or id(remote) in registry.remotes:
+                try:
+                    push(registry, remote)
+                except ChangedError:
+                    self.take_as_it_is(registry, remote)
+                    push(registry, remote)
+                ids = [event.id for _, event in remote.rows()]
+                assert registry.log.keys() <= set(ids), "all is there"
+        if registry.ordering not in (None, *(each.table for each in self.remotes)):
+            self.take_as_it_is(registry, self.remotes[0])  # its places are those of no remote
+            push(registry, self.remotes[0])
 
     def settle_alike(self, a: Registry, b: Registry) -> None:
         """Two that hold the same and both renumber agree afterwards."""
@@ -455,11 +581,21 @@ def check_publications(before: View, after: View) -> None:
 
 def check_remote(remote: Remote) -> None:
     """At the remote a value changes only by an event that knew its writer."""
-    events = in_order([e for _, e in remote.rows], {e.id: n for n, e in remote.rows})
-    assert [e.id for e in events] == [e.id for _, e in remote.rows], "appended in order"
-    assert len({each.id for each in events}) == len(events), "exactly once"
+    rows = remote.rows()
+    events = [event for _, event in rows]
+    positions = {event.id: place for place, event in rows}
+    assert len(positions) == len(events), "exactly once"
+    assert all(place % IN_A_COMMIT < IN_A_COMMIT - 1 for place in positions.values())
+    held: dict[str, set[str]] = {}
+    for event in events:
+        held.setdefault(unit_of(event), set()).add(event.id)
+    seen: set[str] = set()
+    for event in events:
+        missing = (event.known & held[unit_of(event)]) - seen
+        assert not missing, "an event stands before one that it knew"
+        seen.add(event.id)
     values: dict[tuple[str, str], set[str]] = {}
-    whole = View(events, {e.id: n for n, e in remote.rows})
+    whole = View(events, positions)
     for event in events:
         register = register_of(event)
         if register is None or whole.outcome(event) is not None:
@@ -479,8 +615,8 @@ def check_remote(remote: Remote) -> None:
 
 OPERATIONS = [
     "add", "change", "tag", "move", "renumber", "release", "settle", "alias", "remove", "restore",
-    "weights", "publish", "make_task", "run_task", "undo", "merge", "merge_all",
+    "weights", "publish", "publish_in_both", "make_task", "run_task", "undo", "merge", "merge_all",
     "interrupted_merge", "partial_bundle", "bundle_with_aliases", "copies_of_models",
     "since_bundle", "since_old_bundle", "since_event", "twice", "copy", "keep_copy", "roll_back",
-    "pull", "push", "remember",
+    "pull", "push", "begin_push", "go_on", "force", "clone", "restore_remote", "reset", "remember",
 ]  # fmt: skip

@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 from carry.rules_model import AmbiguousError, MissingError
-from carry.rules_registry import RefusedError, Remote, alias_key
+from carry.rules_registry import RefusedError, alias_key
+from carry.rules_remotes import Remote, pull, push
 from carry.rules_world import HARD, OPERATIONS, World
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -15,7 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from support.proofs import TIMES
 
 LINE = ("p", "m")
-OFTEN = {"add": 4, "change": 4, "alias": 3, "weights": 4, "publish": 2, "merge": 3, "run_task": 3}
+OFTEN = {
+    "add": 4, "change": 4, "alias": 3, "weights": 4, "publish": 2, "merge": 3, "run_task": 3,
+    "push": 2, "begin_push": 2, "go_on": 4,
+}  # fmt: skip
 
 
 class Meetings(RuleBasedStateMachine):
@@ -301,16 +305,16 @@ def test_an_event_that_lost_takes_effect_when_the_remote_orders_it_first(two):
     laptop, server = two
     model = first_model(laptop)
     remote = Remote("r")
-    laptop.push(remote)
+    push(laptop, remote)
     first = laptop.set("model.changed", model, "comment", "first")
     server.create_model(("q", "other"))
     late = server.set("model.changed", model, "comment", "late")
     assert laptop.merge(server).lost == {late.id}
-    server.push(remote)
-    found = laptop.pull(remote)
+    push(server, remote)
+    found = pull(laptop, remote)
     assert (found.lost, found.in_effect) == ({first.id}, {late.id})
-    laptop.push(remote)
-    server.pull(remote)
+    push(laptop, remote)
+    pull(server, remote)
     assert laptop.view.state() == server.view.state()
 
 
@@ -328,16 +332,16 @@ def test_times_order_nothing(two):
 def test_events_after_a_lost_reply_are_pushed_once(two):
     laptop, _ = two
     remote = Remote("r")
-    laptop.push(remote, reply=False)
+    push(laptop, remote, reply=False)
     laptop.create_model(LINE)
-    laptop.push(remote)
-    assert [event.id for _, event in remote.rows] == list(laptop.log)
+    push(laptop, remote)
+    assert [event.id for _, event in remote.rows()] == list(laptop.log)
 
 
 def test_registries_that_two_remotes_order_do_not_merge(two):
     laptop, server = two
-    laptop.push(Remote("r"))
-    server.push(Remote("s"))
+    push(laptop, Remote("r"))
+    push(server, Remote("s"))
     with pytest.raises(RefusedError):
         laptop.merge(server)
     event = server.create_model(LINE)
@@ -393,8 +397,8 @@ def test_a_registry_shows_what_it_showed_at_a_time(two, world):
         laptop.set("model.changed", first_model(laptop), "comment", str(-each))
         laptop.merge(server)
         moments.append((world.clock, laptop.view.state()))
-        server.push(remote)
-        laptop.pull(remote)
+        push(server, remote)
+        pull(laptop, remote)
         moments.append((world.clock, laptop.view.state()))
     for tick, state in moments:
         assert laptop.as_of(tick).state() == state
