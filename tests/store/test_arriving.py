@@ -25,7 +25,7 @@ from localreg.store.events.fold import KINDS
 from localreg.store.events.model_fold import MODEL_COLUMNS
 from localreg.store.events.shapes import _COLUMNS, _MODEL, _SHAPES, _WEIGHTS
 from localreg.store.events.task_fold import TASK_COLUMNS
-from localreg.store.rows import logged_rows, model_rows, report_rows, task_rows
+from localreg.store.rows import logged_rows, model_rows, remote_rows, report_rows, task_rows
 from localreg.values.frozen import replace
 from localreg.values.ids import alias_id, new_id
 from localreg.values.records import LoggedEvent, ModelRecord, WeightsRecord
@@ -954,6 +954,7 @@ def test_events_of_a_model_that_did_not_come_wait_for_it(places):
 
 
 def test_other_orders_are_refused_or_ignored(pair):
+    """A merge refuses them; what comes as a part has the place that it has here, or none."""
     here, there, made = pair
     first, second = "1" * 32, "2" * 32
     sent = [replace(each, remote=first, position=n) for n, each in enumerate(events(here), 5)]
@@ -968,8 +969,38 @@ def test_other_orders_are_refused_or_ignored(pair):
         take(there, [other], same_order=True)
     take(there, [other])
     assert events(there)[-1].position is None
+    elsewhere = replace(sent[0], position=99)
     with pytest.raises(EventConflictError, match="another order"):
-        take(there, [replace(sent[0], position=99)])
+        take(there, [elsewhere], same_order=True)
+    take(there, [elsewhere])
+    assert events(there)[0].position == sent[0].position
+
+
+def test_a_place_that_the_remote_cannot_have_given_is_refused_or_ignored(pair):
+    """All rows up to the last one that was seen are here: no other event has a place there."""
+    here, there, made = pair
+    table = "1" * 32
+    sent = [replace(each, remote=table, position=n) for n, each in enumerate(events(here), 5)]
+    with there.store.write() as change:
+        remote = remote_rows.insert(change.connection, "origin", "/x", table, mirror=False)
+    with pytest.raises(EventConflictError, match="another order"):
+        take(there, [replace(sent[0], remote="2" * 32)], same_order=True)
+    take(there, sent)
+    with there.store.write() as change:
+        last = (sent[-1].event_id, sent[-1].position)
+        remote_rows.advance(change.connection, remote.pk, 0, None, last)
+    edits.set_comment(here, made, "a")
+    new = events(here)[-1]
+    for place in (3, sent[-1].position):
+        late = replace(new, remote=table, position=place)
+        with pytest.raises(EventConflictError, match="another order"):
+            take(there, [late], same_order=True)
+    take(there, [late])
+    assert events(there)[-1].position is None
+    with pytest.raises(EventConflictError, match="another order"):
+        take(there, [late], same_order=True)
+    take(there, [replace(new, remote=table, position=sent[-1].position + 1)], same_order=True)
+    assert events(there)[-1].position == sent[-1].position + 1
 
 
 # Any order

@@ -41,6 +41,7 @@ from localreg.store.rows import (
     name_rows,
     origin_rows,
     project_rows,
+    remote_rows,
     report_rows,
     report_transfer,
     retention_rows,
@@ -53,6 +54,7 @@ from localreg.store.rows import (
     value_rows,
 )
 from localreg.store.rows.model_query import ModelQuery
+from localreg.store.rows.remote_rows import RemoteRow
 from localreg.store.rows.upload_rows import UploadRow
 from localreg.values.manifest import make_manifest
 from localreg.values.records import Owner
@@ -111,7 +113,9 @@ WHOLE = {
     "rows/dataset_rows:find": "an index has only the data sets",
     "rows/claim_rows:named_twice": "new numbers for all models that share one",
     "rows/arriving_rows:subjects_after": "the events that came just now",
-    "rows/arriving_rows:remote": "an index has only the events with a position, up to the first",
+    "rows/remote_rows:ordering_table": "an index has the events with a place, up to the first",
+    "rows/remote_rows:remotes": "there are few",
+    "rows/remote_rows:clear_places": "a reset concerns all events",
     "rows/logged_rows:beyond": "the events that another registry lacks, mostly the last ones",
     "rows/claim_rows:ambiguous": "the index page looks at all version numbers",
     "rows/overview_rows:contested": "an index has only the contested models",
@@ -158,6 +162,10 @@ def join_reports(connection):
                 report_transfer.join(connection, other, stream)
 
 
+REMOTES = (
+    RemoteRow(1, "origin", "/x", ID, False, 2, ID, 3, None, 0),
+    RemoteRow(2, "other", "/y", ID, True, 2, ID, 3, None, 0),
+)
 CALLS = {
     "project_rows:every": project_rows.every,
     "log_limit:size": lambda c: log_limit.size(c, "task", 1),
@@ -171,7 +179,25 @@ CALLS = {
     "arriving_rows:alias_of": lambda c: arriving_rows.alias_of(c, "vision", "net", "prod"),
     "arriving_rows:aliases_of": lambda c: arriving_rows.aliases_of(c, ID),
     "arriving_rows:set_positions": lambda c: arriving_rows.set_positions(c, [(ID, 1, 1, 1)]),
-    "arriving_rows:remote": arriving_rows.remote,
+    "remote_rows:ordering_table": remote_rows.ordering_table,
+    "remote_rows:last_place": remote_rows.last_place,
+    "remote_rows:remotes": remote_rows.remotes,
+    "remote_rows:by_name": lambda c: remote_rows.by_name(c, "origin"),
+    "remote_rows:by_key": lambda c: remote_rows.by_key(c, 1),
+    "remote_rows:insert": lambda c: remote_rows.insert(c, "origin", "/x", ID, mirror=False),
+    "remote_rows:set_table": lambda c: remote_rows.set_table(c, 9, ID, mirror=True),
+    "remote_rows:advance": lambda c: remote_rows.advance(c, 1, 2, None, (ID, 3)),
+    "remote_rows:settle_sent": lambda c: [remote_rows.settle_sent(c, each) for each in REMOTES],
+    "remote_rows:count_waiting": lambda c: [remote_rows.count_waiting(c, r) for r in REMOTES],
+    "remote_rows:waiting": lambda c: [list(remote_rows.waiting(c, r, 1_000)) for r in REMOTES],
+    "remote_rows:set_places": lambda c: remote_rows.set_places(c, ID, 1, [(1, 1)]),
+    "remote_rows:mark_mirrored": lambda c: remote_rows.mark_mirrored(c, 1, [ID]),
+    "remote_rows:mark_keys_mirrored": lambda c: remote_rows.mark_keys_mirrored(c, 1, [1]),
+    "remote_rows:overtaken": lambda c: remote_rows.overtaken(c, [1]),
+    "remote_rows:note_refolded": lambda c: remote_rows.note_refolded(c, [ID]),
+    "remote_rows:clear_places": lambda c: remote_rows.clear_places(c, ID),
+    "remote_rows:delete": lambda c: remote_rows.delete(c, 9),
+    "origin_rows:own_id_and_name": origin_rows.own_id_and_name,
     "logged_rows:known": lambda c: logged_rows.known(c, [ID]),
     "logged_rows:knows_all": lambda c: logged_rows.knows_all(c, [ID]),
     "report_transfer:join": join_reports,
@@ -280,7 +306,8 @@ CALLS = {
     "search_changes:last_event": search_changes.last_event,
     "search_changes:has_event": lambda c: search_changes.has_event(c, 1, ID),
     "search_changes:forgotten": search_changes.forgotten,
-    "search_changes:changed": lambda c: search_changes.changed(c, 1, 1_000),
+    "search_changes:changed": lambda c: search_changes.changed(c, 1, 1_000, 0),
+    "search_changes:last_refolded": search_changes.last_refolded,
     "search_texts:texts_from": lambda c: search_texts.texts_from(c, 0, 10),
     "search_texts:texts_of": lambda c: search_texts.texts_of(c, [ID]),
     "setting_rows:set_shared": lambda c: setting_rows.set_shared(c, "users"),

@@ -3,7 +3,8 @@
 - It can be deleted at any time. A missing, damaged or foreign one, and one of an older copy of the
   registry, is made again by whoever searches next.
 - Before each question it takes in what changed since: the subjects of the events that came after
-  the last one that is in it. A question without changes writes nothing.
+  the last one that is in it, and of those that got another order. A question without changes writes
+  nothing.
 - The registry is only read, in short transactions, so no writer waits for a search. What changes
   while the index is made has a later event, so the next question takes it in.
 - Its own file has one writer at a time. A kill leaves a journal, with which SQLite undoes what was
@@ -193,14 +194,17 @@ def _now(store: Store, known: State | None) -> State:
     with store.read() as connection:
         event, event_id = search_changes.last_event(connection)
         forgotten = search_changes.forgotten(connection)
+        refolded = search_changes.last_refolded(connection)
         is_known = (
             known is None
             or known.event == 0
             or search_changes.has_event(connection, known.event, known.event_id)
         )
-    if not is_known or (known is not None and known.registry != store.registry_id):
+    if not is_known or (
+        known is not None and (known.registry != store.registry_id or known.refolded > refolded)
+    ):
         raise _OtherRegistryError("the index is of another registry")
-    return State(store.registry_id, event, event_id, forgotten)
+    return State(store.registry_id, event, event_id, forgotten, refolded)
 
 
 def _bring_up_to_date(store: Store, index: sqlite3.Connection) -> None:
@@ -231,7 +235,9 @@ def _make_all(store: Store, index: sqlite3.Connection) -> None:
 
 def _take_in(store: Store, index: sqlite3.Connection, known: State, now: State) -> None:
     with store.read() as connection:
-        subjects, aliases, targets = search_changes.changed(connection, known.event, now.event)
+        subjects, aliases, targets = search_changes.changed(
+            connection, known.event, now.event, known.refolded
+        )
     changed = {*subjects, *targets, *(known.forgotten ^ now.forgotten)}
     changed.update(search_index.pointed_to(index, aliases))
     ids = sorted(changed)

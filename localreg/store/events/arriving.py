@@ -20,7 +20,7 @@ from localreg.store.events.judging import KEPT, LOST, Judged
 from localreg.store.events.refolding import empty, fold_unit, units
 from localreg.store.events.registers import SERVED, register_of
 from localreg.store.events.shapes import checked_text
-from localreg.store.rows import arriving_rows, logged_rows, origin_rows
+from localreg.store.rows import arriving_rows, logged_rows, origin_rows, remote_rows
 from localreg.store.rows.arriving_rows import Number, UnitState
 from localreg.store.rows.event_rows import Logged
 from localreg.values.arrivals import (
@@ -63,6 +63,7 @@ def take_in(
     origins: Mapping[str, str],
     *,
     same_order: bool = False,
+    again: Sequence[str] = (),
 ) -> Arrival:
     """Take in events of other registries, in an open write transaction.
 
@@ -73,15 +74,17 @@ def take_in(
         change: the transaction. After an error it must be rolled back.
         events: whole units are best: events of a model that did not come wait for it.
         origins: the names of the registries that made them, by id.
-        same_order: refuse events that another remote has ordered. Otherwise they come without
-            their places.
+        same_order: refuse events that another remote has ordered, or that this one cannot have
+            ordered so. Otherwise they come without these places.
+        again: subjects that are folded again in any case, since the places of their events were
+            taken away in this transaction; aliases last.
 
     Raises:
         InvalidEventError: an event is malformed.
         EventConflictError: an event is here with other content, or in another order.
     """
     change.finish()
-    taking = _Taking(change, origins, same_order=same_order)
+    taking = _Taking(change, origins, same_order=same_order, again=again)
     for batch in _batches(events):
         taking.insert(batch)
     return taking.fold()
@@ -96,17 +99,26 @@ def _batches(events: Iterable[LoggedEvent]) -> Iterator[list[LoggedEvent]]:
 class _Taking:
     """One arrival, while it is taken in."""
 
-    def __init__(self, change: Change, origins: Mapping[str, str], *, same_order: bool) -> None:
+    def __init__(
+        self,
+        change: Change,
+        origins: Mapping[str, str],
+        *,
+        same_order: bool,
+        again: Sequence[str],
+    ) -> None:
         self._change = change
         self._connection = change.connection
         self._names = origins
         self._same_order = same_order
         self._before = arriving_rows.last_key(self._connection)
         self._own = origin_rows.own(self._connection)
-        self._remote = arriving_rows.remote(self._connection)
+        self._remote = remote_rows.ordering_table(self._connection)
+        self._seen = remote_rows.last_place(self._connection)
         self._origins: dict[str, int] = {}
         self._names_by_id: dict[str, str] = {}
-        self._moved: dict[str, None] = {}  # subjects of events that got a position
+        # Subjects whose events got positions, or lost them.
+        self._moved: dict[str, None] = dict.fromkeys(again)
         self._events = 0
         self._copied = False
         self._blobs: set[str] = set()
@@ -138,15 +150,19 @@ class _Taking:
             if here is not None:
                 pk, its_remote, its_position, *rest = here
                 self._check_same(event, content, tuple(rest))
-                if position is not None and its_position is None:
+                if position is None or (its_remote, its_position) == (remote, position):
+                    continue
+                if its_position is not None:
+                    self._refuse(event)
+                elif self._is_possible(event):
                     positions.append((remote, position, at, pk))
                     self._moved[event.subject] = None
-                elif position is not None and (its_remote, its_position) != (remote, position):
-                    raise _other_order(event)
             elif event.event_id in fresh:
                 self._check_same(event, content, fresh[event.event_id])
             else:
                 fresh[event.event_id] = content
+                if not self._is_possible(event):
+                    remote = position = None
                 origin = self._origin(event.origin)
                 self._copied = self._copied or origin == self._own
                 rows.append(
@@ -180,10 +196,24 @@ class _Taking:
         if self._remote is None:
             self._remote = event.remote
         if event.remote != self._remote:
-            if self._same_order:
-                raise _other_order(event)
+            self._refuse(event)
             return None, None
         return event.remote, event.position
+
+    def _is_possible(self, event: LoggedEvent) -> bool:
+        """Return True if an event that has no place here can have that which it came with.
+
+        All events up to the last place that was seen of the remote are here, each with its place.
+        """
+        if event.position is None or event.remote != self._remote or event.position > self._seen:
+            return True
+        self._refuse(event)
+        return False
+
+    def _refuse(self, event: LoggedEvent) -> None:
+        """Raise if the order of an event must be that of here; else its place does not count."""
+        if self._same_order:
+            raise _other_order(event)
 
     def _origin(self, origin: str) -> int:
         key = self._origins.get(origin)
@@ -202,7 +232,9 @@ class _Taking:
         subjects = arriving_rows.subjects_after(connection, self._before)
         if self._moved:
             there = set(subjects)
-            subjects += [each for each in self._moved if each not in there]
+            again = [each for each in self._moved if each not in there]
+            remote_rows.note_refolded(connection, again)
+            subjects += again
         self._names_by_id = logged_rows.origins(connection)
         aliases = []
         for subject, logged in units(connection, subjects):

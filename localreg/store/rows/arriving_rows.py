@@ -74,14 +74,6 @@ def actor_keys(connection: Connection, names: Iterable[str]) -> dict[str, int]:
     return dict(rows)
 
 
-def remote(connection: Connection) -> str | None:
-    """Return the id of the remote that ordered events of this registry, or None."""
-    row = connection.execute(
-        "SELECT remote FROM event WHERE position IS NOT NULL LIMIT 1"
-    ).fetchone()
-    return None if row is None else str(row[0])
-
-
 def set_positions(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
     """Set the place of events in a remote's order: remote, position, since when, key."""
     connection.executemany(

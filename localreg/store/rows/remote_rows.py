@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
+from localreg.store.rows import event_rows
 from localreg.store.rows.checked_values import (
     COUNT,
     FLAG,
@@ -171,11 +172,12 @@ def settle_sent(connection: Connection, remote: RemoteRow) -> None:
     Args:
         remote: as it was before; the events that came there since are marked already.
     """
+    newest = event_rows.newest_key(connection)
     connection.execute(
         "UPDATE remote SET sent = coalesce("
-        f"(SELECT min(e.pk) - 1 FROM event e WHERE {_WAITS[remote.mirror]}), "
-        "(SELECT max(pk) FROM event), 0) WHERE pk = :pk",
-        {"pk": remote.pk, "sent": remote.sent},
+        f"(SELECT min(e.pk) - 1 FROM event e WHERE {_WAITS[remote.mirror]}), :newest) "
+        "WHERE pk = :pk",
+        {"pk": remote.pk, "sent": remote.sent, "newest": newest},
     )
 
 
@@ -290,3 +292,12 @@ def ordering_table(connection: Connection) -> str | None:
         "SELECT * FROM (SELECT remote FROM event WHERE position IS NOT NULL LIMIT 1) LIMIT 1"
     ).fetchone()
     return None if row is None else str(row[0])
+
+
+def last_place(connection: Connection) -> int:
+    """Return the place of the last row that was seen of the remote that gives the order, or -1.
+
+    All events up to there are here, and have their places.
+    """
+    row = connection.execute("SELECT last_place FROM remote WHERE mirror = 0").fetchone()
+    return -1 if row is None or row[0] is None else int(row[0])

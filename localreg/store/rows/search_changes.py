@@ -1,7 +1,7 @@
 """What changed in a registry since its index for `search` was brought up to date.
 
-Each text that can be searched changes by an event on its model, task or alias; or, as a local fact,
-by a model that is removed from this registry only.
+Each text that can be searched changes by an event on its model, task or alias; by a new order of
+the events that are here; or, as a local fact, by a model that is removed from this registry only.
 """
 
 from __future__ import annotations
@@ -10,6 +10,11 @@ import json
 import sqlite3
 
 Connection = sqlite3.Connection
+
+_CHANGES = (
+    "SELECT DISTINCT e.subject, e.kind, e.field, iif(e.kind = 'alias.set', e.payload, '') "
+    "FROM event e"
+)
 
 
 def last_event(connection: Connection) -> tuple[int, str]:
@@ -31,23 +36,37 @@ def forgotten(connection: Connection) -> frozenset[str]:
     return frozenset(str(id_) for (id_,) in connection.execute("SELECT model FROM forgotten"))
 
 
-def changed(connection: Connection, after: int, last: int) -> tuple[set[str], set[str], set[str]]:
-    """Return what the events between two keys are about.
+def last_refolded(connection: Connection) -> int:
+    """Return the key of what was folded again last without a new event; 0 if nothing was."""
+    row = connection.execute("SELECT coalesce(max(pk), 0) FROM refolded").fetchone()
+    return int(row[0])
+
+
+def changed(
+    connection: Connection, after: int, last: int, refolded: int
+) -> tuple[set[str], set[str], set[str]]:
+    """Return what the events between two keys are about, and what was folded again.
+
+    Args:
+        after, last: keys of events.
+        refolded: the key of what was folded again last when the index was brought up to date.
 
     Returns:
         the models and tasks; the aliases; and the models that these aliases point to now.
     """
     subjects: set[str] = set()
-    aliases: set[str] = set()
-    for subject, kind in connection.execute(
-        "SELECT DISTINCT subject, kind FROM event WHERE pk > ? AND pk <= ?", (after, last)
+    aliases: dict[str, set[tuple[object, str]]] = {}
+    for subject, kind, field, payload in connection.execute(
+        f"{_CHANGES} WHERE e.pk > ?1 AND e.pk <= ?2 UNION "
+        f"{_CHANGES} WHERE e.subject IN (SELECT subject FROM refolded WHERE pk > ?3)",
+        (after, last, refolded),
     ):
-        (aliases if kind == "alias.set" else subjects).add(str(subject))
-    named = connection.execute(
-        "SELECT DISTINCT field, payload FROM event WHERE pk > ? AND pk <= ? AND kind = 'alias.set'",
-        (after, last),
-    ).fetchall()
-    return subjects, aliases, {each for pair in named for each in _target(connection, *pair)}
+        if kind == "alias.set":
+            aliases.setdefault(str(subject), set()).add((field, payload))
+        else:
+            subjects.add(str(subject))
+    named = {pair for pairs in aliases.values() for pair in pairs}
+    return subjects, {*aliases}, {each for pair in named for each in _target(connection, *pair)}
 
 
 def _target(connection: Connection, alias: object, payload: str) -> list[str]:

@@ -43,7 +43,7 @@ _WORDS = (
 )
 _TABLES = (
     "CREATE TABLE state (registry TEXT NOT NULL, event INTEGER NOT NULL, event_id TEXT NOT NULL, "
-    "forgotten TEXT NOT NULL)",
+    "forgotten TEXT NOT NULL, refolded INTEGER NOT NULL)",
     "CREATE TABLE entry (pk INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, "
     "archived INTEGER NOT NULL, project TEXT NOT NULL, name TEXT NOT NULL, stamp INTEGER NOT NULL)",
     "CREATE TABLE pointing (alias TEXT NOT NULL, entry INTEGER NOT NULL, "
@@ -61,12 +61,14 @@ class State(Frozen):
         registry: its id.
         event: the key of the last event that is in it, and `event_id` its id.
         forgotten: the models that were removed from this registry only.
+        refolded: the key of what was folded again last without a new event.
     """
 
     registry: str
     event: int
     event_id: str
     forgotten: frozenset[str]
+    refolded: int
 
 
 class Question(Frozen, kw_only=True):
@@ -175,12 +177,20 @@ def is_made(index: Connection) -> bool:
 
 def state(index: Connection) -> State | None:
     """Return what is in the index; None if nothing is."""
-    row = index.execute("SELECT registry, event, event_id, forgotten FROM state").fetchone()
+    row = index.execute(
+        "SELECT registry, event, event_id, forgotten, refolded FROM state"
+    ).fetchone()
     if row is None:
         return None
     try:
-        registry, event, event_id, forgotten = row
-        return State(str(registry), int(event), str(event_id), frozenset(json.loads(forgotten)))
+        registry, event, event_id, forgotten, refolded = row
+        return State(
+            str(registry),
+            int(event),
+            str(event_id),
+            frozenset(json.loads(forgotten)),
+            int(refolded),
+        )
     except (TypeError, ValueError) as error:
         raise sqlite3.DatabaseError(f"its state cannot be read: {error}") from error
 
@@ -189,8 +199,8 @@ def set_state(index: Connection, now: State) -> None:
     """Record what is in the index; in a write transaction."""
     index.execute("DELETE FROM state")
     index.execute(
-        "INSERT INTO state VALUES (?, ?, ?, ?)",
-        (now.registry, now.event, now.event_id, json.dumps(sorted(now.forgotten))),
+        "INSERT INTO state VALUES (?, ?, ?, ?, ?)",
+        (now.registry, now.event, now.event_id, json.dumps(sorted(now.forgotten)), now.refolded),
     )
 
 
