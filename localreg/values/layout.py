@@ -26,6 +26,7 @@ What is unfinished has one of these names. A kill leaves it, and `gc` deletes it
     tmp/                   outside-ID.OWNER              names a folder of the user, see below
     .                      .ID-registry.db.OWNER         a database that is made, or backed up
     .                      .ID-search.db.OWNER           an empty index of `search`
+    .                      .ID-checkpoint.OWNER          a folder with the checkpoint of a clone
     .                      .ID-NAME.OWNER                a folder of a shared registry
     files/DIGEST/          .ID-NAME.OWNER                a local copy
     trees/                 .ID-DIGEST.OWNER              the folder of a package

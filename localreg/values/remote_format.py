@@ -38,6 +38,8 @@ GC_BEGIN = "remote.gc_begin"  # payload: {"digests"}
 GC_END = "remote.gc_end"  # payload: {"begin": event_id of the row that began it}
 NOTES = frozenset({REPORTED, GC_BEGIN, GC_END})
 
+NOTE = "remote."  # how these kinds begin
+
 MOST_ROWS = 1 << 20  # in one commit
 
 
@@ -47,7 +49,7 @@ def is_note(kind: str) -> bool:
     >>> is_note("remote.gc_begin"), is_note("model.tag")
     (True, False)
     """
-    return kind.startswith("remote.")
+    return kind.startswith(NOTE)
 
 
 class Identity(Frozen):

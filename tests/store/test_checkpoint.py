@@ -24,7 +24,7 @@ from localreg.store.rows.known_schema import known_objects
 from localreg.values.ids import new_id
 
 TABLE_ID = "b" * 32
-LAST = "e" * 32
+LAST, PLACE = "e" * 32, 7 << 20
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,9 @@ def clone(tmp_path_factory):
         run = change.connection.execute
         run("UPDATE event SET remote = ?, position = pk, positioned = 1", (TABLE_ID,))
         run(
-            "INSERT INTO remote (name, url, table_id, mirror, cursor, last, seen, sent) "
-            "VALUES ('hub', 's3://secret/place', ?, 0, 7, ?, '{}', 0)",
-            (TABLE_ID, LAST),
+            "INSERT INTO remote (name, url, table_id, mirror, cursor, last, last_place, seen, "
+            "sent) VALUES ('hub', 's3://secret/place', ?, 0, 7, ?, ?, '{}', 0)",
+            (TABLE_ID, LAST, PLACE),
         )
         run("INSERT INTO private_url VALUES (?, 'https://me:secret@host/x')", (new_id(),))
         run("INSERT INTO task_place VALUES (?, '{}')", (new_id(),))
@@ -81,7 +81,8 @@ def test_every_table_is_shared_or_local():
 def test_nothing_local_is_in_a_checkpoint(packed, clone):
     """What is true of one registry only goes, and is nowhere in the file."""
     content = checkpoint.check(packed)
-    assert (content.table_id, content.cursor, content.last) == (TABLE_ID, 7, LAST)
+    assert (content.table_id, content.cursor) == (TABLE_ID, 7)
+    assert (content.last, content.last_place) == (LAST, PLACE)
     source = clone / "clone" / "registry.db"
     settings = dict(rows(source, "SELECT name, value FROM setting"))
     data = packed.read_bytes()
@@ -117,8 +118,10 @@ def test_a_registry_that_begins_with_a_checkpoint_has_its_content(packed, clone,
         assert sorted(rows(old, sql), key=repr) == sorted(rows(new, sql), key=repr), table
     sql = "SELECT event_id, payload, position, outcome, remote FROM event ORDER BY pk"
     assert rows(old, sql) == rows(new, sql)
-    assert rows(new, "SELECT name, url, table_id, mirror, cursor, last, seen FROM remote") == [
-        ("origin", "s3://bucket/fleet", TABLE_ID, 0, 7, LAST, None)
+    (last,) = rows(new, "SELECT max(pk) FROM event")
+    sql = "SELECT name, url, table_id, mirror, cursor, last, last_place, seen, sent FROM remote"
+    assert rows(new, sql) == [
+        ("origin", "s3://bucket/fleet", TABLE_ID, 0, 7, LAST, PLACE, None, *last)
     ]
     (mine,) = rows(new, "SELECT value FROM setting WHERE name = 'registry_id'")
     assert mine not in rows(old, "SELECT value FROM setting WHERE name = 'registry_id'")
@@ -187,7 +190,7 @@ REFUSED = {
     "no remote": (("DELETE FROM remote",), DamagedRowError),
     "a mirror": (("UPDATE remote SET mirror = 1",), DamagedRowError),
     "a remote without a table": (("UPDATE remote SET table_id = NULL",), DamagedRowError),
-    "no cursor": (("UPDATE remote SET cursor = -1",), DamagedRowError),
+    "no place": (("UPDATE remote SET last_place = NULL",), DamagedRowError),
     "a strange last event": (("UPDATE remote SET last = '../x'",), DamagedRowError),
     "a reference to nothing": (
         ("PRAGMA foreign_keys = OFF", "UPDATE event SET actor = 999 WHERE pk = 3"),

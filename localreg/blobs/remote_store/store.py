@@ -30,7 +30,6 @@ from localreg.values.remote_format import (
     FORMAT,
     IDENTITY,
     MOST_ROWS,
-    NOTES,
     Identity,
 )
 from localreg.values.urls import CLOUDS, parse_named_url, public_url, scheme_of
@@ -239,11 +238,11 @@ class RemoteStore:
     def count(self, until: int) -> tuple[int, int | None]:
         """Return how many events there are up to a commit, and the place of its last row.
 
-        Rows that are no events (`NOTES`) are not counted, but may be the last one.
+        Notes are not counted, but may be the last row.
         """
         table = self._open()
         with self._translated():
-            return count_rows(table, until, NOTES)
+            return count_rows(table, until)
 
     def at(self, places: Iterable[int]) -> list[tuple[Any, ...]]:
         """Return the rows at some places, ordered by them, as `rows` does.

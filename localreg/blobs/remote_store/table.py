@@ -14,7 +14,7 @@ from pathlib import Path
 
 from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id
-from localreg.values.remote_format import COLUMNS, EVENTS, MOST_ROWS, commit_of
+from localreg.values.remote_format import COLUMNS, EVENTS, MOST_ROWS, NOTE, commit_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,15 +145,10 @@ def read_rows(
         )
 
 
-def count_rows(table: DeltaTable, until: int, without: Iterable[str]) -> tuple[int, int | None]:
-    """Return how many rows a table has up to a commit, and the place of the last one.
-
-    Args:
-        without: rows of these kinds are not counted, but may be the last one.
-    """
-    kinds = ", ".join(f"'{kind}'" for kind in sorted(without))
+def count_rows(table: DeltaTable, until: int) -> tuple[int, int | None]:
+    """Return how many events a table has up to a commit, and the place of its last row."""
     query = (
-        f"select sum(case when kind in ({kinds}) then 0 else 1 end), "
+        f"select sum(case when kind like '{NOTE}%' then 0 else 1 end), "
         f"max(position * {MOST_ROWS} + n) from events where position <= {until:d}"
     )
     ((count, last),) = _results(table, query)

@@ -13,6 +13,8 @@ local facts must be empty.
 from __future__ import annotations
 
 import hashlib
+import json
+import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -53,7 +55,7 @@ _OF_THE_BYTES = "verified = NULL, ctime = NULL, sample = NULL, unreferenced = NU
 _EVENT = (
     "SELECT e.position, e.event_id, o.id, e.seq, e.lamport, e.stamp, e.at, a.name, e.kind, e.v, "
     "e.subject, e.field, e.payload FROM event e JOIN origin o ON o.pk = e.origin "
-    "JOIN actor a ON a.pk = e.actor WHERE e.position BETWEEN ? AND ? ORDER BY e.position"
+    "JOIN actor a ON a.pk = e.actor"
 )
 
 
@@ -63,16 +65,15 @@ class Content(Frozen):
     Attributes:
         table_id: the id of the remote.
         cursor: the version of its table up to which all events are there.
-        last: the id of the last row up to there.
+        last, last_place: id and place of the last row up to there, which need not be an event.
         events: how many events.
-        place: the place of the last event; -1 without any.
     """
 
     table_id: str
     cursor: int
-    last: str | None
+    last: str
+    last_place: int
     events: int
-    place: int
 
 
 def pack(source: Path, target: Path) -> Content:
@@ -108,15 +109,31 @@ def check(path: Path) -> Content:
         return _checked(connection, path)
 
 
-def events(path: Path, first: int, last: int) -> list[tuple[Any, ...]]:
-    """Return the events of a checkpoint from one place to another.
+def some_events(path: Path, count: int) -> list[tuple[Any, ...]]:
+    """Return the first and the last event of a checkpoint, and others chosen by chance.
 
     Returns:
         Of each: its place, id, origin, seq, lamport, stamp, time, actor, kind, v, subject, field
-        and payload.
+        and payload. They are in the order of their places, and about `count`.
     """
     with _opened(path) as connection:
-        return connection.execute(_EVENT, (first, last)).fetchall()
+        first, last = connection.execute(
+            "SELECT min(position), max(position) FROM event"
+        ).fetchone()
+        if first is None:
+            return []
+        wanted = {first, last, *(random.randint(first, last) for _ in range(count - 2))}
+        return connection.execute(
+            f"{_EVENT} WHERE e.position IN (SELECT (SELECT min(position) FROM event "
+            "WHERE position >= value) FROM json_each(?)) ORDER BY e.position",
+            (json.dumps([*wanted]),),
+        ).fetchall()
+
+
+def all_events(path: Path) -> Iterator[tuple[Any, ...]]:
+    """Yield all events of a checkpoint, as `some_events`."""
+    with _opened(path) as connection:
+        yield from connection.execute(f"{_EVENT} ORDER BY e.position")
 
 
 def take_over(connection: Connection, name: str, url: str) -> None:
@@ -136,7 +153,11 @@ def take_over(connection: Connection, name: str, url: str) -> None:
     )
     connection.execute(trigger.sql)
     connection.execute(f"UPDATE blob SET added = ?, facts = NULL, {_OF_THE_BYTES}", (at,))
-    connection.execute("UPDATE remote SET name = ?, url = ?, mirror = 0, seen = NULL", (name, url))
+    connection.execute(
+        "UPDATE remote SET name = ?, url = ?, seen = NULL, "
+        "sent = coalesce((SELECT max(pk) FROM event), 0)",
+        (name, url),
+    )
 
 
 @contextmanager
@@ -187,17 +208,17 @@ def _check_packages(connection: Connection) -> None:
 
 
 def _content(connection: Connection) -> Content:
-    rows = connection.execute("SELECT table_id, cursor, last, mirror FROM remote").fetchmany(2)
+    rows = connection.execute(
+        "SELECT table_id, mirror, cursor, last, last_place FROM remote"
+    ).fetchmany(2)
     if len(rows) != 1:
         raise damaged_row("remote", "all", "rows", "must be of one remote")
-    ((table_id, cursor, last, mirror),) = rows
-    if not is_id(table_id) or mirror != 0 or type(cursor) is not int or cursor < 0:
-        raise damaged_row("remote", 1, "cursor", "must be of a remote that orders events")
-    if last is not None and not is_id(last):
-        raise damaged_row("remote", 1, "last", "must be the id of an event")
-    count, placed, place = connection.execute(
-        "SELECT count(*), count(position), coalesce(max(position), -1) FROM event"
-    ).fetchone()
-    if placed != count or type(place) is not int:
+    ((table_id, mirror, cursor, last, place),) = rows
+    if not is_id(table_id) or mirror != 0:
+        raise damaged_row("remote", 1, "table_id", "must be of a remote that orders events")
+    if type(cursor) is not int or type(place) is not int or not is_id(last):
+        raise damaged_row("remote", 1, "cursor", "must come with the last row")
+    count, placed = connection.execute("SELECT count(*), count(position) FROM event").fetchone()
+    if placed != count:
         raise damaged_row("event", "any", "position", "must be a place")
-    return Content(table_id, cursor, last, count, place)
+    return Content(table_id, cursor, last, place, count)

@@ -1,0 +1,237 @@
+"""Checkpoints of a remote: what a clone begins with, instead of the whole log.
+
+`localreg remote compact` makes one of a clone of its own, so there is nothing in it that the remote
+does not have. It is the newest one that counts; one that is damaged, or does not fit the events of
+the remote, is skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from shutil import rmtree
+
+from localreg.blobs.archives import zstandard
+from localreg.errors import (
+    ArchiveError,
+    DamagedRegistryError,
+    DownloadError,
+    MissingPackageError,
+    NewerFormatError,
+    NotARegistryError,
+)
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.temporary_owners import unfinished
+from localreg.store.database import checkpoint
+from localreg.store.database.creating import Beginning, create
+from localreg.values.frozen import Frozen
+from localreg.values.layout import DATABASE
+from localreg.values.remote_format import CHECKPOINTS, Identity, commit_of, place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from localreg.blobs.remote_store.store import RemoteStore
+    from localreg.progress import Progress
+
+_KEY = re.compile(rf"{CHECKPOINTS}/([0-9]{{1,19}})\.db\.zst")
+_COMPARED = 16  # events that are looked up in the table
+_TRIES = 3  # checkpoints; after so many damaged ones the log is read
+
+
+class Checkpoint(Frozen):
+    """A checkpoint that a remote has.
+
+    Attributes:
+        key: of its object.
+        place: of the last row that it knows.
+        size: of the object, in bytes.
+    """
+
+    key: str
+    place: int
+    size: int
+
+
+class Begun(Frozen):
+    """What a registry begins with.
+
+    Attributes:
+        checkpoint: the checkpoint; None if there was none that could be used: there is no registry.
+        events: how many events came with it.
+        skipped: why others could not be used, a sentence for each.
+    """
+
+    checkpoint: Checkpoint | None
+    events: int
+    skipped: tuple[str, ...]
+
+
+class _UnlikeError(Exception):
+    """A checkpoint does not fit its remote; the text says why, as the end of a sentence."""
+
+
+_DAMAGE = (
+    ArchiveError, DamagedRegistryError, DownloadError, MissingPackageError, NewerFormatError,
+    NotARegistryError, _UnlikeError,
+)  # fmt: skip
+
+
+def checkpoints(store: RemoteStore) -> list[Checkpoint]:
+    """Return the checkpoints of a remote, the newest first."""
+    found = []
+    for key, size, _ in store.keys(CHECKPOINTS):
+        match = _KEY.fullmatch(key)
+        if match is not None:
+            found.append(Checkpoint(key, int(match[1]), size))
+    return sorted(found, key=lambda each: each.place, reverse=True)
+
+
+def key_of(content: checkpoint.Content) -> str:
+    """Return the key of the checkpoint with some content."""
+    return f"{CHECKPOINTS}/{content.last_place}.db.zst"
+
+
+def begin(
+    store: RemoteStore,
+    identity: Identity,
+    head: int,
+    directory: Path,
+    *,
+    name: str,
+    url: str,
+    durability: str = "full",
+    progress: Progress | None = None,
+) -> Begun:
+    """Make a registry that begins with the newest checkpoint of a remote, if there is one.
+
+    It has an id and an origin of its own, and the remote, whose later events it must pull.
+
+    Args:
+        store, identity: the remote, and what it says that it is.
+        head: the version of its newest commit.
+        directory: of the new registry; nothing is there.
+        name, url: of the remote in the new registry.
+        durability: as for `Registry`.
+        progress: called with the bytes that came, and with all.
+
+    Raises:
+        RemoteError: the remote cannot be read.
+        StorageError: the registry cannot be written.
+    """
+    skipped: list[str] = []
+    for each in checkpoints(store)[:_TRIES]:
+        if commit_of(each.place)[0] > head:
+            skipped.append(f"{each.key} is of events that are not at the remote any more")
+            continue
+        with _folder_in(directory) as folder:
+            try:
+                path, content = fetch(store, each, folder, progress)
+                compare(store, identity, content, path)
+            except _DAMAGE as error:
+                why = str(error).replace(f"{folder}/", "")
+                skipped.append(f"{each.key} cannot be used: {why}")
+                continue
+            beginning = Beginning(path, partial(checkpoint.take_over, name=name, url=url))
+            create(directory / DATABASE, durability=durability, beginning=beginning)
+            return Begun(each, content.events, tuple(skipped))
+    return Begun(None, 0, tuple(skipped))
+
+
+@contextmanager
+def _folder_in(directory: Path) -> Iterator[Path]:
+    """Yield a new folder for temporary files in the folder of a registry."""
+    with disk_errors("reading a checkpoint", directory):
+        folder = unfinished(directory / CHECKPOINTS)
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            rmtree(folder, ignore_errors=True)  # gc deletes it
+
+
+def fetch(
+    store: RemoteStore, found: Checkpoint, folder: Path, progress: Progress | None = None
+) -> tuple[Path, checkpoint.Content]:
+    """Download a checkpoint, and unpack it in a folder; return its database and what is in it.
+
+    Raises:
+        DownloadError, ArchiveError, RegistryError: it cannot be read, or is no checkpoint.
+    """
+    path, packed = folder / DATABASE, folder / "checkpoint.db.zst"
+    store.download(found.key, packed, progress=progress, durable=False)
+    zstandard.decompress(packed, path)
+    packed.unlink()
+    return path, checkpoint.check(path)
+
+
+def compare(
+    store: RemoteStore, identity: Identity, content: checkpoint.Content, path: Path
+) -> None:
+    """Raise if the content of a checkpoint is not that of its remote, as far as samples show it.
+
+    Compared are the number of events, the last row, and some events.
+    """
+    if content.table_id != identity.table_id:
+        raise _UnlikeError(f"it is of the remote {content.table_id}")
+    count, last = store.count(content.cursor)
+    if (count, last) != (content.events, content.last_place):
+        raise _UnlikeError(
+            f"it has {content.events:,} events, and the remote has {count:,} up to there"
+        )
+    here = {row[0]: row for row in checkpoint.some_events(path, _COMPARED)}
+    there = {place(*row[:2]): row for row in store.at({*here, content.last_place})}
+    if there[content.last_place][2] != content.last:
+        raise _UnlikeError("its last event is not that of the remote")
+    for at, row in here.items():
+        if at not in there or not is_same(row, there[at]):
+            raise _UnlikeError(f"its event {row[1]} is not that of the remote")
+
+
+def is_same(here: tuple[Any, ...], there: tuple[Any, ...]) -> bool:
+    """Return True if an event of a checkpoint is a row of the remote."""
+    position, n, event_id, origin, _, *rest, payload = there
+    return here[:-1] == (place(position, n), event_id, origin, *rest) and (
+        here[-1] == payload or _parsed(here[-1]) == _parsed(payload)
+    )
+
+
+def _parsed(payload: object) -> object:
+    try:
+        return json.loads(payload) if isinstance(payload, str) else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def put(
+    store: RemoteStore, source: Path, folder: Path, progress: Progress | None = None
+) -> Checkpoint | None:
+    """Make a checkpoint of a clone, and bring it to the remote.
+
+    Args:
+        source: the database of the clone, which is used up.
+        folder: for temporary files.
+        progress: called with the bytes that are sent, and with all.
+
+    Returns:
+        The checkpoint; None if the remote has one of this place already.
+
+    Raises:
+        ArchiveError: no clone would take it.
+    """
+    database, packed = folder / "checkpoint.db", folder / "checkpoint.db.zst"
+    with disk_errors("making a checkpoint", folder):
+        content = checkpoint.pack(source, database)
+        key = key_of(content)
+        if store.size_of(key) is not None:
+            return None
+        size = zstandard.compress(database, packed)
+        database.unlink()
+        if not store.put(key, packed, progress=progress):
+            return None
+    return Checkpoint(key, content.last_place, size)
