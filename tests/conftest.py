@@ -12,6 +12,7 @@
 `new_bucket`, `object_store`, `no_clouds`: clouds           support/servers/object_servers.py
 `behind_proxy`: an object store that misbehaves             support/servers/object_proxy.py
 `container_registry`: docker-registry, skopeo, oras         support/servers/container_registry.py
+`middlemen`: proxies that lose answers, for fleets          support/fleets.py
 =========================================================== =====================================
 
 Fixtures of one folder are in its conftest.py. `pytest --fixtures FOLDER` lists all of them.
@@ -38,6 +39,7 @@ pytest_plugins = [
     "support.servers.object_servers",
     "support.servers.object_proxy",
     "support.servers.container_registry",
+    "support.fleets",
 ]
 
 # No deadlines: machines differ in speed. The same examples on every run of CI.
