@@ -21,21 +21,26 @@ from localreg.blobs.transfer.downloading import download
 from localreg.blobs.transfer.pace import pace_from_environment
 from localreg.blobs.transfer.transferred import check_sent
 from localreg.errors import RemoteError
+from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import unchanged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
 
+    from obstore import ObjectMeta
     from obstore.store import ObjectStore
 
     from localreg.blobs.transfer.transferred import Downloaded
     from localreg.progress import Progress
 
+    Given = TypeVar("Given")
     Result = TypeVar("Result")
 
 RETRIES = 4  # of each request that reads or deletes
 TRIES = 4  # of a write
+AT_ONCE = 16  # requests
+PIECE = 1024 * 1024  # bytes
 _TAKEN = frozenset({304, 409, 412})  # answers to a create-only put of a name that is taken
 
 
@@ -58,13 +63,9 @@ class CloudObjects:
                     meta = await self._store(RETRIES).head_async(self._full(key))
             except _MissingError:
                 return None
-            mark = meta["e_tag"] or f"{meta['size']}-{meta['last_modified'].isoformat()}"
-            return Found(meta["size"], mark)
+            return _found(meta)
 
-        async def every() -> list[Found | None]:
-            return list(await asyncio.gather(*map(one, keys)))
-
-        return self._run(every)
+        return self._run(lambda: _several(one, keys))
 
     def create(self, key: str, data: bytes) -> Found | None:
         """Write a new object; None if another one has its key."""
@@ -75,7 +76,7 @@ class CloudObjects:
             except _TakenError:
                 # Perhaps by an earlier try of this very call, whose answer was lost.
                 there = self.get(key, len(data)) if self._size(key) == len(data) else None
-                return self.look([key])[0] if there == data else None
+                return there[1] if there is not None and there[0] == data else None
             except _LostError as error:
                 reason, unsure = str(error), unsure or error.unsure
             else:
@@ -128,20 +129,73 @@ class CloudObjects:
                 return
         upload(path, self.url_of(key), replace=True, wanted=digest, progress=progress)
 
-    def get(self, key: str, limit: int) -> bytes | None:
-        """Return the bytes of an object, None if it does not exist."""
+    def replace(self, key: str, data: bytes) -> None:
+        """Write an object, also if it is there."""
 
-        async def read() -> bytes | None:
+        async def write() -> None:
+            with self._translated(f"{key} cannot be written"):
+                await self._store(RETRIES).put_async(self._full(key), data, use_multipart=False)
+
+        self._run(write)
+
+    def get(self, key: str, limit: int) -> tuple[bytes, Found] | None:
+        """Return an object, None if it does not exist."""
+        return self._run(lambda: self._get(key, limit))
+
+    def get_many(self, keys: Sequence[str], limit: int) -> list[bytes | None]:
+        """Return the bytes of objects; None for each that does not exist."""
+
+        async def one(key: str) -> bytes | None:
+            found = await self._get(key, limit)
+            return None if found is None else found[0]
+
+        return self._run(lambda: _several(one, keys))
+
+    async def _get(self, key: str, limit: int) -> tuple[bytes, Found] | None:
+        try:
+            with self._translated(f"{key} cannot be read"):
+                result = await self._store(RETRIES).get_async(self._full(key))
+                if result.meta["size"] > limit:
+                    raise self.failed(f"{key} is larger than {limit:,} bytes")
+                return bytes(await result.bytes_async()), _found(result.meta)
+        except _MissingError:
+            return None
+
+    def fetch(self, files: Sequence[tuple[str, Path]]) -> list[str]:
+        """Download objects, and return the keys that do not exist."""
+
+        async def one(file: tuple[str, Path]) -> str | None:
+            key, path = file
             try:
                 with self._translated(f"{key} cannot be read"):
                     result = await self._store(RETRIES).get_async(self._full(key))
-                    if result.meta["size"] > limit:
-                        raise self.failed(f"{key} is larger than {limit:,} bytes")
-                    return bytes(await result.bytes_async())
+                    with open(path, "wb") as writer:
+                        async for piece in result.stream(min_chunk_size=PIECE):
+                            writer.write(piece)
             except _MissingError:
-                return None
+                return key
+            if path.stat().st_size != result.meta["size"]:
+                raise self.failed(f"{key} cannot be read: the connection broke off")
+            return None
 
-        return self._run(read)
+        with disk_errors("reading a remote", files[0][1].parent if files else Path()):
+            found = self._run(lambda: _several(one, files))
+        return [key for key in found if key is not None]
+
+    def names(self, folder: str, start: str) -> list[str]:
+        """Return the names of the objects in a folder, those from `start` on in their order."""
+        prefix = self._full(folder)
+        before = f"{prefix}/{start[:-1]}" if start else None  # the server leaves out this one
+
+        async def listed() -> list[str]:
+            found: list[str] = []
+            with self._translated(f"{folder} cannot be listed"):
+                pages = self._store(RETRIES).list(prefix=prefix, offset=before, chunk_size=1000)
+                async for batch in pages:
+                    found += [each["path"][len(prefix) + 1 :] for each in batch]
+            return sorted(name for name in found if name >= start and "/" not in name)
+
+        return self._run(listed)
 
     def download(
         self,
@@ -180,11 +234,8 @@ class CloudObjects:
             except _MissingError:
                 return
 
-        async def every() -> None:
-            for key in keys:
-                await one(key)
-
-        self._run(every)
+        named = list(keys)
+        self._run(lambda: _several(one, named))
 
     def prepare(self, folders: Sequence[str]) -> None:
         """Do nothing: object stores have no folders."""
@@ -229,6 +280,24 @@ class CloudObjects:
             if trouble.missing:
                 raise _MissingError from None
             raise self.failed(f"{doing}: {trouble.what}") from None
+
+
+async def _several(
+    ask: Callable[[Given], Coroutine[object, object, Result]], every: Sequence[Given]
+) -> list[Result]:
+    """Return what `ask` returns for each, asked at once; not more than a server likes."""
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def one(each: Given) -> Result:
+        async with free:
+            return await ask(each)
+
+    return list(await asyncio.gather(*map(one, every)))
+
+
+def _found(meta: ObjectMeta) -> Found:
+    mark = meta["e_tag"] or f"{meta['size']}-{meta['last_modified'].isoformat()}"
+    return Found(meta["size"], mark)
 
 
 class _MissingError(Exception):

@@ -56,9 +56,7 @@ class FolderObjects:
     def create(self, key: str, data: bytes) -> Found | None:
         """Write a new object; None if another one has its key."""
         with self._translated("written"), self._temporary(key) as (temporary, descriptor):
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            _write(descriptor, data)
             return self._seen(self.path_of(key)) if self._link(temporary, descriptor, key) else None
 
     def put(self, key: str, path: Path, digest: str | None, progress: Progress | None) -> None:
@@ -69,9 +67,7 @@ class FolderObjects:
                 found, early, done = hashlib.sha256(), EarlySync(descriptor), 0
                 while data := reader.read(STEP):
                     found.update(data)
-                    rest = memoryview(data)
-                    while rest:
-                        rest = rest[os.write(descriptor, rest) :]
+                    _write(descriptor, data)
                     early.wrote(len(data))
                     done += len(data)
                     if progress is not None:
@@ -81,17 +77,53 @@ class FolderObjects:
                     replace_file(temporary, self.path_of(key))
                     sync_folder(temporary.parent)
 
-    def get(self, key: str, limit: int) -> bytes | None:
-        """Return the bytes of an object, None if it does not exist."""
+    def replace(self, key: str, data: bytes) -> None:
+        """Write an object, also if it is there."""
+        with self._translated("written"), self._temporary(key) as (temporary, descriptor):
+            _write(descriptor, data)
+            share(descriptor, self._group())
+            sync(descriptor)
+            replace_file(temporary, self.path_of(key))
+            sync_folder(temporary.parent)
+
+    def get(self, key: str, limit: int) -> tuple[bytes, Found] | None:
+        """Return an object, None if it does not exist."""
         with self._translated("read"):
             try:
                 with open(self.path_of(key), "rb") as reader:
+                    status = os.fstat(reader.fileno())
                     data = reader.read(limit + 1)
             except FileNotFoundError:
                 return None
         if len(data) > limit:
             raise self.failed(f"{key} is larger than {limit:,} bytes")
-        return data
+        return data, Found(status.st_size, _mark(status))
+
+    def get_many(self, keys: Sequence[str], limit: int) -> list[bytes | None]:
+        """Return the bytes of objects; None for each that does not exist."""
+        found = (self.get(key, limit) for key in keys)
+        return [None if each is None else each[0] for each in found]
+
+    def fetch(self, files: Sequence[tuple[str, Path]]) -> list[str]:
+        """Link to objects, and return the keys that do not exist."""
+        missing = []
+        with self._translated("read"):
+            for key, path in files:
+                source = self.path_of(key)
+                if source.exists():
+                    path.symlink_to(source)
+                else:
+                    missing.append(key)
+        return missing
+
+    def names(self, folder: str, start: str) -> list[str]:
+        """Return the names of the objects in a folder, those from `start` on in their order."""
+        with self._translated("listed"):
+            try:
+                found = os.listdir(self.path_of(folder))
+            except FileNotFoundError:
+                return []
+        return sorted(name for name in found if name >= start and not name.startswith(TEMPORARY))
 
     def download(
         self,
@@ -162,16 +194,6 @@ class FolderObjects:
         if any(part in ("", "..") or part.startswith(TEMPORARY) for part in parts):
             raise self.failed(f"{key!r:.80} cannot be the key of an object")
         return self.root.joinpath(*parts)
-
-    def finish(self, path: Path) -> None:
-        """Sync a file that another library wrote, and let the group use it."""
-        with self._translated("written"):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                share(descriptor, self._group())
-                sync(descriptor)
-            finally:
-                os.close(descriptor)
 
     def failed(self, what: str) -> RemoteError:
         """Return the error that says what is wrong with the place."""
@@ -284,6 +306,12 @@ class FolderObjects:
 
 def _mark(status: os.stat_result) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _raise(error: OSError) -> None:

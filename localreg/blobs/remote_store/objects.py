@@ -57,8 +57,20 @@ class Objects(Protocol):
             DigestMismatchError: the file has another digest; nothing was written.
         """
 
-    def get(self, key: str, limit: int) -> bytes | None:
-        """Return an object's bytes, None if it does not exist; more than `limit` are an error."""
+    def replace(self, key: str, data: bytes) -> None:
+        """Write an object, also if it is there."""
+
+    def get(self, key: str, limit: int) -> tuple[bytes, Found] | None:
+        """Return an object, None if it does not exist; more than `limit` bytes are an error."""
+
+    def get_many(self, keys: Sequence[str], limit: int) -> list[bytes | None]:
+        """Return the bytes of objects, in one step; None for each that does not exist."""
+
+    def fetch(self, files: Sequence[tuple[str, Path]]) -> list[str]:
+        """Bring objects to new files, for reading only; return the keys that do not exist."""
+
+    def names(self, folder: str, start: str) -> list[str]:
+        """Return the names of the objects in a folder, those from `start` on in their order."""
 
     def download(
         self,
