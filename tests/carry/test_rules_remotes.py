@@ -7,7 +7,7 @@ import random
 
 import pytest
 from carry.rules_registry import RefusedError, alias_key
-from carry.rules_remotes import ChangedError, Remote, clone, pull, push, pushing, reset
+from carry.rules_remotes import ChangedError, Remote, clone, known, pull, push, pushing, reset
 from carry.rules_world import World, check_remote
 
 LINE = ("p", "m")
@@ -162,6 +162,28 @@ def test_a_restored_remote_is_refused_until_it_is_reset_and_then_gets_what_it_la
     assert mine.id not in ids(remote)
     check_same(remote, laptop, server)
     server.merge(laptop)
+
+
+def test_a_restored_remote_is_seen_also_if_it_ends_with_the_same_event_again(world, two, remote):
+    """The event f is new, and all that was lost was sent again to the same commits."""
+    laptop, server = two
+    other = clone(remote, world.born("other"))
+    for each in (laptop, server):
+        each.create_model(LINE)
+        push(each, remote)
+    pull(other, remote)
+    remote.restore(1)
+    reset(laptop, remote)
+    new = laptop.create_model(("q", "f"))
+    push(laptop, remote)
+    reset(server, remote)
+    push(server, remote)
+    place, event = remote.rows()[-1]
+    assert known(other, remote).last == (place, event.id)
+    with pytest.raises(ChangedError):
+        pull(other, remote)
+    reset(other, remote)
+    assert new.id in other.log
 
 
 def test_places_that_came_by_a_merge_are_not_believed_if_the_remote_lacks_them(two, remote):
