@@ -183,6 +183,16 @@ def _columns(context: click.Context, text: str, fixed: Iterable[str]) -> list[Co
     return [CompletionItem(f"{before}{comma}{plus}{each}") for each in found]
 
 
+def remotes(context: click.Context, text: str) -> list[CompletionItem]:
+    """Offer the names of remotes, with where they are."""
+    from localreg.operations.remotes import names as remote_names
+
+    with _registry(context) as chain:
+        found = remote_names.ls(chain) if chain else []
+        return _explained({each.name: each.url for each in found if each.name.startswith(text)})
+    return []
+
+
 def topics(_: click.Context, text: str) -> list[CompletionItem]:
     """Offer the topics of the guide."""
     from localreg.cli.commands.guide import TOPICS
@@ -310,6 +320,7 @@ BY_NAME: dict[str, Complete] = {
     "python": files,
     "reference": models_or_tasks,
     "references": models_or_tasks,
+    "remote": remotes,
     "second": models,
     "since": files,
     "sort": sort_keys,
@@ -334,8 +345,8 @@ BY_NAME: dict[str, Complete] = {
 # Texts, numbers and times that only the user knows; and what is rarely typed.
 FREE = frozenset(
     "arguments comment exclude expected file filename framework grace images inputs keep_last "
-    "limit max_size names older_than part query shared split timeout v_type value words".split()
-) | {"task clone name", "task ls name"}
+    "limit max_size names older_than part query shared split timeout url v_type value words".split()
+) | {"remote add remote", "task clone name", "task ls name"}
 
 
 def attach(command: click.Command, words: str) -> None:

@@ -87,6 +87,9 @@ SECTIONS = {
         "merge": "Take in what another registry has and this one lacks.",
         "backup": "Copy the whole registry while others write to it.",
     },
+    "Remotes": {
+        "remote": "Name buckets and folders where registries meet.",
+    },
     "Upkeep": {
         "verify": "Check that the database and all weights are unchanged.",
         "repair": "Replace damaged weights by good copies.",

@@ -51,6 +51,7 @@ SYNONYMS = {
     "query": "sql",
     "readme": "card",
     "register": "add",
+    "remotes": "remote ls",
     "run": "task run",
     "runs": "task ls",
     "save": "export",
@@ -97,6 +98,14 @@ DATASET_SYNONYMS = {
 }
 CACHE_SYNONYMS = {"clean": "cache prune", "clear": "cache prune", "delete": "cache rm",
                   "list": "cache ls", "remove": "cache rm", "show": "cache ls"}  # fmt: skip
+REMOTE_SYNONYMS = {
+    "delete": "remote rm",
+    "list": "remote ls",
+    "new": "remote add",
+    "remove": "remote rm",
+    "show": "remote ls",
+    "status": "remote ls",
+}
 READING = frozenset(
     "cache compare dataset diff doctor du env export files get guide history lineage ls path "
     "report scalars search show site sql task verify".split()

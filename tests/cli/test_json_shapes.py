@@ -123,6 +123,9 @@ export --all -o all.tar
 merge other --dry-run
 merge other
 backup saved
+remote add origin fleet
+remote ls
+remote rm origin
 verify
 verify --full
 du

@@ -21,7 +21,7 @@ from support.terminal import LEFT_OUT, Steady, run_on_terminal
 
 from localreg import Dataset, OutputModel, Registry, Task
 from localreg.cli.cells import cell_width
-from localreg.store.rows import arrival_rows
+from localreg.store.rows import arrival_rows, remote_rows
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDTHS = (40, 80, 120, 200)
@@ -34,6 +34,10 @@ NAMES = (
     "evil\u202eeman",
     "red\x1b[31m",
     "e\u0301\u0301cole🎉❤️",
+)
+REMOTES = (
+    ("origin", "s3://a-bucket/of-the-whole-fleet-of-machines-that-train-and-serve/registry", False),
+    (f"a-mirror-of-{LONG[:50]}", "az://容器/镜像", True),
 )
 # The file, and the command; {name} is an id of the stage.
 CALLS = {
@@ -67,6 +71,7 @@ CALLS = {
     "cache": "cache ls",
     "gc": "gc --grace 0",
     "export": "export -p vision --dry-run",
+    "remote-ls": "remote ls",
     "verify": "verify -R {damaged}",
     "repair": "repair -R {damaged}",
 }
@@ -138,6 +143,9 @@ def fill(registry, folder):
         run_cli("alias", f"old/{name}", "prod")
     run_cli("rm", f"old/{LONG}")
     run_cli("rm", "old/removed", "--delete-weights")
+    with registry._chain.first.store.write() as change:
+        for name, url, mirror in REMOTES:
+            remote_rows.insert(change.connection, name, url, "0" * 32, mirror=mirror)
     return {"task": task.id, "long": LONG, "met": meet(registry, folder)}
 
 

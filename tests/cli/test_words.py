@@ -13,11 +13,24 @@ from support.command_line import run_cli
 
 from localreg import Task
 from localreg.cli.commands.cache import cache_command
+from localreg.cli.commands.remote import remote_command
 from localreg.cli.commands.task import task_command
 from localreg.cli.main import COMMANDS
-from localreg.cli.suggestions import CACHE_SYNONYMS, READING, SYNONYMS, TASK_SYNONYMS
+from localreg.cli.suggestions import (
+    CACHE_SYNONYMS,
+    READING,
+    REMOTE_SYNONYMS,
+    SYNONYMS,
+    TASK_SYNONYMS,
+)
 
-GROUPS = {"task": task_command, "cache": cache_command}
+GROUPS = {"task": task_command, "cache": cache_command, "remote": remote_command}
+WORDS = {
+    "": SYNONYMS,
+    "task": TASK_SYNONYMS,
+    "cache": CACHE_SYNONYMS,
+    "remote": REMOTE_SYNONYMS,
+}
 CHANGING = set(COMMANDS) - READING
 
 
@@ -30,9 +43,9 @@ def run(registry, tmp_path, monkeypatch):
     return run_cli
 
 
-@pytest.mark.parametrize("group", ["", "task", "cache"])
+@pytest.mark.parametrize("group", WORDS)
 def test_synonyms_name_commands_that_exist_and_are_none_themselves(group):
-    table = {"": SYNONYMS, "task": TASK_SYNONYMS, "cache": CACHE_SYNONYMS}[group]
+    table = WORDS[group]
     known = set(GROUPS[group].commands) if group else set(COMMANDS)
     assert known.isdisjoint(table)
     for instead in table.values():
@@ -46,7 +59,7 @@ def test_synonyms_name_commands_that_exist_and_are_none_themselves(group):
     [("delete a", "rm"), ("info a", "show"), ("log", "history"), ("cat a", "get MODEL -o -"),
      ("run x", "task run"), ("ui", "site --open"), ("serve", "site --open"),
      ("version", "--version"), ("Delete a", "rm"), ("task delete x", "task rm"),
-     ("cache clear", "cache prune")],
+     ("cache clear", "cache prune"), ("remote list", "remote ls")],
 )  # fmt: skip
 def test_words_of_other_tools_are_known_and_run_nothing(run, registry, typed, instead):
     code, out, err = run(*typed.split())
@@ -57,11 +70,12 @@ def test_words_of_other_tools_are_known_and_run_nothing(run, registry, typed, in
 
 @pytest.mark.parametrize(
     "typed",
-    ["rename", "push", "pubish", "archiv", "untgt", "restor", "remov", "ad", "adop", "repai", "me",
-     "alia", "int", "rn", "task rn", "task clon", "cache prun", "cache remov"],
+    ["rename", "pus", "pul", "clon", "remot", "pubish", "archiv", "untgt", "restor", "remov",
+     "ad", "adop", "repai", "me", "alia", "int", "rn", "task rn", "task clon", "cache prun",
+     "cache remov", "remote remov"],
 )  # fmt: skip
 def test_no_guess_is_a_command_that_changes_something(run, typed):
-    """The word "rename" is near "remove", and "push" near "publish"."""
+    """The word "rename" is near "remove", and "pus" near "push"."""
     code, _, err = run(*typed.split(), "a")
     assert code == 2
     assert not any(f"'{each}'" in err.partition("Did you mean")[2] for each in CHANGING)

@@ -26,6 +26,7 @@ def env_command(as_json: bool, directory: str | None) -> None:
             "chosen by": reason,
             **doctor.facts(chain.first),
         }
+        remotes = doctor.remotes(chain.first)
     upstream = [str(each.root) for each in chain.others]
     absent = {str(each.root): each.reason for each in chain.absent}
     variables = {
@@ -34,12 +35,14 @@ def env_command(as_json: bool, directory: str | None) -> None:
         if name.startswith("LOCALREG_")
     }
     if as_json:
-        named = {name.replace(" ", "_"): fact for name, fact in facts.items()}
-        more = {"upstream": upstream, "upstream_left_out": absent, "variables": variables}
-        print_json(named | {"models": int(facts["models"])} | more)
+        plain = {name.replace(" ", "_"): fact for name, fact in facts.items()}
+        more = {"upstream": upstream, "upstream_left_out": absent}
+        more |= {"remotes": remotes, "variables": variables}
+        print_json(plain | {"models": int(facts["models"])} | more)
         return
     if chosen and settings.UPSTREAM in variables:
         variables[settings.UPSTREAM] += "  (not used with -R)"
     left_out = "\n".join(f"{root}: {why}" for root, why in absent.items())
-    others = [("upstream", "\n".join(upstream)), ("left out", left_out)]
+    named = "\n".join(f"{name}: {url}" for name, url in remotes.items())
+    others = [("upstream", "\n".join(upstream)), ("left out", left_out), ("remotes", named)]
     print_facts([*facts.items(), *others, *variables.items()])

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from localreg.blobs.local_files.local_file import size_of_copies
 from localreg.errors import LocalregError, StorageError
@@ -19,7 +20,7 @@ from localreg.operations.upkeep.verify import database_problems
 from localreg.operations.weights.locations import digests_with_local_files, holder
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.opening import sqlite_version
-from localreg.store.rows import blob_rows, event_rows, overview_rows
+from localreg.store.rows import blob_rows, event_rows, overview_rows, remote_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
 from localreg.values.ids import now
@@ -28,6 +29,7 @@ from localreg.values.version import __version__
 
 FILE_LOCKS = "file locks"
 WEIGHTS = ("/".join(BLOBS), FILES, TREES)  # folders of weights
+REMOTE_PACKAGES = ("deltalake", "obstore")  # of the extra "remote"
 LITTLE_SPACE = 1_000_000_000  # bytes
 
 
@@ -52,6 +54,7 @@ def examine(chain: Chain) -> list[Finding]:
     findings += [_database(registry), _clock(registry), _permissions(registry)]
     findings += examine_sharing(registry)
     findings += _upstream(chain)
+    findings += _remotes(registry)
     if registry.store.readonly:
         return [*findings, Finding("writing", "note", f"not possible: {registry.store.refusal}")]
     findings += [_space(registry), *_reserve(registry), *_links(registry), *_copies(registry)]
@@ -245,6 +248,31 @@ def _upstream(chain: Chain) -> Iterator[Finding]:
         places = ", ".join(sorted({str(row.upstream) for row in lost}))
         text = f"{_bytes_of(lost)} missing; {places} should have them. Make it available"
         yield Finding("upstream", "bad", text)
+
+
+def remotes(registry: OpenRegistry) -> dict[str, str]:
+    """Return where the remotes of a registry are, by name."""
+    with registry.store.read() as connection:
+        return {each.name: each.url for each in remote_rows.remotes(connection)}
+
+
+def _remotes(registry: OpenRegistry) -> Iterator[Finding]:
+    """Yield a finding for each remote, as far as it is known here: no network is used."""
+    with registry.store.read() as connection:
+        found = [
+            (each, remote_rows.count_waiting(connection, each))
+            for each in remote_rows.remotes(connection)
+        ]
+    for each, waiting in found:
+        count = "1 event" if waiting == 1 else f"{waiting:,} events"
+        text = f"{each.name}: lacks {count}. `localreg push {each.name}` sends them"
+        yield Finding(
+            "remote",
+            "note" if waiting else "ok",
+            text if waiting else f"{each.name}: has everything that was pulled or made here",
+        )
+    if found and any(find_spec(package) is None for package in REMOTE_PACKAGES):
+        yield Finding("remote", "note", "not usable: pip install 'localreg[remote]'")
 
 
 def _bytes_of(rows: list[BlobRow]) -> str:
