@@ -73,6 +73,13 @@ def test_rows_come_back_in_order_as_they_were(remote):
     assert rows_of(remote, 1, columns=("event_id", "n")) == [(second[0][0], 0)]
 
 
+def test_a_commit_has_the_mark_of_its_head(remote):
+    head = remote.append([row(1)], 1)
+    assert remote.mark_of(1) == head.mark
+    assert remote.mark_of(0) not in (None, head.mark)
+    assert remote.mark_of(2) is None
+
+
 def test_rows_are_counted_and_found_by_their_places(remote):
     assert remote.count(5) == (0, None)
     rows = [row(number) for number in range(4)]
@@ -82,6 +89,8 @@ def test_rows_are_counted_and_found_by_their_places(remote):
     assert remote.count(1) == (3, place(1, 2))
     assert remote.count(2) == (4, place(2, 1))  # a note is the last row, but no event
     assert remote.at([]) == []
+    assert remote.at_within([place(1, 0), place(2, 0)], 1) is None
+    assert len(remote.at_within([place(1, 0), place(2, 0)], 100_000)) == 2
     assert remote.at([place(2, 0), place(1, 2), place(7, 7)]) == [
         (1, 2, *rows[2]),
         (2, 0, *rows[3]),

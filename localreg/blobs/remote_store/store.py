@@ -279,11 +279,27 @@ class RemoteStore:
         data = self.get_bytes(commit_key(version), COMMIT_LIMIT)
         return None if data is None else self._parsed(version, data).id
 
+    def mark_of(self, version: int) -> str | None:
+        """Return the mark of a commit, as `Head` has it; None if it does not exist."""
+        found = self.objects.look([commit_key(version)])[0]
+        return None if found is None else found.mark
+
     def at(self, places: Iterable[int]) -> list[tuple[Any, ...]]:
         """Return the rows at some places, ordered by them, as `rows` does.
 
         The files that hold them are read.
         """
+        return self._at(places, None) or []
+
+    def at_within(self, places: Iterable[int], size: int) -> list[tuple[Any, ...]] | None:
+        """Return the rows at some places, as `at`; None if they are in larger files.
+
+        Args:
+            size: bytes of all these files.
+        """
+        return self._at(places, size)
+
+    def _at(self, places: Iterable[int], size: int | None) -> list[tuple[Any, ...]] | None:
         wanted = sorted(set(places))
         if not wanted:
             return []
@@ -295,6 +311,8 @@ class RemoteStore:
             or file.last is None
             or any(file.first <= position <= file.last for position in positions)
         ]
+        if size is not None and sum(file.size for file in files) > size:
+            return None
         with self._fetched(files) as folder:
             return rows_at(folder, files, wanted)
 
