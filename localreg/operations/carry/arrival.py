@@ -9,12 +9,12 @@ from localreg.operations.carry.export import Missing
 from localreg.operations.carry.numbers import renumber_all
 from localreg.operations.models.aliases import alias_at, point_alias
 from localreg.operations.weights.arriving_blobs import ArrivingBlobs
+from localreg.operations.weights.packages import record_files_of
 from localreg.registry import Chain
 from localreg.store.events.arriving import take_in
 from localreg.store.events.registers import ALIAS
 from localreg.store.rows import (
     arrival_rows,
-    blob_rows,
     model_rows,
     report_transfer,
     tree_rows,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from localreg.store.events.change import Change
-    from localreg.store.rows.logged_rows import Connection
     from localreg.values.manifest import Manifest
     from localreg.values.records import LoggedEvent, Owner
 
@@ -178,7 +177,7 @@ class _Arriving:
         for digest, manifest in self._incoming.packages():
             count = len(manifest.files) + len(manifest.folders)
             if not tree_rows.is_recorded(self._connection, digest, manifest.total, count):
-                _record_package(self._connection, digest, manifest)
+                record_files_of(self._connection, digest, manifest)
 
     def take(self, copied: copies.Copying | None) -> None:
         """Take events and reports, or make copies."""
@@ -277,15 +276,3 @@ class _Arriving:
 
 def _line(row: model_rows.ModelRow) -> str:
     return reference(row.project, row.name, None)
-
-
-def _record_package(connection: Connection, digest: str, manifest: Manifest) -> None:
-    """Record the files of a package, and what is known about it, as when it is added."""
-    from localreg.blobs.headers.package_facts import framework_of, package_facts
-
-    blob_rows.record_sizes(connection, {each.digest: each.size for each in manifest.files})
-    tree_rows.record(connection, digest, manifest)
-    rows = blob_rows.rows_of(connection, {each.digest for each in manifest.files})
-    whole = package_facts([(each, rows[each.digest].facts) for each in manifest.files])
-    framework = framework_of(whole, [each.path for each in manifest.files])
-    blob_rows.record_facts(connection, digest, whole | {"framework": framework})

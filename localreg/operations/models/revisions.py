@@ -15,7 +15,7 @@ from localreg.operations.models.edits import set_columns
 from localreg.operations.models.outputs import enter, entry_of
 from localreg.operations.weights.deleting import delete_unneeded
 from localreg.operations.weights.ingest import as_file, taken_in
-from localreg.operations.weights.locations import holder
+from localreg.operations.weights.locations import holder, local_file
 from localreg.operations.weights.origin import (
     Origin,
     framework_of_weights,
@@ -24,7 +24,6 @@ from localreg.operations.weights.origin import (
 )
 from localreg.operations.weights.other_files import other_files
 from localreg.operations.weights.package_copies import package_folder
-from localreg.operations.weights.serving import local_file
 from localreg.operations.weights.sources import Held, Source
 from localreg.operations.weights.uploading import (
     Doomed,

@@ -37,8 +37,7 @@ from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.model_page import model_values
 from localreg.operations.reports.page_links import INDEX, Site, page_name, reports_folder
 from localreg.operations.reports.task_page import renewal_of, task_values
-from localreg.operations.weights.locations import holder
-from localreg.operations.weights.serving import local_file
+from localreg.operations.weights.locations import holder, local_file
 from localreg.pages import index_data, pages
 from localreg.pages.assets import asset_names, templates_digest, write_assets
 from localreg.pages.page_values import ModelPage, TaskPage

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from localreg.operations.reports.charts import named_figures
 from localreg.operations.reports.reading import NAN, reading
-from localreg.operations.weights.serving import local_file
+from localreg.operations.weights.locations import local_file
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import report_rows
 from localreg.store.rows.checked_values import taken_apart

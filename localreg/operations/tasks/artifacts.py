@@ -17,8 +17,8 @@ from localreg.operations.weights.local_copies import (
     unpacked,
     verifies_always,
 )
+from localreg.operations.weights.locations import local_file
 from localreg.operations.weights.package_copies import package_folder
-from localreg.operations.weights.serving import local_file
 from localreg.operations.weights.sources import Source
 from localreg.plots.options import as_json
 from localreg.registry import Chain, OpenRegistry

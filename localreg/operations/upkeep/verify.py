@@ -26,13 +26,13 @@ from localreg.operations.weights.locations import (
     check_upstream,
     digests_with_local_files,
     holder,
-    is_known_damaged,
     local_files_of,
     upstream_state,
 )
+from localreg.operations.weights.sources import is_known_damaged
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.checking import damage, strange_values
-from localreg.store.rows import blob_rows, model_rows, tree_rows
+from localreg.store.rows import blob_rows, model_rows, remote_gap_rows, tree_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
 from localreg.values.layout import TREES
@@ -42,6 +42,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.finding.upstream import Found
     from localreg.progress import Progress
+    from localreg.store.rows.remote_gap_rows import Supplier
 
 
 # What was hashed is recorded when it is so many blobs, or took so long.
@@ -99,7 +100,7 @@ class Verification(Frozen):
             since they were last hashed.
         size: bytes of all that were checked.
         problems: what was found.
-        elsewhere: number of blobs that only their URLs have. They were not checked.
+        elsewhere: number of blobs that only their URLs or remotes have. They were not checked.
         incomplete: packages that lack files which their own index names. They were added like this,
             so it is no damage.
     """
@@ -148,7 +149,7 @@ def verify(
     incomplete: list[Incomplete] = []
     with looker.recording():
         for row in rows:
-            if row.digest not in kept and looker.is_away(row):
+            if (row.digest not in kept or looker.is_in_remote(row.digest)) and looker.is_away(row):
                 away += 1
             else:
                 size += row.size
@@ -313,6 +314,8 @@ class _Looker:
         self.hashed = 0
         self._state = registry.blobs.state_reader()
         self._copied = set(digests_with_local_files(registry))
+        with registry.store.read() as connection:
+            self._has_remotes = remote_gap_rows.has_remotes(connection)
         self._ctimes: dict[str, int | None] = {}
         self._recorded = time.monotonic()
 
@@ -329,6 +332,17 @@ class _Looker:
     def is_away(self, row: BlobRow) -> bool:
         """Return True if there is no file with these bytes here, good or damaged, nor upstream."""
         return self._state(row.digest) is None and holder(self.chain, row.digest, row.size) is None
+
+    def is_in_remote(self, digest: str) -> bool:
+        """Return True if a remote should have some bytes, and is not known to lack them."""
+        return any(not each.lacks for each in self.suppliers(digest))
+
+    def suppliers(self, digest: str) -> list[Supplier]:
+        """Return the remotes that should have some bytes."""
+        if not self._has_remotes:
+            return []
+        with self.registry.store.read() as connection:
+            return remote_gap_rows.suppliers(connection, digest)
 
     def problems(self, row: BlobRow) -> list[Problem]:
         """Return the problems of a blob.
@@ -454,7 +468,15 @@ class _Check:
         row = self._row
         holding = holder(self._chain, row.digest, row.size)
         if holding is None and self._kept:
+            remotes = self._looker.suppliers(row.digest)
+            if any(not each.lacks for each in remotes):
+                return
             left = row.upstream and upstream_state(self._chain, row.upstream, row.digest)
+            if not left and remotes:
+                names = ", ".join(each.name for each in remotes)
+                left = (
+                    f"the weights are not here, and a remote that should have them has not: {names}"
+                )
             yield self._problem("missing", path, left or "the weights are gone")
         elif holding is not None and (
             self._full or is_known_damaged(self._chain.first, holding, row.digest)
@@ -524,5 +546,7 @@ class _Check:
             found = folder_differences(self._chain, self._registry, digest, full=self._full)
             if found:
                 yield self._problem("tree", folder, f"the folder of a package: {shown(found)}")
-        elif self._kept or holder(self._chain, digest, size) is not None:
+        elif holder(self._chain, digest, size) is not None or (
+            self._kept and not self._looker.is_in_remote(digest)
+        ):
             yield self._problem("row", self._registry.store.path, wrong)

@@ -26,9 +26,9 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import changed, wait_for_tick
 from localreg.filesystem.portable_files import kept_name, make_readonly_at
 from localreg.operations.weights.ingest import keep
-from localreg.operations.weights.locations import holder
+from localreg.operations.weights.locations import holder, local_file
 from localreg.operations.weights.packages import check_source, listing_of
-from localreg.operations.weights.serving import local_file
+from localreg.operations.weights.remote_packages import bring_manifest, bring_package
 from localreg.operations.weights.sources import Held, Source, check_wanted
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, tree_rows
@@ -70,11 +70,12 @@ def archive_of(
     if original is not None and archive is not None and filename and is_archive(filename):
         return local_file(chain, registry, archive, original, filename)
     name = zip_name(filename)
-    manifest = manifest_of(registry, digest)
+    manifest = bring_manifest(chain, registry, digest) or manifest_of(registry, digest)
     if not chain.first.store.readonly:
         try:
             made = _made_before(chain.first, digest, zip_size(manifest))
             if made is None:
+                bring_package(chain, registry, digest, progress=progress)
                 made = _keep_zip(chain, registry, digest, manifest, name, progress)
             return local_file(chain, chain.first, made, zip_size(manifest), name)
         except StorageFullError:

@@ -15,19 +15,21 @@ from localreg.blobs.staging import hashing, staging
 from localreg.blobs.trees.staging import SMALL, StagedFile
 from localreg.errors import CorruptBlobError, DigestMismatchError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.portable_files import make_readonly_at, replace_file
 from localreg.filesystem.syncing import open_for_sync, sync_of_all, sync_tree
 from localreg.operations.weights.deleting import delete_unneeded
 from localreg.operations.weights.ingest import inside_of
-from localreg.operations.weights.locations import keeper, record_kept_upstream
+from localreg.operations.weights.sources import keeper, record_kept_upstream
 from localreg.registry import Chain
 from localreg.store.rows import blob_rows
+from localreg.values.frozen import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Protocol
 
-    from localreg.operations.weights.locations import KeptUpstream
+    from localreg.operations.weights.sources import KeptUpstream
     from localreg.progress import Progress
     from localreg.store.events.change import Change
     from localreg.values.records import Json
@@ -164,6 +166,19 @@ class ArrivingBlobs:
                 model="",
             )
         self._take(blob, filename)
+
+    def move_in(self, blob: staging.StagedBlob, filename: str | None = None) -> None:
+        """Stage a temporary file of the registry whose bytes were hashed; it is moved.
+
+        Args:
+            blob: the file; if the registry is durable it is synced already.
+            filename: helps to find out what is in it.
+        """
+        target = self._target()
+        with disk_errors("keeping weights", blob.path):
+            make_readonly_at(blob.path, self._blobs.group)
+            replace_file(blob.path, target)
+        self._take(replace(blob, path=target), filename)
 
     def flush(self) -> None:
         """Keep what is staged: a kill does not lose it any more, and gc spares it for a time."""

@@ -14,8 +14,8 @@ from localreg.errors import DigestMismatchError, ReadOnlyRegistryError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.finding.upstream import Found, read_each
 from localreg.operations.weights.ingest import inside_of, keep
-from localreg.operations.weights.locations import KeptUpstream, holder, keeper, record_kept_upstream
-from localreg.operations.weights.sources import Held
+from localreg.operations.weights.locations import holder
+from localreg.operations.weights.sources import Held, KeptUpstream, keeper, record_kept_upstream
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, model_rows, tree_rows

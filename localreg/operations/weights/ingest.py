@@ -16,9 +16,15 @@ from localreg.filesystem.plain_files import unchanged
 from localreg.filesystem.portable_files import remove_file
 from localreg.operations.finding.upstream import read_each
 from localreg.operations.weights.known_digests import digest_at, is_settled, remember, status_of
-from localreg.operations.weights.locations import KeptUpstream, keeper, record_kept_upstream
 from localreg.operations.weights.packages import taken_in_package
-from localreg.operations.weights.sources import Held, Source, check_wanted
+from localreg.operations.weights.sources import (
+    Held,
+    KeptUpstream,
+    Source,
+    check_wanted,
+    keeper,
+    record_kept_upstream,
+)
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows

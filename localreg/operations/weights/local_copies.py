@@ -11,7 +11,10 @@ from localreg.blobs.blob_files import size_of
 from localreg.blobs.local_files.local_file import existing_local_file
 from localreg.errors import (
     CorruptBlobError,
+    DownloadError,
     InvalidValueError,
+    LocalregError,
+    MissingPackageError,
     NotAPackageError,
     NoWeightsError,
     StorageError,
@@ -23,8 +26,12 @@ from localreg.filesystem.portable_files import kept_name
 from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.known_digests import status_of
-from localreg.operations.weights.locations import check_upstream, holder
-from localreg.operations.weights.serving import check_local_copy, local_file
+from localreg.operations.weights.locations import (
+    check_local_copy,
+    check_upstream,
+    holder,
+    local_file,
+)
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.sqlite_errors import translated
 from localreg.store.rows import model_rows, tree_rows
@@ -42,6 +49,9 @@ if TYPE_CHECKING:
     from localreg.filesystem.plain_files import FileStatus
     from localreg.operations.weights.fetching import Wish
     from localreg.progress import Progress
+
+# Why a remote does not give what it should have; then the URL is asked.
+_UNAVAILABLE = (NoWeightsError, DownloadError, MissingPackageError)
 
 
 def weights_url(chain: Chain, found: Found) -> str | None:
@@ -83,6 +93,17 @@ class Serve(Frozen):
     """Weights that a registry of the chain must have: their local file is made next."""
 
     weights: WeightsRecord
+
+
+class Bring(Frozen):
+    """Weights that a remote should have, and no registry of the chain has: they come from there.
+
+    Attributes:
+        damaged: True if the bytes are here but damaged.
+    """
+
+    weights: WeightsRecord
+    damaged: bool
 
 
 class Fetch(Frozen):
@@ -157,7 +178,11 @@ def local_copy(
         unpacks = extract or (extract is None and served.package) or file is not None
         digest: str | None
         before = None
-        match plan(chain, weights, force=force, verify=verify):
+        way = plan(chain, found, weights, force=force, verify=verify)
+        failure = None
+        if isinstance(way, Bring):
+            way, failure = _brought(chain, found, way, progress)
+        match way:
             case Ready(path, digest):
                 pass
             case Serve(weights):
@@ -165,9 +190,14 @@ def local_copy(
             case Fetch(weights, again):
                 from localreg.operations.weights.fetching import fetch_weights
 
-                weights = fetch_weights(
-                    chain, found, weights, force=force, again=again, progress=progress
-                )
+                try:
+                    weights = fetch_weights(
+                        chain, found, weights, force=force, again=again, progress=progress
+                    )
+                except DownloadError as error:
+                    if failure is None:
+                        raise
+                    raise _with_reason(error, failure) from None
                 if weights.tree:
                     part = _Part(file, archive=not unpacks)
                     return _part_of(chain, found, weights, part, verify, progress)
@@ -222,7 +252,7 @@ def _package(
     If bytes are missing or damaged, and the package came from a URL, it is downloaded again.
     """
     outside = None if weights.kept or weights.url is None else local_path(weights.url)
-    if outside is not None and not _has_own_package(chain, weights, outside):
+    if outside is not None and not _has_own_package(chain, found, weights, outside):
         what = f"the weights of model {found.id} are"
         pinned = weights.pinned or weights.archive
         before = status_of(outside)
@@ -233,17 +263,37 @@ def _package(
             return path
         path = unpacked(chain, digest, path, before)
         return path if part.file is None else _file_in(path, part.file, found)
+    from localreg.operations.weights.fetching import fetch_weights, forget_damaged
+
     fetched = weights.url is not None and _is_remote(weights)
+    failure: LocalregError | None = None
     if not (force and fetched):
         try:
             return _part_of(chain, found, weights, part, verify, progress)
         except CorruptBlobError as error:
+            in_remote = _is_in_remote(chain, found, weights)
+            if not fetched and not in_remote:
+                raise
+            failure = error
+        except _UNAVAILABLE as error:
             if not fetched:
                 raise
-            log.info("%s", error)
-    from localreg.operations.weights.fetching import fetch_weights
-
-    weights = fetch_weights(chain, found, weights, force=force, again=True, progress=progress)
+            failure, in_remote = error, False
+        log.info("%s", failure)
+        if in_remote:
+            forget_damaged(chain.first, weights.digest or "")
+            try:
+                return _part_of(chain, found, weights, part, verify, progress)
+            except (CorruptBlobError, *_UNAVAILABLE) as error:
+                if not fetched:
+                    raise
+                log.info("%s", error)
+    try:
+        weights = fetch_weights(chain, found, weights, force=force, again=True, progress=progress)
+    except DownloadError as error:
+        if failure is None or isinstance(failure, CorruptBlobError):
+            raise
+        raise _with_reason(error, failure) from None
     return _part_of(chain, found, weights, part, verify, progress)
 
 
@@ -263,7 +313,9 @@ def _part_of(
         with translated(found.registry.store.path):
             raise damaged_row("weights", found.id, "blob", "leads to no blob")
     if part.file is not None:
-        return package_file(chain, found.registry, digest, part.file, verify=verify)
+        return package_file(
+            chain, found.registry, digest, part.file, verify=verify, progress=progress
+        )
     if part.archive:
         from localreg.operations.weights.archives_on_demand import archive_of
 
@@ -275,7 +327,7 @@ def _part_of(
             archive=weights.archive,
             progress=progress,
         )
-    return package_folder(chain, found.registry, digest, verify=verify)
+    return package_folder(chain, found.registry, digest, verify=verify, progress=progress)
 
 
 def _file_in(folder: Path, file: str, found: Found) -> Path:
@@ -302,32 +354,74 @@ def _file_in(folder: Path, file: str, found: Found) -> Path:
 
 
 def plan(
-    chain: Chain, weights: WeightsRecord, *, force: bool, verify: bool
-) -> Ready | Serve | Fetch | Outside:
+    chain: Chain, found: Found, weights: WeightsRecord, *, force: bool, verify: bool
+) -> Ready | Serve | Bring | Fetch | Outside:
     """Return how to get a local copy of weights. This only looks; it makes and downloads nothing.
 
+    A remote is asked before the URL: what it has cannot change.
+
     Args:
+        found: the model.
         force: download remote weights again.
         verify: hash the bytes; if they are damaged, download them again where that is possible.
     """
     remote = _is_remote(weights)
     if weights.digest is not None and (remote or weights.kept) and not force and not verify:
-        path = existing_local_file(
+        ready = existing_local_file(
             chain.first.blobs, weights.digest, weights.size, weights.filename
         )
-        if path is not None:  # most calls end here
-            return Ready(path, weights.digest)
-    if remote:
-        holding = holder(chain, weights.digest, weights.size)
-        damaged = verify and holding is not None and not _is_sound(chain.first, holding, weights)
-        if weights.url is not None and (force or damaged or holding is None):
-            return Fetch(weights, damaged)
+        if ready is not None:  # most calls end here
+            return Ready(ready, weights.digest)
+    if not remote:
+        path = local_path(weights.url or "")
+        assert path is not None
+        if not weights.kept and not _is_cached(chain, found, weights, path):
+            return Outside(path, weights.filename, weights.pinned or weights.digest)
+    holding = holder(chain, weights.digest, weights.size)
+    damaged = verify and holding is not None and not _is_sound(chain.first, holding, weights)
+    fetchable = remote and weights.url is not None
+    if fetchable and force:
+        return Fetch(weights, damaged)
+    if holding is not None and not damaged:
         return Serve(weights)
-    path = local_path(weights.url or "")
-    assert path is not None
-    if weights.kept or _is_cached(chain, weights, path):
-        return Serve(weights)
-    return Outside(path, weights.filename, weights.pinned or weights.digest)
+    if _is_in_remote(chain, found, weights):
+        return Bring(weights, damaged)
+    return Fetch(weights, damaged) if fetchable else Serve(weights)
+
+
+def _is_in_remote(chain: Chain, found: Found, weights: WeightsRecord) -> bool:
+    """Return True if a remote should have the bytes of weights."""
+    if weights.digest is None:
+        return False
+    from localreg.operations.weights.remote_bytes import should_have
+
+    return bool(should_have(chain, found.registry, weights.digest))
+
+
+def _brought(
+    chain: Chain, found: Found, way: Bring, progress: Progress | None
+) -> tuple[Serve | Fetch, LocalregError | None]:
+    """Bring weights from a remote; return what to do next, and why they did not come."""
+    from localreg.operations.weights.fetching import forget_damaged
+    from localreg.operations.weights.remote_bytes import Wanted, bring
+
+    weights = way.weights
+    assert weights.digest is not None
+    if way.damaged:
+        forget_damaged(chain.first, weights.digest)
+    wanted = Wanted(weights.digest, weights.size or 0, weights.filename)
+    try:
+        bring(chain, found.registry, weights.digest, [wanted], progress=progress)
+    except _UNAVAILABLE as error:
+        if weights.url is None or not _is_remote(weights):
+            raise
+        return Fetch(weights, way.damaged), error
+    return Serve(weights), None
+
+
+def _with_reason(error: DownloadError, before: LocalregError) -> DownloadError:
+    """Return the error for weights that neither a remote nor their URL gives."""
+    return DownloadError(f"{error}; before that: {before}", url=error.url, status=error.status)
 
 
 def _is_sound(first: OpenRegistry, holding: OpenRegistry, weights: WeightsRecord) -> bool:
@@ -341,24 +435,22 @@ def _is_sound(first: OpenRegistry, holding: OpenRegistry, weights: WeightsRecord
     return True
 
 
-def _is_cached(chain: Chain, weights: WeightsRecord, path: Path) -> bool:
-    """Return True if uploaded weights are missing at their destination, and a registry has them."""
-    return (
-        weights.uploaded
-        and size_of(path) != weights.size
-        and holder(chain, weights.digest, weights.size) is not None
-    )
+def _is_cached(chain: Chain, found: Found, weights: WeightsRecord, path: Path) -> bool:
+    """Return True if uploaded weights are missing at their destination, and to be had otherwise."""
+    if not weights.uploaded or size_of(path) == weights.size:
+        return False
+    held = holder(chain, weights.digest, weights.size) is not None
+    return held or _is_in_remote(chain, found, weights)
 
 
-def _has_own_package(chain: Chain, weights: WeightsRecord, path: Path) -> bool:
-    """Return True if an uploaded package is missing at its destination, and a registry has it."""
+def _has_own_package(chain: Chain, found: Found, weights: WeightsRecord, path: Path) -> bool:
+    """Return True if an uploaded package is missing at its destination, as in `_is_cached`."""
     from localreg.operations.weights.packages import known_package
 
-    return (
-        weights.uploaded
-        and size_of(path) != weights.archive_size
-        and known_package(chain, weights.digest or "") is not None
-    )
+    if not weights.uploaded or size_of(path) == weights.archive_size:
+        return False
+    held = known_package(chain, weights.digest or "") is not None
+    return held or _is_in_remote(chain, found, weights)
 
 
 def verifies_always() -> bool:

@@ -1,6 +1,8 @@
-"""Which registry of a chain has the bytes of weights.
+"""Which registry of a chain has the bytes of weights, and local files of them, wherever they are.
 
-Bytes that an upstream registry has are not kept a second time.
+Bytes that an upstream registry has are not kept a second time. It is read-only, and not even the
+number of hard links to its files changes: under another name its bytes are cloned or copied. Those
+that only a remote has are brought here.
 """
 
 from __future__ import annotations
@@ -8,15 +10,15 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from localreg import log
 from localreg.blobs.blob_files import damaged, size_of
 from localreg.blobs.local_files import local_file as local_files
 from localreg.errors import CorruptBlobError, ReadOnlyRegistryError, StorageFullError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.operations.weights.known_digests import digest_at, known_digest, status_of
+from localreg.filesystem.portable_files import remove_file
+from localreg.operations.weights.known_digests import digest_at, status_of
+from localreg.operations.weights.sources import is_known_damaged
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows
-from localreg.values.frozen import Frozen
 from localreg.values.layout import FILES
 from localreg.values.urls import is_sha256
 
@@ -24,15 +26,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from localreg.store.events.change import Change
-    from localreg.values.records import Json
-
-
-class KeptUpstream(Frozen):
-    """Where bytes are kept: the directory of an upstream registry, and facts from their header."""
-
-    root: str
-    facts: Json | None
+    from localreg.blobs.blobstore import BlobStore
+    from localreg.progress import Progress
 
 
 def holder(chain: Chain, digest: str | None, size: int | None) -> OpenRegistry | None:
@@ -61,44 +56,6 @@ def upstream_holders(chain: Chain, digest: str, size: int | None) -> Iterator[Op
             yield each
 
 
-def keeper(chain: Chain, digest: str, size: int) -> KeptUpstream | None:
-    """Return the upstream registry that keeps some bytes, or None if the first must keep them.
-
-    The bytes must be unchanged since the upstream registry hashed them. Where their change time
-    cannot show that, as in a copied directory, they are hashed again, once.
-    """
-    if not chain.others or chain.first.blobs.has(digest, size):
-        return None
-    for each in chain.others:
-        try:
-            with each.store.read() as connection:
-                row = blob_rows.blob(connection, digest)
-            if row is None or not each.blobs.has(digest, size):
-                continue
-            path = each.blobs.blob(digest)
-            with disk_errors("hashing weights upstream", path):
-                if not is_known_damaged(chain.first, each, digest) and (
-                    each.blobs.ctime(digest) == row.ctime or digest_at(chain.first, path) == digest
-                ):
-                    return KeptUpstream(str(each.root), row.facts)
-            log.warning("%s is damaged; the bytes are kept in this registry, too", path)
-        except OSError as error:  # the next one may have them
-            log.warning("the upstream registry %s is skipped: %s", each.root, error)
-    return None
-
-
-def is_known_damaged(registry: OpenRegistry, upstream: OpenRegistry, digest: str) -> bool:
-    """Return True if `check_upstream` found bytes damaged and the file is unchanged since.
-
-    Args:
-        registry: the first registry, which remembers that; `upstream` hashed the bytes when
-            they were right.
-        upstream: the upstream registry that has the bytes.
-    """
-    found = known_digest(registry, status_of(upstream.blobs.blob(digest)))
-    return found is not None and found != digest
-
-
 def check_upstream(registry: OpenRegistry, upstream: OpenRegistry, digest: str) -> None:
     """Hash the bytes in an upstream registry; if they are damaged, remember it and raise.
 
@@ -125,14 +82,6 @@ def check_upstream(registry: OpenRegistry, upstream: OpenRegistry, digest: str) 
     )
 
 
-def record_kept_upstream(
-    change: Change, kept: KeptUpstream, digest: str, size: int, facts: Json | None = None
-) -> None:
-    """Record in a transaction that an upstream registry keeps some bytes."""
-    known = kept.facts if facts is None else facts
-    blob_rows.record_upstream(change.connection, digest, size, kept.root, known)
-
-
 def is_upstream_only(chain: Chain, digest: str) -> bool:
     """Return True if an upstream registry has the bytes of a digest, and the first has not."""
     if chain.first.blobs.ctime(digest) is not None:
@@ -146,6 +95,100 @@ def is_upstream_only(chain: Chain, digest: str) -> bool:
         except OSError:  # it cannot be read any more
             continue
     return False
+
+
+def local_file(
+    chain: Chain,
+    registry: OpenRegistry,
+    digest: str,
+    size: int | None,
+    filename: str | None,
+    *,
+    in_first: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Return a read-only file with the bytes of a digest, under their original name.
+
+    Args:
+        registry: the registry that has the model, for the error; the bytes may be in another.
+        size: the number of bytes.
+        filename: the original name.
+        in_first: copy the bytes of an upstream registry even if that has such a file.
+        progress: called with the bytes brought from a remote so far, and with all bytes.
+
+    Raises:
+        CorruptBlobError: no registry has the bytes, or their number is wrong, and no remote should
+            have them.
+        LocalregError: a remote should have them, and they did not come: as `remote_bytes.bring`.
+    """
+    try:
+        return _local_file(
+            chain, chain.first.blobs, registry, digest, size, filename, in_first, progress
+        )
+    except StorageFullError:
+        if in_first:
+            raise
+        spare = chain.first.blobs_of_full_disk
+        return _local_file(chain, spare, registry, digest, size, filename, in_first, progress)
+
+
+def _local_file(
+    chain: Chain,
+    blobs: BlobStore,
+    registry: OpenRegistry,
+    digest: str,
+    size: int | None,
+    filename: str | None,
+    in_first: bool,
+    progress: Progress | None,
+) -> Path:
+    first = chain.first
+    holding = holder(chain, digest, size) if chain.others else first
+    if holding is None or holding is first:
+        try:
+            return local_files.local_file(blobs, digest, size, filename)
+        except CorruptBlobError as error:
+            copy = None if first.blobs.has(digest, size) else whole_local_file(first, digest, size)
+            if copy is not None:
+                return local_files.copy_from(blobs, copy, digest, size, filename)
+            from localreg.operations.weights.remote_bytes import Wanted, bring
+
+            if size is not None and bring(
+                chain, registry, digest, [Wanted(digest, size, filename)], progress=progress
+            ):
+                return local_files.local_file(blobs, digest, size, filename)
+            missing = missing_in_registry(chain, registry, digest, error.path)
+            if missing is None:
+                raise
+            raise missing from error
+    found = (
+        None if in_first else local_files.existing_local_file(holding.blobs, digest, size, filename)
+    )
+    if found is not None:
+        return found
+    return local_files.copy_from(blobs, holding.blobs.blob(digest), digest, size, filename)
+
+
+def check_local_copy(chain: Chain, digest: str, size: int | None, path: Path) -> None:
+    """Hash the bytes and a local copy of them; a copy that changed is made again.
+
+    Raises:
+        CorruptBlobError: the bytes do not have this digest.
+    """
+    from localreg.blobs.staging.hashing import file_digest
+
+    first = chain.first
+    holding = holder(chain, digest, size) or first
+    if holding is first:
+        first.blobs.check_digest(digest)
+        local_files.check_local_file(first.blobs, digest, path)
+        return
+    check_upstream(first, holding, digest)
+    with disk_errors("making a local copy", path):
+        if first.blobs.contains(path) and file_digest(path) != digest:
+            remove_file(path)
+            blob = holding.blobs.blob(digest)
+            local_files.copy_from(first.blobs, blob, digest, size, path.name)
 
 
 def digests_with_local_files(registry: OpenRegistry) -> list[str]:

@@ -29,13 +29,15 @@ from localreg.errors import (
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import set_folder_mode
 from localreg.operations.weights.locations import (
+    check_local_copy,
     check_upstream,
-    is_known_damaged,
+    holder,
+    local_file,
     missing,
     upstream_holders,
     whole_local_file,
 )
-from localreg.operations.weights.serving import check_local_copy, local_file
+from localreg.operations.weights.sources import is_known_damaged
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.sqlite_errors import translated
 from localreg.store.rows import blob_rows, tree_rows
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 
     from localreg.blobs.blobstore import BlobStore
     from localreg.blobs.trees.local_tree import Entry
+    from localreg.progress import Progress
 
     Answer = TypeVar("Answer")
 
@@ -69,7 +72,14 @@ def existing_folder(first: OpenRegistry, digest: str, entries: Sequence[Entry]) 
     return None if found is None else Path(found)
 
 
-def package_folder(chain: Chain, registry: OpenRegistry, digest: str, *, verify: bool) -> Path:
+def package_folder(
+    chain: Chain,
+    registry: OpenRegistry,
+    digest: str,
+    *,
+    verify: bool,
+    progress: Progress | None = None,
+) -> Path:
     """Return the read-only folder of a package, whole; it is made if it does not exist.
 
     One that is not whole any more is moved to ``quarantine``, with a warning, and made again. The
@@ -79,12 +89,14 @@ def package_folder(chain: Chain, registry: OpenRegistry, digest: str, *, verify:
         registry: the registry that has the model.
         digest: sha256 of the manifest.
         verify: hash each file.
+        progress: called with the bytes brought from a remote so far, and with all bytes.
 
     Raises:
         CorruptBlobError: the bytes of a file are missing or damaged; it names the file.
+        LocalregError: a remote should have them, and they did not come: as `remote_bytes.bring`.
         StorageError: this file system cannot have a folder with these names.
     """
-    return _folder(chain, _Package(chain, registry, digest, verify))
+    return _folder(chain, _Package(chain, registry, digest, verify, progress=progress))
 
 
 def folder_of_manifest(
@@ -126,7 +138,13 @@ def differences(chain: Chain, registry: OpenRegistry, digest: str, folder: Path)
 
 
 def package_file(
-    chain: Chain, registry: OpenRegistry, digest: str, path: str, *, verify: bool
+    chain: Chain,
+    registry: OpenRegistry,
+    digest: str,
+    path: str,
+    *,
+    verify: bool,
+    progress: Progress | None = None,
 ) -> Path:
     """Return a read-only local file with the bytes of one file of a package, under its name.
 
@@ -134,7 +152,7 @@ def package_file(
 
     Args:
         path: in the package, with slashes.
-        registry, digest, verify: as for `package_folder`.
+        registry, digest, verify, progress: as for `package_folder`.
 
     Raises:
         NotFoundError: the package has no such file.
@@ -143,6 +161,10 @@ def package_file(
     """
     file = file_of(chain, registry, digest, path)
     name = file.path.rpartition("/")[2]
+    if holder(chain, file.digest, file.size) is None:
+        from localreg.operations.weights.remote_bytes import Wanted, bring
+
+        bring(chain, registry, digest, [Wanted(file.digest, file.size, name)], progress=progress)
     try:
         found = local_file(chain, registry, file.digest, file.size, name)
         if verify:
@@ -156,6 +178,13 @@ def file_of(chain: Chain, registry: OpenRegistry, digest: str, path: str) -> Pac
     """Return one file of a package; arguments and errors are those of `package_file`."""
     wanted = in_package(path)
     found = _read(chain, registry, lambda connection: tree_rows.file(connection, digest, wanted))
+    if found is None and not _read(
+        chain, registry, lambda connection: tree_rows.entries(connection, digest)
+    ):
+        from localreg.operations.weights.remote_packages import bring_manifest
+
+        if bring_manifest(chain, registry, digest) is not None:
+            return file_of(chain, registry, digest, path)
     if found is None:
         entries = _read(chain, registry, lambda connection: tree_rows.entries(connection, digest))
         raise no_file(wanted, [entry[0] for entry in entries or [] if entry[3] is not None],
@@ -260,17 +289,26 @@ class _Package:
         digest: str,
         verify: bool,
         manifest: Manifest | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self._chain = chain
         self._registry = registry
         self._digest = digest
         self._verify = verify
         self._given = manifest
+        self._progress = progress
         self._entries: list[Entry]
         if manifest is not None:
             self._entries = [(each.path, each.size, each.executable, 0) for each in manifest.files]
             return
         found = _read(chain, registry, lambda connection: tree_rows.entries(connection, digest))
+        if not found:
+            from localreg.operations.weights.remote_packages import bring_manifest
+
+            if bring_manifest(chain, registry, digest) is not None:
+                found = _read(
+                    chain, registry, lambda connection: tree_rows.entries(connection, digest)
+                )
         self._entries = found or []
         if not found:
             gone = registry.why_gone(digest)
@@ -378,6 +416,7 @@ class _Package:
             # The lock of the database: processes that repair the folder wait for each other.
             alone = self._chain.first.store.write()
         manifest = self._manifest()
+        self._bring(manifest)
         unlinked = _external_data(self._chain, self._registry, manifest)
         find = _Find(self._chain, self._registry, blobs, self._digest, self._verify, unlinked)
         with local_tree.new_tree(blobs, self._digest, manifest, find) as temporary, alone:
@@ -391,6 +430,18 @@ class _Package:
         if made:
             self._record_links(find)
         return made
+
+    def _bring(self, manifest: Manifest) -> None:
+        """Bring from a remote what no registry of the chain has."""
+        from localreg.operations.weights.remote_bytes import Wanted, bring
+
+        wanted = [Wanted(each.digest, each.size) for each in manifest.files]
+        if self._given is None:
+            bring(self._chain, self._registry, self._digest, wanted, progress=self._progress)
+            return
+        for each in wanted:  # of files of several packages
+            if holder(self._chain, each.digest, each.size) is None:
+                bring(self._chain, self._registry, each.digest, [each], progress=self._progress)
 
     def _record_links(self, find: _Find) -> None:
         """Record the change times of blobs that got a further name: else they are hashed again."""

@@ -24,8 +24,14 @@ from localreg.filesystem.portable_files import make_readonly_at, remove_file
 from localreg.filesystem.syncing import open_for_sync, sync_tree
 from localreg.operations.finding.upstream import read_each
 from localreg.operations.weights.known_digests import UNTRUSTED_SECONDS, status_of
-from localreg.operations.weights.locations import KeptUpstream, keeper, record_kept_upstream
-from localreg.operations.weights.sources import Held, Source, check_wanted
+from localreg.operations.weights.sources import (
+    Held,
+    KeptUpstream,
+    Source,
+    check_wanted,
+    keeper,
+    record_kept_upstream,
+)
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, tree_rows
@@ -268,6 +274,16 @@ def record_package(change: Change, staged: StagedPackage, kept: Kept) -> Held:
     )
 
 
+def record_files_of(connection: blob_rows.Connection, digest: str, manifest: Manifest) -> None:
+    """Record the files of a package that came by itself, and what is known about it."""
+    blob_rows.record_sizes(connection, {each.digest: each.size for each in manifest.files})
+    tree_rows.record(connection, digest, manifest)
+    rows = blob_rows.rows_of(connection, {each.digest for each in manifest.files})
+    whole = package_facts([(each, rows[each.digest].facts) for each in manifest.files])
+    framework = framework_of(whole, [each.path for each in manifest.files])
+    blob_rows.record_facts(connection, digest, whole | {"framework": framework})
+
+
 def known_package(chain: Chain, digest: str) -> StagedPackage | None:
     """Return a package of which nothing must be staged; None if bytes of it are missing.
 
@@ -281,13 +297,13 @@ def known_package(chain: Chain, digest: str) -> StagedPackage | None:
         if hashlib.sha256(encoded).hexdigest() != digest:
             continue  # the rows are damaged; verify says so
         sizes = {each.digest: each.size for each in found.files} | {digest: len(encoded)}
-        here, kept = _held(chain, sizes)
+        here, kept = held(chain, sizes)
         if len(here) + len(kept) == len(sizes):
             return _all_held(found, digest, len(encoded), (), here, kept)
     return None
 
 
-def _held(
+def held(
     chain: Chain, sizes: dict[str, int]
 ) -> tuple[dict[str, int], dict[str, tuple[KeptUpstream, int]]]:
     """Return which of some bytes, by digest, are here, and which an upstream registry keeps."""
@@ -342,7 +358,7 @@ def staged_manifest(chain: Chain, manifest: Manifest) -> Iterator[StagedPackage]
     registry.store.check_writable()
     encoded = manifest.encoded()
     digest = hashlib.sha256(encoded).hexdigest()
-    here, kept = _held(chain, {each.digest: each.size for each in manifest.files})
+    here, kept = held(chain, {each.digest: each.size for each in manifest.files})
     for each in manifest.files:
         if each.digest not in here and each.digest not in kept:
             raise CorruptBlobError(

@@ -1,11 +1,16 @@
-"""Where bytes that are to be kept come from, and what the registry has of them afterwards."""
+"""Where bytes that are to be kept come from, what keeps them upstream, and what is kept here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+from localreg import log
 from localreg.errors import DigestMismatchError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.operations.weights.known_digests import digest_at, known_digest, status_of
+from localreg.registry import Chain, OpenRegistry
+from localreg.store.rows import blob_rows
 from localreg.values.frozen import Frozen
 from localreg.values.records import Json
 from localreg.values.urls import is_folder
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from localreg.blobs.staging.staging import Mode
     from localreg.blobs.trees.listing import Excluded, Listing
     from localreg.progress import Progress
+    from localreg.store.events.change import Change
 
 
 class Source(Frozen, kw_only=True):
@@ -100,3 +106,56 @@ def check_wanted(source: Source, digest: str) -> None:
             wanted=source.wanted,
             found=digest,
         )
+
+
+class KeptUpstream(Frozen):
+    """Where bytes are kept: the directory of an upstream registry, and facts from their header."""
+
+    root: str
+    facts: Json | None
+
+
+def keeper(chain: Chain, digest: str, size: int) -> KeptUpstream | None:
+    """Return the upstream registry that keeps some bytes, or None if the first must keep them.
+
+    The bytes must be unchanged since the upstream registry hashed them. Where their change time
+    cannot show that, as in a copied directory, they are hashed again, once.
+    """
+    if not chain.others or chain.first.blobs.has(digest, size):
+        return None
+    for each in chain.others:
+        try:
+            with each.store.read() as connection:
+                row = blob_rows.blob(connection, digest)
+            if row is None or not each.blobs.has(digest, size):
+                continue
+            path = each.blobs.blob(digest)
+            with disk_errors("hashing weights upstream", path):
+                if not is_known_damaged(chain.first, each, digest) and (
+                    each.blobs.ctime(digest) == row.ctime or digest_at(chain.first, path) == digest
+                ):
+                    return KeptUpstream(str(each.root), row.facts)
+            log.warning("%s is damaged; the bytes are kept in this registry, too", path)
+        except OSError as error:  # the next one may have them
+            log.warning("the upstream registry %s is skipped: %s", each.root, error)
+    return None
+
+
+def is_known_damaged(registry: OpenRegistry, upstream: OpenRegistry, digest: str) -> bool:
+    """Return True if `check_upstream` found bytes damaged and the file is unchanged since.
+
+    Args:
+        registry: the first registry, which remembers that; `upstream` hashed the bytes when
+            they were right.
+        upstream: the upstream registry that has the bytes.
+    """
+    found = known_digest(registry, status_of(upstream.blobs.blob(digest)))
+    return found is not None and found != digest
+
+
+def record_kept_upstream(
+    change: Change, kept: KeptUpstream, digest: str, size: int, facts: Json | None = None
+) -> None:
+    """Record in a transaction that an upstream registry keeps some bytes."""
+    known = kept.facts if facts is None else facts
+    blob_rows.record_upstream(change.connection, digest, size, kept.root, known)

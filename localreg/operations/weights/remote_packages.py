@@ -1,0 +1,92 @@
+"""Packages that only a remote has: their manifests, then their files.
+
+A pull brings events, which name only the manifest of a package. So the list of its files is known
+when somebody wants it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from localreg.errors import CorruptBlobError, InvalidValueError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.operations.finding.upstream import read_each
+from localreg.operations.weights.locations import holder
+from localreg.operations.weights.packages import record_files_of
+from localreg.operations.weights.remote_bytes import Wanted, bring
+from localreg.registry import Chain, OpenRegistry
+from localreg.store.rows import blob_rows, tree_rows
+from localreg.values.manifest import parse_manifest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.progress import Progress
+    from localreg.values.manifest import Manifest
+
+
+def bring_package(
+    chain: Chain,
+    registry: OpenRegistry,
+    digest: str,
+    *,
+    path: str | None = None,
+    progress: Progress | None = None,
+) -> bool:
+    """Bring the files of a package into the first registry that a remote should have.
+
+    Args:
+        registry: the registry that has the model or task.
+        digest: of the manifest.
+        path: only this file, if the package has it; None for all.
+        progress: called with the bytes brought so far, and with all bytes.
+
+    Returns:
+        True if all is here now; False if no remote should have it.
+
+    Raises:
+        LocalregError: as `remote_bytes.bring`.
+    """
+    manifest = bring_manifest(chain, registry, digest)
+    if manifest is None:
+        return False
+    wanted = [
+        Wanted(each.digest, each.size)
+        for each in manifest.files
+        if path is None or each.path == path
+    ]
+    return bring(chain, registry, digest, wanted, progress=progress)
+
+
+def bring_manifest(chain: Chain, registry: OpenRegistry, digest: str) -> Manifest | None:
+    """Return the files of a package; None if no registry knows them, and no remote should.
+
+    Raises:
+        CorruptBlobError: the remote has no manifest there.
+        LocalregError: as `remote_bytes.bring`.
+    """
+    for _, known in read_each(chain, lambda connection: tree_rows.manifest(connection, digest)):
+        if known is not None:
+            return known
+    with registry.store.read() as connection:
+        row = blob_rows.blob(connection, digest)
+    if row is None or not bring(chain, registry, digest, [Wanted(digest, row.size)]):
+        return None
+    holding = holder(chain, digest, row.size) or chain.first
+    place = holding.blobs.blob(digest)
+    with disk_errors("reading the list of a package's files", place):
+        data = place.read_bytes()
+    try:
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise InvalidValueError("it has other bytes", argument="manifest")
+        manifest = parse_manifest(data)
+    except InvalidValueError as error:
+        raise CorruptBlobError(
+            f"{place} should be the list of the files of the package {digest[:12]}…: {error}",
+            digest=digest,
+            path=str(place),
+        ) from error
+    with chain.first.store.write() as change:
+        if blob_rows.blob(change.connection, digest) is None:  # only upstream has it
+            blob_rows.record_elsewhere(change.connection, digest, row.size)
+        record_files_of(change.connection, digest, manifest)
+    return manifest
