@@ -161,8 +161,8 @@ def _batches(
             yield list(zip(*values, strict=True))
 
 
-def files_of(folder: Path) -> tuple[int, list[AddedFile]]:
-    """Return the version and the files of a table whose log is in a folder.
+def files_of(folder: Path) -> list[AddedFile]:
+    """Return the files of a table whose log is in a folder.
 
     Raises:
         UnreadableError: the log is damaged.
@@ -171,6 +171,8 @@ def files_of(folder: Path) -> tuple[int, list[AddedFile]]:
         from deltalake import DeltaTable
 
         table = DeltaTable(folder)
+        if table.protocol().min_reader_version != 1:
+            raise UnreadableError("another program changed the format of the table")
         found = table.get_add_actions(flatten=True)
         names = ("path", "size_bytes", "num_records", "min.position", "max.position")
         known = set(found.schema.names)
@@ -178,7 +180,7 @@ def files_of(folder: Path) -> tuple[int, list[AddedFile]]:
             found.column(name).to_pylist() if name in known else [None] * found.num_rows
             for name in names
         ]
-        return table.version(), [AddedFile(*values) for values in zip(*columns, strict=True)]
+        return [AddedFile(*values) for values in zip(*columns, strict=True)]
 
 
 def make_checkpoint(folder: Path) -> tuple[Path, Path]:

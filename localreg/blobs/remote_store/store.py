@@ -3,47 +3,33 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from localreg import log
 from localreg.blobs.remote_store.commits import (
-    COMMIT_LIMIT,
-    LAST_CHECKPOINT,
     LOG,
     AddedFile,
-    Commit,
-    DamagedCommitError,
     commit_bytes,
     commit_key,
-    parse_commit,
-    versions_among,
 )
 from localreg.blobs.remote_store.event_files import (
     CHECKPOINT_INTERVAL,
-    UnreadableError,
-    Written,
     count_events,
-    files_of,
     first_commit,
-    make_checkpoint,
     read_rows,
     rows_at,
     write_rows,
 )
+from localreg.blobs.remote_store.event_log import EventLog, Head, MissingFileError, grouped
 from localreg.blobs.remote_store.objects import Objects, UnsureError
-from localreg.blobs.transfer.cloud.event_loop import ForkedError
 from localreg.errors import (
     InvalidURLError,
     LocalregError,
     MissingPackageError,
     RemoteError,
-    UploadError,
 )
-from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id
 from localreg.values.remote_format import (
     COLUMNS,
@@ -68,24 +54,10 @@ EXTRA = "pip install 'localreg[remote]'"
 _PACKAGES = ("deltalake", "obstore")
 _LARGEST_IDENTITY = 65_536  # bytes
 _PROBE = "probe"
-_TAIL = 256  # commits; more are found by the whole log
-_WINDOW = 250_000  # rows that are sorted at once
 
 
 class CommitConflict(LocalregError):  # noqa: N818  (the name says what happened)
     """An append was not done, or perhaps it was: read what the remote has, and look."""
-
-
-class Head(Frozen):
-    """The newest commit of a remote.
-
-    Attributes:
-        version: its number.
-        mark: another text if the commit is another one: its ETag, or its size and time.
-    """
-
-    version: int
-    mark: str | None
 
 
 def open_remote(url: object) -> RemoteStore:
@@ -141,12 +113,13 @@ class RemoteStore:
     Attributes:
         url: its URL, without secrets.
         objects: its objects.
+        log: the log of its table.
     """
 
     def __init__(self, url: str, objects: Objects) -> None:
         self.url = url
         self.objects = objects
-        self._seen = 0  # a commit that was there
+        self.log = EventLog(objects)
 
     # identity -----------------------------------------------------------------------------
 
@@ -194,9 +167,9 @@ class RemoteStore:
         self.objects.prepare([LOG])
         if self.objects.look([commit_key(1)])[0] is not None:
             raise self._failed(f"it has events, but no {IDENTITY}")
-        with self._local() as folder:
+        with self.log.local() as folder:
             self.objects.create(commit_key(0), first_commit(folder))
-        identity = Identity(FORMAT, self._table_id())
+        identity = Identity(FORMAT, self.log.table_id())
         data = json.dumps({"format": identity.format, "table_id": identity.table_id})
         self.objects.create(IDENTITY, data.encode())
         found = self.identity()
@@ -210,31 +183,13 @@ class RemoteStore:
         """Return the newest commit.
 
         Raises:
-            RemoteError: there is no table, or it is damaged.
+            RemoteError: there is no table, or this commit is damaged.
         """
-        newest = self._commits(self._seen or self._checkpoint())[-1]
-        found = self.objects.get(commit_key(newest), COMMIT_LIMIT)
-        if found is None:
-            raise self._failed(f"its newest commit, {newest}, was removed meanwhile")
-        data, facts = found
-        try:
-            if not data:
-                raise DamagedCommitError(f"commit {newest} is empty")
-            parse_commit(newest, data)
-        except DamagedCommitError as error:
-            raise self._failed(
-                f"{error}, the newest one: `localreg remote check --repair` removes it"
-            ) from None
-        self._seen = newest
-        return Head(newest, facts.mark)
+        return self.log.head()
 
     def is_still(self, head: Head) -> bool:
         """Return True if a commit is there as it was, and none after it; asks for two objects."""
-        found, later = self.objects.look([commit_key(head.version), commit_key(head.version + 1)])
-        there = found is not None and found.mark == head.mark
-        if there:
-            self._seen = head.version
-        return there and later is None
+        return self.log.is_still(head)
 
     def rows(
         self, after: int, until: int | None = None, *, columns: Sequence[str] = COLUMNS
@@ -247,16 +202,26 @@ class RemoteStore:
             columns: which columns, in which order.
         """
         end = self.head().version if until is None else until
-        for files in self._windows(after, end):
-            with self._fetched(files) as folder:
-                yield from read_rows(folder, files, after, end, columns)
+        tail = self.log.tail(after, end)
+        for files in grouped(tail or ()):
+            try:
+                with self.log.fetched(files) as folder:
+                    yield from read_rows(folder, files, after, end, columns)
+            except MissingFileError:  # a compaction replaced it
+                tail = None
+                break
+            after = max(each.last or 0 for each in files)
+        if tail is None:
+            for files in grouped(self.log.files(after, end)):
+                with self._fetched(files) as folder:
+                    yield from read_rows(folder, files, after, end, columns)
 
     def count(self, until: int) -> tuple[int, int | None]:
         """Return how many events there are up to a commit, and the place of its last row.
 
         Notes are not counted, but may be the last row. All files are read for that.
         """
-        files = list(self._among(0, until))
+        files = self.log.files(0, min(until, self.head().version))
         with self._fetched(files) as folder:
             events, last = count_events(folder, files, until)
         return events, None if last is None else place(*last)
@@ -266,7 +231,7 @@ class RemoteStore:
 
         Notes are counted. It cannot say it if a compaction joined older rows with newer ones.
         """
-        files = self._among(0, until)
+        files = self.log.files(0, min(until, self.head().version))
         if any(each.rows is None or each.last is None or each.last > until for each in files):
             return None
         return sum(each.rows or 0 for each in files)
@@ -276,8 +241,8 @@ class RemoteStore:
 
         None if the commit does not exist.
         """
-        data = self.get_bytes(commit_key(version), COMMIT_LIMIT)
-        return None if data is None else self._parsed(version, data).id
+        found = self.log.commit(version)
+        return None if found is None else found.id
 
     def mark_of(self, version: int) -> str | None:
         """Return the mark of a commit, as `Head` has it; None if it does not exist."""
@@ -306,7 +271,7 @@ class RemoteStore:
         positions = [commit_of(each)[0] for each in wanted]
         files = [
             file
-            for file in self._among(positions[0] - 1, positions[-1])
+            for file in self.log.files(positions[0] - 1, min(positions[-1], self.head().version))
             if file.first is None
             or file.last is None
             or any(file.first <= position <= file.last for position in positions)
@@ -328,13 +293,12 @@ class RemoteStore:
         """
         if not 0 < len(rows) <= MOST_ROWS:
             raise ValueError(f"a commit has 1 to {MOST_ROWS} rows, not {len(rows)}")
-        with self._local() as folder:
+        with self.log.local() as folder:
             files = write_rows(rows, version, folder)
-            before, there = self.objects.look([commit_key(version - 1), commit_key(version)])
-            if there is not None or before is None:
+            if not self.log.can_follow(version):
                 raise CommitConflict(f"{self.url}: commit {version} cannot follow what is there")
             for each in files:
-                self._bring(each)
+                self.objects.put(f"{EVENTS}/{each.name}", each.path, None, None)
             lines = [json.dumps({"add": each.action}) for each in files]
             data = commit_bytes(lines, added=len(files), rows=len(rows))
         try:
@@ -343,10 +307,10 @@ class RemoteStore:
             raise CommitConflict(str(error)) from None
         if found is None:
             raise CommitConflict(f"{self.url}: somebody else wrote commit {version}")
-        self._seen = version
+        self.log.newest = Head(version, found.mark)
         if version % CHECKPOINT_INTERVAL == 0:
-            self._make_checkpoint(version)
-        return Head(version, found.mark)
+            self.log.make_checkpoint(version)
+        return self.log.newest
 
     # objects ------------------------------------------------------------------------------
 
@@ -416,163 +380,13 @@ class RemoteStore:
         """Delete objects; those that do not exist are no error."""
         self.objects.delete(keys)
 
-    # inside -------------------------------------------------------------------------------
-
-    def _bring(self, file: Written) -> None:
-        """Write a file of events; nothing else has its name."""
-        self.objects.put(f"{EVENTS}/{file.name}", file.path, None, None)
-
-    def _commits(self, start: int) -> list[int]:
-        """Return the versions that are there, from `start` on."""
-        found = versions_among(self.objects.names(LOG, f"{start:020}"))
-        if start and (not found or found[0] != start):  # what was there is not
-            return self._commits(0)
-        if not found:
-            raise self._failed("there are no events: it is no remote of localreg, or damaged")
-        for version, wanted in zip(found, range(found[0], found[-1] + 1), strict=False):
-            if version != wanted:
-                raise self._failed(
-                    f"its commit {wanted} is missing, though there are later ones: a part of it "
-                    "was deleted"
-                )
-        return found
-
-    def _checkpoint(self) -> int:
-        """Return the version of the newest checkpoint of the log; 0 for none."""
-        data = self.get_bytes(LAST_CHECKPOINT, _LARGEST_IDENTITY)
-        try:
-            return max(0, int(json.loads(data)["version"])) if data else 0
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return 0
-
-    def _table_id(self) -> str:
-        """Return the id of the table."""
-        for action in self._read_commits([0])[0].defines:
-            if "metaData" in action:
-                return str(action["metaData"].get("id")).replace("-", "")
-        raise self._failed("its first commit is damaged: it does not say which table it is")
-
-    def _read_commits(self, versions: Sequence[int]) -> list[Commit]:
-        keys = [commit_key(version) for version in versions]
-        commits = []
-        for version, data in zip(versions, self.objects.get_many(keys, COMMIT_LIMIT), strict=True):
-            if data is None:
-                raise self._failed(f"its commit {version} is missing: a part of it was deleted")
-            commits.append(self._parsed(version, data))
-        return commits
-
-    def _parsed(self, version: int, data: bytes) -> Commit:
-        try:
-            return parse_commit(version, data)
-        except DamagedCommitError as error:
-            raise self._failed(str(error)) from None
-
-    def _windows(self, after: int, end: int) -> Iterator[list[AddedFile]]:
-        """Yield the files with the rows of some commits, in groups whose rows follow each other."""
-        files = None
-        if end - after <= _TAIL:
-            files = self._tail(after, end)
-        if files is None:
-            files = self._among(after, end)
-        yield from _grouped(files)
-
-    def _among(self, after: int, end: int) -> list[AddedFile]:
-        """Return the files that may hold rows of commits after one, up to another."""
-        return [
-            each
-            for each in self._files(min(end, self.head().version))
-            if (each.last is None or each.last > after)
-            and (each.first is None or each.first <= end)
-        ]
-
-    def _tail(self, after: int, end: int) -> list[AddedFile] | None:
-        """Return the files that some commits brought; None where they do not show that."""
-        commits = self._read_commits(range(max(after, 0) + 1, end + 1))
-        gone = {name for each in commits for name in each.removed}
-        files = [file for each in commits if each.brings for file in each.added]
-        if any(each.defines for each in commits) or any(file.path in gone for file in files):
-            return None
-        return files
-
-    def _files(self, end: int) -> list[AddedFile]:
-        """Return all files of the table as they are at a commit or later."""
-        with self._local() as folder:
-            self._copy_log(folder, end)
-            try:
-                return files_of(folder)[1]
-            except UnreadableError as error:
-                raise self._failed(f"its log is damaged: {error}") from None
-
-    def _copy_log(self, folder: Path, end: int) -> None:
-        """Copy what is needed of the log into a folder: a checkpoint, and the commits after it."""
-        (folder / "_delta_log").mkdir()
-        start = self._checkpoint()
-        if start:
-            name = f"{start:020}.checkpoint.parquet"
-            places = [(f"{LOG}/{name}", folder / "_delta_log" / name)]
-            places.append((LAST_CHECKPOINT, folder / "_delta_log" / "_last_checkpoint"))
-            if self.objects.fetch(places):
-                start = 0
-                for _, path in places:
-                    path.unlink(missing_ok=True)
-        newest = max(start, end)
-        versions = range(start + 1 if start else 0, newest + 1)
-        keys = [commit_key(version) for version in versions]
-        for version, data in zip(versions, self.objects.get_many(keys, COMMIT_LIMIT), strict=True):
-            if data is None:
-                raise self._failed(f"its commit {version} is missing: a part of it was deleted")
-            (folder / "_delta_log" / f"{version:020}.json").write_bytes(data)
-
-    def _make_checkpoint(self, version: int) -> None:
-        """Make a checkpoint of the log, so that it is read quickly; it is not needed."""
-        try:
-            with self._local() as folder:
-                self._copy_log(folder, version)
-                made, last = make_checkpoint(folder)
-                self.objects.put(f"{LOG}/{made.name}", made, None, None)
-                self.objects.replace(LAST_CHECKPOINT, last.read_bytes())
-        except (RemoteError, UploadError, UnreadableError) as error:
-            log.info("%s: no checkpoint of its log was made: %s", self.url, error)
-
     @contextmanager
     def _fetched(self, files: Sequence[AddedFile]) -> Iterator[Path]:
-        """Yield a folder with some files of events, to be read."""
-        with self._local() as folder:
-            missing = self.objects.fetch(
-                [(f"{EVENTS}/{each.path}", folder / each.path) for each in files]
-            )
-            if missing:
-                raise self._failed(f"a file of its events is missing: {missing[0]}")
-            try:
+        try:
+            with self.log.fetched(files) as folder:
                 yield folder
-            except UnreadableError as error:
-                raise self._failed(f"a file of its events is damaged: {error}") from None
-
-    @contextmanager
-    def _local(self) -> Iterator[Path]:
-        """Make a folder for files of the table, which is deleted afterwards."""
-        with tempfile.TemporaryDirectory(prefix="localreg-remote-") as folder:
-            try:
-                yield Path(folder)
-            except ForkedError as error:
-                raise self._failed(str(error)) from None
+        except MissingFileError as error:
+            raise self._failed(f"a file of its events is missing: {error}") from None
 
     def _failed(self, what: str) -> RemoteError:
-        return RemoteError(f"{self.url}: {what}", remote=self.url)
-
-
-def _grouped(files: Sequence[AddedFile]) -> Iterator[list[AddedFile]]:
-    """Yield files in groups of about `_WINDOW` rows; each has later rows than the one before."""
-    if any(each.rows is None or each.first is None or each.last is None for each in files):
-        yield list(files)
-        return
-    group: list[AddedFile] = []
-    rows, last = 0, -1
-    for each in sorted(files, key=lambda file: file.first or 0):
-        if rows >= _WINDOW and (each.first or 0) > last:
-            yield group
-            group, rows = [], 0
-        group.append(each)
-        rows, last = rows + (each.rows or 0), max(last, each.last or 0)
-    if group:
-        yield group
+        return self.log.failed(what)
