@@ -80,14 +80,10 @@ def test_a_commit_has_the_mark_of_its_head(remote):
     assert remote.mark_of(2) is None
 
 
-def test_rows_are_counted_and_found_by_their_places(remote):
-    assert remote.count(5) == (0, None)
+def test_rows_are_found_by_their_places(remote):
     rows = [row(number) for number in range(4)]
     remote.append(rows[:3], 1)
     remote.append([rows[3], row(9, kind="remote.gc_begin")], 2)
-    assert remote.count(0) == (0, None)
-    assert remote.count(1) == (3, place(1, 2))
-    assert remote.count(2) == (4, place(2, 1))  # a note is the last row, but no event
     assert remote.at([]) == []
     assert remote.at_within([place(1, 0), place(2, 0)], 1) is None
     assert len(remote.at_within([place(1, 0), place(2, 0)], 100_000)) == 2

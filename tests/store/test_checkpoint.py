@@ -39,7 +39,7 @@ def clone(tmp_path_factory):
         run("UPDATE event SET remote = ?, position = pk, positioned = 1", (TABLE_ID,))
         run(
             "INSERT INTO remote (name, url, table_id, mirror, cursor, last, last_place, seen, "
-            "sent) VALUES ('hub', 's3://secret/place', ?, 0, 7, ?, ?, '{}', 0)",
+            "sent) VALUES ('hub', 's3://secret/place', ?, 0, 8, ?, ?, '{}', 0)",
             (TABLE_ID, LAST, PLACE),
         )
         run("INSERT INTO private_url VALUES (?, 'https://me:secret@host/x')", (new_id(),))
@@ -55,7 +55,9 @@ def packed(clone, tmp_path):
     """The database of a checkpoint of it, in a folder of its own."""
     path = tmp_path / "packed.db"
     shutil.copy(clone / "clone" / "registry.db", tmp_path / "source.db")
-    checkpoint.pack(tmp_path / "source.db", path)
+    assert checkpoint.end_of(tmp_path / "source.db") == 7
+    facts = checkpoint.Facts("c0", 1_000)
+    assert checkpoint.pack(tmp_path / "source.db", path, facts) == checkpoint.check(path)
     return path
 
 
@@ -82,7 +84,8 @@ def test_nothing_local_is_in_a_checkpoint(packed, clone):
     """What is true of one registry only goes, and is nowhere in the file."""
     content = checkpoint.check(packed)
     assert (content.table_id, content.cursor) == (TABLE_ID, 7)
-    assert (content.last, content.last_place) == (LAST, PLACE)
+    assert (content.last, content.last_place, content.commit) == (LAST, PLACE, "c0")
+    assert content.events + content.notes == 1_000
     source = clone / "clone" / "registry.db"
     settings = dict(rows(source, "SELECT name, value FROM setting"))
     data = packed.read_bytes()
@@ -108,7 +111,7 @@ def test_a_registry_that_begins_with_a_checkpoint_has_its_content(packed, clone,
     packed.rename(begun)
 
     def settle(connection):
-        checkpoint.take_over(connection, "origin", "s3://bucket/fleet")
+        checkpoint.take_over(connection, "origin", "s3://bucket/fleet", '{"mark":"m"}')
 
     create(root / "registry.db", durability="full", beginning=Beginning(begun, settle))
     assert not begun.exists()
@@ -121,7 +124,7 @@ def test_a_registry_that_begins_with_a_checkpoint_has_its_content(packed, clone,
     (last,) = rows(new, "SELECT max(pk) FROM event")
     sql = "SELECT name, url, table_id, mirror, cursor, last, last_place, seen, sent FROM remote"
     assert rows(new, sql) == [
-        ("origin", "s3://bucket/fleet", TABLE_ID, 0, 7, LAST, PLACE, None, *last)
+        ("origin", "s3://bucket/fleet", TABLE_ID, 0, 7, LAST, PLACE, '{"mark":"m"}', *last)
     ]
     (mine,) = rows(new, "SELECT value FROM setting WHERE name = 'registry_id'")
     assert mine not in rows(old, "SELECT value FROM setting WHERE name = 'registry_id'")
@@ -191,6 +194,10 @@ REFUSED = {
     "a mirror": (("UPDATE remote SET mirror = 1",), DamagedRowError),
     "a remote without a table": (("UPDATE remote SET table_id = NULL",), DamagedRowError),
     "no place": (("UPDATE remote SET last_place = NULL",), DamagedRowError),
+    "a cursor after the last row": (("UPDATE remote SET cursor = 8",), DamagedRowError),
+    "no commit": (("UPDATE remote SET seen = '{}'",), DamagedRowError),
+    "no facts": (("UPDATE remote SET seen = NULL",), DamagedRowError),
+    "strange facts": (("UPDATE remote SET seen = '['",), DamagedRowError),
     "a strange last event": (("UPDATE remote SET last = '../x'",), DamagedRowError),
     "a reference to nothing": (
         ("PRAGMA foreign_keys = OFF", "UPDATE event SET actor = 999 WHERE pk = 3"),

@@ -16,7 +16,7 @@ from pathlib import Path
 from localreg.blobs.remote_store.commits import AddedFile
 from localreg.blobs.transfer.cloud.event_loop import ForkedError
 from localreg.values.frozen import Frozen
-from localreg.values.remote_format import COLUMNS, NOTE, commit_of
+from localreg.values.remote_format import COLUMNS, commit_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,18 +126,6 @@ def read_rows(
         f"where position > {after:d} and position <= {until:d} {_ORDER}"
     )
     yield from _batches(folder, files, query)
-
-
-def count_events(
-    folder: Path, files: Sequence[AddedFile], until: int
-) -> tuple[int, tuple[int, int] | None]:
-    """Return how many events are in files up to a commit, and position and n of the last row."""
-    where = f"where position <= {until:d}"
-    events = f"select count(*) from events {where} and kind not like '{NOTE}%'"
-    last = f"select position, n from events {where} order by position desc, n desc limit 1"
-    counted = [row for batch in _batches(folder, files, events) for row in batch]
-    found = [row for batch in _batches(folder, files, last) for row in batch]
-    return counted[0][0] if counted else 0, (found[0][0], found[0][1]) if found else None
 
 
 def rows_at(

@@ -16,7 +16,6 @@ from localreg.blobs.remote_store.commits import (
 )
 from localreg.blobs.remote_store.event_files import (
     CHECKPOINT_INTERVAL,
-    count_events,
     first_commit,
     read_rows,
     rows_at,
@@ -39,7 +38,6 @@ from localreg.values.remote_format import (
     MOST_ROWS,
     Identity,
     commit_of,
-    place,
 )
 from localreg.values.urls import CLOUDS, parse_named_url, public_url, scheme_of
 
@@ -215,16 +213,6 @@ class RemoteStore:
             for files in grouped(self.log.files(after, end)):
                 with self._fetched(files) as folder:
                     yield from read_rows(folder, files, after, end, columns)
-
-    def count(self, until: int) -> tuple[int, int | None]:
-        """Return how many events there are up to a commit, and the place of its last row.
-
-        Notes are not counted, but may be the last row. All files are read for that.
-        """
-        files = self.log.files(0, min(until, self.head().version))
-        with self._fetched(files) as folder:
-            events, last = count_events(folder, files, until)
-        return events, None if last is None else place(*last)
 
     def count_rows(self, until: int) -> int | None:
         """Return how many rows there are up to a commit, from the log; None if it cannot say.

@@ -28,6 +28,7 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.temporary_owners import unfinished
 from localreg.store.database import checkpoint
 from localreg.store.database.creating import Beginning, create
+from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
 from localreg.values.layout import DATABASE
 from localreg.values.remote_format import CHECKPOINTS, Identity, commit_of, place
@@ -39,8 +40,11 @@ if TYPE_CHECKING:
     from localreg.blobs.remote_store.store import RemoteStore
     from localreg.progress import Progress
 
+    Row = tuple[Any, ...]
+
 _KEY = re.compile(rf"{CHECKPOINTS}/([0-9]{{1,19}})\.db\.zst")
 _COMPARED = 16  # events that are looked up in the table
+_COMPARED_SIZE = 8 << 20  # bytes of the files that are read for that
 _TRIES = 3  # checkpoints; after so many damaged ones the log is read
 
 
@@ -137,7 +141,10 @@ def begin(
                 why = str(error).replace(f"{folder}/", "")
                 skipped.append(f"{each.key} cannot be used: {why}")
                 continue
-            beginning = Beginning(path, partial(checkpoint.take_over, name=name, url=url))
+            mark = store.mark_of(content.cursor)
+            seen = None if mark is None else json.dumps({"mark": mark})
+            take_over = partial(checkpoint.take_over, name=name, url=url, seen=seen)
+            beginning = Beginning(path, take_over)
             create(directory / DATABASE, durability=durability, beginning=beginning)
             return Begun(each, content.events, tuple(skipped))
     return Begun(None, 0, tuple(skipped))
@@ -175,25 +182,39 @@ def compare(
 ) -> None:
     """Raise if the content of a checkpoint is not that of its remote, as far as samples show it.
 
-    Compared are the number of events, the last row, and some events.
+    Compared are the commit that it ends with, which no other remote has, and the number of events;
+    and the last row and some others, where only small files have to be read for that.
     """
     if content.table_id != identity.table_id:
         raise _UnlikeError(f"it is of the remote {content.table_id}")
-    count, last = store.count(content.cursor)
-    if (count, last) != (content.events, content.last_place):
+    if store.commit_id(content.cursor) != content.commit:
+        raise _UnlikeError(f"commit {content.cursor} of the remote is another one")
+    rows = None if content.notes is None else store.count_rows(content.cursor)
+    if rows is not None and content.notes is not None and rows != content.events + content.notes:
         raise _UnlikeError(
-            f"it has {content.events:,} events, and the remote has {count:,} up to there"
+            f"it has {content.events:,} events, and the remote has {rows - content.notes:,}"
         )
     here = {row[0]: row for row in checkpoint.some_events(path, _COMPARED)}
-    there = {place(*row[:2]): row for row in store.at({*here, content.last_place})}
-    if there[content.last_place][2] != content.last:
+    for wanted in ({*here, content.last_place}, {content.last_place}):
+        found = store.at_within(wanted, _COMPARED_SIZE)
+        if found is not None:
+            there = {place(*row[:2]): row for row in found}
+            _compare_rows(content, here, there, wanted)
+            return
+
+
+def _compare_rows(
+    content: checkpoint.Content, here: dict[int, Row], there: dict[int, Row], wanted: set[int]
+) -> None:
+    last = there.get(content.last_place)
+    if last is None or last[2] != content.last:
         raise _UnlikeError("its last event is not that of the remote")
-    for at, row in here.items():
-        if at not in there or not is_same(row, there[at]):
-            raise _UnlikeError(f"its event {row[1]} is not that of the remote")
+    for at in sorted(wanted & here.keys()):
+        if at not in there or not is_same(here[at], there[at]):
+            raise _UnlikeError(f"its event {shown(here[at][1])} is not that of the remote")
 
 
-def is_same(here: tuple[Any, ...], there: tuple[Any, ...]) -> bool:
+def is_same(here: Row, there: Row) -> bool:
     """Return True if an event of a checkpoint is a row of the remote."""
     position, n, event_id, origin, _, *rest, payload = there
     return here[:-1] == (place(position, n), event_id, origin, *rest) and (
@@ -219,14 +240,19 @@ def put(
         progress: called with the bytes that are sent, and with all.
 
     Returns:
-        The checkpoint; None if the remote has one of this place already.
+        The checkpoint; None if the remote has one of this place already, or has no events.
 
     Raises:
         ArchiveError: no clone would take it.
     """
     database, packed = folder / "checkpoint.db", folder / "checkpoint.db.zst"
     with disk_errors("making a checkpoint", folder):
-        content = checkpoint.pack(source, database)
+        end = checkpoint.end_of(source)
+        commit = None if end is None else store.commit_id(end)
+        if end is None or commit is None:  # there is nothing, or not any more
+            return None
+        facts = checkpoint.Facts(commit, store.count_rows(end))
+        content = checkpoint.pack(source, database, facts)
         key = key_of(content)
         if store.size_of(key) is not None:
             return None

@@ -26,10 +26,11 @@ from localreg.store.database.checking import damage
 from localreg.store.database.schema_check import check_schema
 from localreg.store.database.sqlite_errors import translated
 from localreg.store.rows import blob_rows, tree_rows
-from localreg.store.rows.checked_values import damaged_row, is_id
+from localreg.store.rows.checked_values import damaged_row, is_id, object_of
 from localreg.store.rows.known_schema import known_objects
 from localreg.values.frozen import Frozen
 from localreg.values.ids import now
+from localreg.values.remote_format import MOST_ROWS, commit_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,9 +65,10 @@ class Content(Frozen):
 
     Attributes:
         table_id: the id of the remote.
-        cursor: the version of its table up to which all events are there.
+        cursor: the version of its table up to which all events are there; it has the last of them.
         last, last_place: id and place of the last row up to there, which need not be an event.
-        events: how many events.
+        events, notes: how many rows are events, and how many are not; None if that is unknown.
+        commit: the id of the commit `cursor`.
     """
 
     table_id: str
@@ -74,21 +76,52 @@ class Content(Frozen):
     last: str
     last_place: int
     events: int
+    notes: int | None
+    commit: str
 
 
-def pack(source: Path, target: Path) -> Content:
+class Facts(Frozen):
+    """What is known of the table up to a commit.
+
+    Attributes:
+        commit: the id of the commit.
+        rows: how many rows there are up to it; None if that is unknown.
+    """
+
+    commit: str
+    rows: int | None
+
+
+def end_of(source: Path) -> int | None:
+    """Return the commit with the last row that a clone got; None without any.
+
+    Args:
+        source: its database; nobody has it open.
+    """
+    with translated(source), closing(opening.connect(source, durability="fast")) as connection:
+        (last,) = connection.execute("SELECT last_place FROM remote").fetchone()
+    return None if last is None else commit_of(last)[0]
+
+
+def pack(source: Path, target: Path, facts: Facts) -> Content:
     """Make the database of a checkpoint from that of a clone, which is used up.
 
     Args:
         source: a database that got all it has from its only remote; nobody has it open.
         target: a new path.
+        facts: of the commit `end_of`.
     """
     with translated(source), closing(opening.connect(source, durability="fast")) as connection:
         connection.execute("BEGIN IMMEDIATE")
         for table in sorted(LOCAL):
             connection.execute(f"DELETE FROM {table}")
         connection.execute(f"UPDATE blob SET facts = NULL, {_OF_THE_BYTES}")
-        connection.execute("UPDATE remote SET name = '', url = '', seen = NULL")
+        (count,) = connection.execute("SELECT count(*) FROM event").fetchone()
+        notes = None if facts.rows is None else facts.rows - count
+        connection.execute(
+            f"UPDATE remote SET name = '', url = '', cursor = last_place / {MOST_ROWS}, seen = ?",
+            (json.dumps({"commit": facts.commit, "notes": notes}),),
+        )
         for table in ("origin", "actor"):
             connection.execute(f"DELETE FROM {table} WHERE pk NOT IN (SELECT {table} FROM event)")
         connection.execute("COMMIT")
@@ -136,12 +169,13 @@ def all_events(path: Path) -> Iterator[tuple[Any, ...]]:
         yield from connection.execute(f"{_EVENT} ORDER BY e.position")
 
 
-def take_over(connection: Connection, name: str, url: str) -> None:
+def take_over(connection: Connection, name: str, url: str, seen: str | None) -> None:
     """Make a checkpoint's database that of a registry to which its events come just now.
 
     Args:
         connection: to the database, in a write transaction.
         name, url: of the remote in this registry.
+        seen: what its commit `cursor` looks like, as the table `remote` has it.
     """
     at = now()
     guard = "event_is_never_changed"
@@ -154,9 +188,9 @@ def take_over(connection: Connection, name: str, url: str) -> None:
     connection.execute(trigger.sql)
     connection.execute(f"UPDATE blob SET added = ?, facts = NULL, {_OF_THE_BYTES}", (at,))
     connection.execute(
-        "UPDATE remote SET name = ?, url = ?, seen = NULL, "
+        "UPDATE remote SET name = ?, url = ?, seen = ?, "
         "sent = coalesce((SELECT max(pk) FROM event), 0)",
-        (name, url),
+        (name, url, seen),
     )
 
 
@@ -209,16 +243,22 @@ def _check_packages(connection: Connection) -> None:
 
 def _content(connection: Connection) -> Content:
     rows = connection.execute(
-        "SELECT table_id, mirror, cursor, last, last_place FROM remote"
+        "SELECT table_id, mirror, cursor, last, last_place, seen FROM remote"
     ).fetchmany(2)
     if len(rows) != 1:
         raise damaged_row("remote", "all", "rows", "must be of one remote")
-    ((table_id, mirror, cursor, last, place),) = rows
+    ((table_id, mirror, cursor, last, place, seen),) = rows
     if not is_id(table_id) or mirror != 0:
         raise damaged_row("remote", 1, "table_id", "must be of a remote that orders events")
     if type(cursor) is not int or type(place) is not int or not is_id(last):
         raise damaged_row("remote", 1, "cursor", "must come with the last row")
+    if cursor != commit_of(place)[0]:
+        raise damaged_row("remote", 1, "cursor", "must be that of the last row")
+    facts = object_of(seen, "remote", "1", "seen") if isinstance(seen, str) else {}
+    commit, notes = facts.get("commit"), facts.get("notes")
+    if type(commit) is not str or not (notes is None or type(notes) is int):
+        raise damaged_row("remote", 1, "seen", "must name the commit of the last row")
     count, placed = connection.execute("SELECT count(*), count(position) FROM event").fetchone()
     if placed != count:
         raise damaged_row("event", "any", "position", "must be a place")
-    return Content(table_id, cursor, last, place, count)
+    return Content(table_id, cursor, last, place, count, notes, commit)

@@ -111,7 +111,9 @@ def test_a_clone_begins_with_the_newest_checkpoint(remote, tmp_path):
     registry = open_registry(tmp_path / "new", make=False)
     with registry.store.read() as connection:
         (row,) = remote_rows.remotes(connection)
-        assert (row.name, row.url, row.cursor) == ("origin", "x", remote.head().version - 1)
+        head = remote.head().version - 1  # the newest commit came later
+        assert (row.name, row.url, row.cursor) == ("origin", "x", head)
+        assert row.seen == json.dumps({"mark": remote.mark_of(head)})
         assert remote_rows.count_waiting(connection, row) == 0
     registry.close()
 
@@ -193,7 +195,7 @@ FAULTS = {
     ),
     "another event": (
         edited(f"UPDATE event SET event_id = '{'f' * 32}' WHERE pk = {ONE}"),
-        f"its event {'f' * 32} is not that of the remote",
+        f"its event '{'f' * 32}' is not that of the remote",
     ),
     "another payload": (
         edited(
@@ -206,7 +208,14 @@ FAULTS = {
         "is not that of the remote",
     ),
     "another last event": (edited(f"UPDATE remote SET last = '{'f' * 32}'"), "its last event"),
-    "an earlier end": (edited("UPDATE remote SET cursor = 2"), "events, and the remote has"),
+    "an earlier end": (
+        edited("UPDATE remote SET cursor = 2, last_place = 2 << 20"),
+        "commit 2 of the remote is another one",
+    ),
+    "another commit": (
+        edited("UPDATE remote SET seen = '{\"commit\": \"x\", \"notes\": 1}'"),
+        "of the remote is another one",
+    ),
     "another remote": (edited(f"UPDATE remote SET table_id = '{'f' * 32}'"), "of the remote ffff"),
     "another format": (edited("PRAGMA user_version = 9"), "format 9"),
     "a view": (edited("CREATE VIEW spy AS SELECT 1"), "the view"),
