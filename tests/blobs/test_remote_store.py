@@ -1,25 +1,11 @@
 """Remotes in a directory and in an object store: both must behave the same."""
 
 import pytest
+from support.remote_rows import row, rows_of
 
 from localreg.blobs.remote_store.store import CommitConflict, Head, open_remote
 from localreg.errors import InvalidURLError, RemoteError
-from localreg.values.remote_format import COLUMNS, place
-
-
-def row(number, **changed):
-    """Return an event as it is given to `append`: without position and n."""
-    values = {
-        "event_id": f"{number:032x}", "origin": "0" * 32, "origin_name": "läptop", "seq": number,
-        "lamport": number, "stamp": number, "time": 1_700_000_000_000_000 + number,
-        "actor": "anna@laptop", "kind": "model.comment", "v": 1, "subject": "s" * 32,
-        "field": "comment", "payload": '{"new":"ü"}',
-    }  # fmt: skip
-    return tuple((values | changed)[name] for name in COLUMNS[2:])
-
-
-def rows_of(remote, after=-1, until=None, **options):
-    return [each for batch in remote.rows(after, until, **options) for each in batch]
+from localreg.values.remote_format import place
 
 
 @pytest.fixture(params=["directory", "seaweedfs"])

@@ -23,6 +23,7 @@ from localreg.blobs.transfer.transferred import check_sent
 from localreg.errors import RemoteError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import unchanged
+from localreg.values.ids import new_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -236,6 +237,24 @@ class CloudObjects:
 
         named = list(keys)
         self._run(lambda: _several(one, named))
+
+    def now(self) -> float:
+        """Return the time by the clock of the server."""
+        key = f"now-{new_id()}"
+        self.create(key, b"")
+
+        async def modified() -> float:
+            with self._translated(f"{key} cannot be looked at"):
+                meta = await self._store(RETRIES).head_async(self._full(key))
+            return meta["last_modified"].timestamp()
+
+        try:
+            return self._run(modified)
+        finally:
+            self.delete([key])
+
+    def clear(self, before: float) -> None:
+        """Do nothing: the parts of uploads that were cut are deleted by rules of the bucket."""
 
     def prepare(self, folders: Sequence[str]) -> None:
         """Do nothing: object stores have no folders."""

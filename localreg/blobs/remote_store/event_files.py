@@ -144,9 +144,20 @@ def _batches(
     if not files:
         return
     with _deltalake():
-        for batch in _query(folder, files, query):
+        for batch in _each(_query(folder, files, query)):
             values = [batch.column(number).to_pylist() for number in range(batch.num_columns)]
             yield list(zip(*values, strict=True))
+
+
+def _each(batches: Any) -> Iterator[Any]:  # noqa: ANN401  (of arro3)
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001  (arro3 has no class of its own for this)
+            raise UnreadableError(str(error)) from None
+        yield batch
 
 
 def files_of(folder: Path) -> list[AddedFile]:

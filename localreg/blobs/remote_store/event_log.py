@@ -25,7 +25,7 @@ from localreg.blobs.remote_store.objects import Objects
 from localreg.blobs.transfer.cloud.event_loop import ForkedError
 from localreg.errors import RemoteError, UploadError
 from localreg.values.frozen import Frozen
-from localreg.values.remote_format import EVENTS
+from localreg.values.remote_format import COLUMNS, EVENTS
 
 SMALL_FILE = 65_536  # bytes
 TAIL = 256  # commits; the files of more are found by the whole log
@@ -137,8 +137,10 @@ class EventLog:
         first = self.commit(0)
         for action in first.defines if first is not None else ():
             if "metaData" in action:
-                return str(action["metaData"].get("id")).replace("-", "")
-        raise self.failed("its first commit is damaged: it does not say which table it is")
+                found = action["metaData"]
+                if all(f'"name":"{name}"' in str(found.get("schemaString")) for name in COLUMNS):
+                    return str(found.get("id")).replace("-", "")
+        raise self.failed("what is below events/ there is not a table of localreg")
 
     def files(self, after: int, end: int) -> list[AddedFile]:
         """Return the files that may hold rows of commits after one, up to another."""
@@ -153,7 +155,15 @@ class EventLog:
         """Return the files that some commits brought; None where they do not show that."""
         if end - after > TAIL:
             return None
-        commits = self.commits(range(max(after, 0) + 1, end + 1))
+        versions = range(max(after, 0) + 1, end + 1)
+        found = self._objects.get_many([commit_key(each) for each in versions], COMMIT_LIMIT)
+        commits = [
+            self._parsed(version, data)
+            for version, data in zip(versions, found, strict=True)
+            if data is not None
+        ]
+        if len(commits) != len(versions):  # another program deletes old commits
+            return None
         gone = {name for each in commits for name in each.removed}
         files = [file for each in commits if each.brings for file in each.added]
         if any(each.defines for each in commits) or any(file.path in gone for file in files):
@@ -189,6 +199,17 @@ class EventLog:
         except (RemoteError, UploadError) as error:
             log.info("no checkpoint of the log was made: %s", error)
 
+    def reads_checkpoint(self) -> bool:
+        """Return True if the newest checkpoint of the log can be read."""
+        start = self._checkpoint()
+        try:
+            with self.local() as folder:
+                self._copy(folder, start, start)
+                files_of(folder)
+        except DamagedFilesError:
+            return False
+        return start > 0
+
     @contextmanager
     def fetched(self, files: Sequence[AddedFile]) -> Iterator[Path]:
         """Yield a folder with some files of events, to be read.
@@ -202,6 +223,13 @@ class EventLog:
             )
             if missing:
                 raise MissingFileError(missing[0])
+            for each in files:
+                size = (folder / each.path).stat().st_size
+                if size != each.size:
+                    raise self.failed(
+                        f"its events cannot be read: {each.path} has {size:,} bytes instead of "
+                        f"{each.size:,}"
+                    )
             yield folder
 
     @contextmanager

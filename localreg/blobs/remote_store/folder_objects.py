@@ -177,6 +177,20 @@ class FolderObjects:
             for key in keys:
                 remove_file(self.path_of(key), missing_ok=True)
 
+    def now(self) -> float:
+        """Return the time by the clock of the file system."""
+        with self._translated("written"), self._temporary("now") as (_, descriptor):
+            return os.fstat(descriptor).st_mtime
+
+    def clear(self, before: float) -> None:
+        """Delete temporary files and folders that were made before a time."""
+        with self._translated("deleted"):
+            for folder, folders, names in os.walk(self.root, topdown=False, onerror=_raise):
+                for name in (*names, *folders):
+                    place = Path(folder, name)
+                    if name.startswith(TEMPORARY) and place.lstat().st_mtime < before:
+                        place.rmdir() if name in folders else remove_file(place, missing_ok=True)
+
     def prepare(self, folders: Sequence[str]) -> None:
         """Make the directory itself, and folders in it."""
         with self._translated("made"):

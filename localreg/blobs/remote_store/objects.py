@@ -88,5 +88,11 @@ class Objects(Protocol):
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; those that do not exist are no error."""
 
+    def now(self) -> float:
+        """Return the time by the clock that gives objects their times."""
+
+    def clear(self, before: float) -> None:
+        """Delete what writes that were cut have put there before a time."""
+
     def prepare(self, folders: Sequence[str]) -> None:
         """Make folders, where there are such."""

@@ -22,6 +22,14 @@ from localreg.blobs.remote_store.event_files import (
     write_rows,
 )
 from localreg.blobs.remote_store.event_log import EventLog, Head, MissingFileError, grouped
+from localreg.blobs.remote_store.maintenance import (
+    Compacted,
+    Vacuumed,
+    check,
+    compact,
+    repair,
+    vacuum,
+)
 from localreg.blobs.remote_store.objects import Objects, UnsureError
 from localreg.errors import (
     InvalidURLError,
@@ -164,12 +172,12 @@ class RemoteStore:
             return found
         self.objects.prepare([LOG])
         if self.objects.look([commit_key(1)])[0] is not None:
-            raise self._failed(f"it has events, but no {IDENTITY}")
+            raise self._failed(
+                f"it has events, but no {IDENTITY}: `localreg remote check --repair` writes it"
+            )
         with self.log.local() as folder:
             self.objects.create(commit_key(0), first_commit(folder))
-        identity = Identity(FORMAT, self.log.table_id())
-        data = json.dumps({"format": identity.format, "table_id": identity.table_id})
-        self.objects.create(IDENTITY, data.encode())
+        self._write_identity()
         found = self.identity()
         if found is None:
             raise self._failed(f"{IDENTITY} was written, but is not there")
@@ -300,6 +308,35 @@ class RemoteStore:
             self.log.make_checkpoint(version)
         return self.log.newest
 
+    # upkeep -------------------------------------------------------------------------------
+
+    def compact(self) -> Compacted:
+        """Join the small files of the table; no row changes its place.
+
+        Raises:
+            RemoteBusyError: others wrote all the time.
+        """
+        return compact(self.objects, self.log)
+
+    def vacuum(self) -> Vacuumed:
+        """Delete files that have not been needed for a week."""
+        return vacuum(self.objects, self.log)
+
+    def check(self) -> list[str]:
+        """Return what is wrong with the table, a sentence for each; every commit is read."""
+        return check(self.objects, self.log)
+
+    def repair(self) -> list[str]:
+        """Remove newest commits that cannot be read; return what was done, a sentence for each.
+
+        A lost `registry.json` is written again.
+        """
+        done = repair(self.objects, self.log)
+        if self.identity() is None:
+            self._write_identity()
+            done.append(f"{IDENTITY} was missing, and was written again")
+        return done
+
     # objects ------------------------------------------------------------------------------
 
     def size_of(self, key: str) -> int | None:
@@ -375,6 +412,10 @@ class RemoteStore:
                 yield folder
         except MissingFileError as error:
             raise self._failed(f"a file of its events is missing: {error}") from None
+
+    def _write_identity(self) -> None:
+        data = json.dumps({"format": FORMAT, "table_id": self.log.table_id()})
+        self.objects.create(IDENTITY, data.encode())
 
     def _failed(self, what: str) -> RemoteError:
         return self.log.failed(what)
