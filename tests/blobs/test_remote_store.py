@@ -120,3 +120,13 @@ def test_other_urls_are_refused():
     for url in ("https://host/x", "oci://host/x", "hf://a/b"):
         with pytest.raises(InvalidURLError, match="directory or an object store"):
             open_remote(url)
+
+
+def test_a_place_that_is_not_there_is_named(new_bucket, tmp_path):
+    """And not what would have been done next: a probe deletes only what it wrote."""
+    missing = open_remote(new_bucket("seaweedfs").url + "-gone/registry")
+    with pytest.raises(RemoteError, match="written: there is no such bucket"):
+        missing.probe()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RemoteError, match=r"file: registry\.json cannot be read: Not a directory"):
+        open_remote(tmp_path / "file").identity()

@@ -194,6 +194,9 @@ class FolderObjects:
     def prepare(self, folders: Sequence[str]) -> None:
         """Make the directory itself, and folders in it."""
         with self._translated("made"):
+            for place in (self.root, self.root.parent):
+                if place.exists() and not place.is_dir():
+                    raise self.failed(f"{place} is not a directory")
             if not self.root.parent.is_dir():
                 raise self.failed(
                     f"{self.root.parent} does not exist: make it, or mount what belongs there"
@@ -314,8 +317,10 @@ class FolderObjects:
         except RemoteError:
             raise
         except OSError as error:
-            where = f" {error.filename}" if error.filename else ""
-            raise self.failed(f"{where} cannot be {doing}: {error.strerror}".strip()) from None
+            path = Path(error.filename or self.root)
+            inside = path.is_relative_to(self.root) and path != self.root
+            what = path.relative_to(self.root) if inside else path
+            raise self.failed(f"{what} cannot be {doing}: {error.strerror}") from None
 
 
 def _mark(status: os.stat_result) -> str:

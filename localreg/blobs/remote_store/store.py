@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from localreg.errors import (
     RemoteError,
 )
 from localreg.values.ids import new_id
+from localreg.values.paths import printable_path
 from localreg.values.remote_format import (
     COLUMNS,
     EVENTS,
@@ -94,7 +95,7 @@ def open_remote(url: object) -> RemoteStore:
 def _in_folder(path: Path) -> RemoteStore:
     from localreg.blobs.remote_store.folder_objects import FolderObjects
 
-    return RemoteStore(path.as_uri(), FolderObjects(path, path.as_uri()))
+    return RemoteStore(path.as_uri(), FolderObjects(path, printable_path(str(path))))
 
 
 def _in_cloud(url: str) -> RemoteStore:
@@ -137,8 +138,8 @@ class RemoteStore:
         """
         self.objects.prepare([])
         key = f"{_PROBE}-{new_id()}"
+        first = self.objects.create(key, b"first")
         try:
-            first = self.objects.create(key, b"first")
             second = self.objects.create(key, b"other")
             if first is None or second is not None:
                 raise self._failed(
@@ -146,7 +147,8 @@ class RemoteStore:
                     "two machines could overwrite each other: this store has no conditional puts"
                 )
         finally:
-            self.objects.delete([key])
+            with suppress(RemoteError):  # who may not delete can push as well
+                self.objects.delete([key])
 
     def identity(self) -> Identity | None:
         """Return what `registry.json` says; None if there is none."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_ALMOST = re.compile(r"(s3|gs|az|file|https?):", re.IGNORECASE)
 
 
 class Remote(Frozen):
@@ -200,9 +201,16 @@ def check_url(url: object) -> str:
             raise InvalidValueError(f"url {shown(text)} names no path", argument="url")
         return _check_directory(path)
     if not _SCHEME.match(text):
+        if _ALMOST.match(text):
+            raise InvalidValueError(
+                f"url {shown(text)} is no path and no URL, which has two slashes: s3://bucket",
+                argument="url",
+            )
         return _check_directory(absolute("url", Path(text).expanduser()))
     from localreg.values.urls import public_url
 
+    if not text.partition("://")[2].strip("/"):
+        raise InvalidValueError(f"url {shown(text)} names no bucket", argument="url")
     if public_url(text) != text or "?" in text or "#" in text:
         raise InvalidValueError(
             f"url {public_url(text)} must have no credentials, query or fragment: credentials "
@@ -249,7 +257,8 @@ def _find(registry: OpenRegistry, known: list[RemoteRow], name: str | None) -> R
         for each in known:
             if each.name == name:
                 return each
-        there = f"there are {listed}" if known else "there are none yet"
+        verb = "is only" if len(known) == 1 else "are"
+        there = f"there {verb} {listed}" if known else "there are none yet"
         raise NotFoundError(
             f"there is no remote {shown(name)} in {registry.root}; {there}, and `localreg remote "
             "add NAME URL` adds one",

@@ -69,10 +69,14 @@ def test_what_cannot_be_a_remote_is_refused(chain, tmp_path):
         with pytest.raises(ConflictError, match="is the remote origin already"):
             names.add(chain, "other", tmp_path / same)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RemoteError):
-        names.add(chain, "other", tmp_path / "file")
+    for path in ("file", "file/below"):
+        with pytest.raises(RemoteError, match="/file is not a directory"):
+            names.add(chain, "other", tmp_path / path)
+    for url, why in (("s3://", "names no bucket"), ("s3:/b/x", "two slashes: s3://bucket")):
+        with pytest.raises(InvalidValueError, match=why):
+            names.add(chain, "other", url)
     assert [each.name for each in names.ls(chain)] == ["origin"]
-    with pytest.raises(NotFoundError, match="there are origin"):
+    with pytest.raises(NotFoundError, match="there is only origin"):
         names.find(chain, "other")
     with pytest.raises(NotFoundError):
         names.rm(chain, "other")
