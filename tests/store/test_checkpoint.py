@@ -144,6 +144,10 @@ REFUSED = {
         ("UPDATE event SET position = NULL WHERE pk = 3",),
         DamagedRowError,
     ),
+    "an event of another remote": (
+        (f"UPDATE event SET remote = '{'c' * 32}' WHERE pk = 3",),
+        DamagedRowError,
+    ),
     "another format": (("PRAGMA user_version = 2",), NewerFormatError),
     "an older format": (("PRAGMA user_version = 0",), NewerFormatError),
     "of another program": (("PRAGMA application_id = 1",), NotARegistryError),

@@ -52,6 +52,7 @@ SHARED = frozenset({
     "scalar", "single", "plot", "message", "reported", "actor", "origin", "event", "writer",
     "remote", "remote_report",
 })  # fmt: skip
+_MAPPED = 1 << 32  # bytes
 _OF_THE_BYTES = "verified = NULL, ctime = NULL, sample = NULL, unreferenced = NULL, upstream = NULL"
 _EVENT = (
     "SELECT e.position, e.event_id, o.id, e.seq, e.lamport, e.stamp, e.at, a.name, e.kind, e.v, "
@@ -181,10 +182,7 @@ def take_over(connection: Connection, name: str, url: str, seen: str | None) -> 
     guard = "event_is_never_changed"
     (trigger,) = (each for each in known_objects() if each.name == guard)
     connection.execute(f"DROP TRIGGER {guard}")
-    connection.execute(
-        "UPDATE event SET arrived = ?1, positioned = ?1, remote = (SELECT table_id FROM remote)",
-        (at,),
-    )
+    connection.execute("UPDATE event SET arrived = ?1, positioned = ?1", (at,))
     connection.execute(trigger.sql)
     connection.execute(f"UPDATE blob SET added = ?, facts = NULL, {_OF_THE_BYTES}", (at,))
     connection.execute(
@@ -197,6 +195,7 @@ def take_over(connection: Connection, name: str, url: str, seen: str | None) -> 
 @contextmanager
 def _opened(path: Path) -> Iterator[Connection]:
     with translated(path), closing(opening.open_uri(path, "mode=ro&immutable=1")) as connection:
+        connection.execute(f"PRAGMA mmap_size = {_MAPPED}")  # nobody else writes to it
         yield connection
 
 
@@ -258,7 +257,11 @@ def _content(connection: Connection) -> Content:
     commit, notes = facts.get("commit"), facts.get("notes")
     if type(commit) is not str or not (notes is None or type(notes) is int):
         raise damaged_row("remote", 1, "seen", "must name the commit of the last row")
-    count, placed = connection.execute("SELECT count(*), count(position) FROM event").fetchone()
+    count, placed = connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE remote = ? AND typeof(position) = 'integer') "
+        "FROM event",
+        (table_id,),
+    ).fetchone()
     if placed != count:
-        raise damaged_row("event", "any", "position", "must be a place")
+        raise damaged_row("event", "any", "position", "must be a place at this remote")
     return Content(table_id, cursor, last, place, count, notes, commit)

@@ -216,7 +216,12 @@ FAULTS = {
         edited("UPDATE remote SET seen = '{\"commit\": \"x\", \"notes\": 1}'"),
         "of the remote is another one",
     ),
-    "another remote": (edited(f"UPDATE remote SET table_id = '{'f' * 32}'"), "of the remote ffff"),
+    "another remote": (
+        edited(
+            f"UPDATE remote SET table_id = '{'f' * 32}'", f"UPDATE event SET remote = '{'f' * 32}'"
+        ),
+        "of the remote ffff",
+    ),
     "another format": (edited("PRAGMA user_version = 9"), "format 9"),
     "a view": (edited("CREATE VIEW spy AS SELECT 1"), "the view"),
     "settings of its maker": (edited("INSERT INTO setting VALUES ('origin', 'x')"), "setting"),
