@@ -97,6 +97,9 @@ def test_a_head_is_compared(remote):
     newer = remote.append([row(1)], 1)
     assert not remote.is_still(head)
     assert remote.is_still(newer)
+    assert [remote.compare(each) for each in (head, newer)] == ["grown", "same"]
+    for other in (Head(head.version, "other"), Head(newer.version + 1, newer.mark)):
+        assert remote.compare(other) == "other"
 
 
 def test_objects(remote, tmp_path):

@@ -27,6 +27,12 @@ from localreg.errors import RemoteError, UploadError
 from localreg.values.frozen import Frozen
 from localreg.values.remote_format import COLUMNS, EVENTS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Compared = Literal["same", "grown", "other"]
+
 SMALL_FILE = 65_536  # bytes
 TAIL = 256  # commits; the files of more are found by the whole log
 WINDOW = 250_000  # rows that are read, and sorted, at once
@@ -86,13 +92,13 @@ class EventLog:
         self.newest = Head(version, facts.mark)
         return self.newest
 
-    def is_still(self, head: Head) -> bool:
-        """Return True if a commit is there as it was, and none after it; asks for two objects."""
+    def compare(self, head: Head) -> Compared:
+        """Return if a commit is there as it was, and if there are others after it."""
         found, later = self._objects.look([commit_key(head.version), commit_key(head.version + 1)])
         if found is None or found.mark != head.mark:
-            return False
+            return "other"
         self.newest = head
-        return later is None
+        return "same" if later is None else "grown"
 
     def can_follow(self, version: int) -> bool:
         """Return True if a commit can have this number: the one before is there as it was seen."""

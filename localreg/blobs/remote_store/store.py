@@ -54,6 +54,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from localreg.blobs.remote_store.event_log import Compared
     from localreg.blobs.transfer.transferred import Downloaded
     from localreg.progress import Progress
 
@@ -197,7 +198,16 @@ class RemoteStore:
 
     def is_still(self, head: Head) -> bool:
         """Return True if a commit is there as it was, and none after it; asks for two objects."""
-        return self.log.is_still(head)
+        return self.compare(head) == "same"
+
+    def compare(self, head: Head) -> Compared:
+        """Return how the remote compares with a commit that was its newest; asks for two objects.
+
+        Returns:
+            "same": it still is; "grown": there are further ones after it; "other": it is not there,
+            or another commit has its number.
+        """
+        return self.log.compare(head)
 
     def rows(
         self, after: int, until: int | None = None, *, columns: Sequence[str] = COLUMNS
