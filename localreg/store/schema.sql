@@ -578,7 +578,8 @@ CREATE TABLE refolded (
 --   cursor    the version of its table up to which all rows are here; -1 for none
 --   last, last_place   id and place of the last row up to there: another one there shows that the
 --             remote was replaced, or restored from an older copy
---   seen      JSON: what its newest commit looked like, so that "nothing is new" costs one look
+--   commit_id the id of the commit at the cursor: no other commit has it
+--   seen      JSON: what that commit looked like, so that "nothing is new" costs one look
 --   sent      the key up to which all events are there
 CREATE TABLE remote (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -589,6 +590,7 @@ CREATE TABLE remote (
     cursor INTEGER NOT NULL,
     last TEXT,
     last_place INTEGER,
+    commit_id TEXT,
     seen TEXT,
     sent INTEGER NOT NULL
 );

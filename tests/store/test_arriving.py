@@ -988,7 +988,7 @@ def test_a_place_that_the_remote_cannot_have_given_is_refused_or_ignored(pair):
     take(there, sent)
     with there.store.write() as change:
         last = (sent[-1].event_id, sent[-1].position)
-        remote_rows.advance(change.connection, remote.pk, 0, None, last)
+        remote_rows.advance(change.connection, remote.pk, 0, None, None, last)
     edits.set_comment(here, made, "a")
     new = events(here)[-1]
     for place in (3, sent[-1].position):

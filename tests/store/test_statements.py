@@ -115,6 +115,7 @@ WHOLE = {
     "rows/arriving_rows:subjects_after": "the events that came just now",
     "rows/remote_rows:ordering_table": "an index has the events with a place, up to the first",
     "rows/remote_rows:remotes": "there are few",
+    "rows/remote_rows:have_places": "asked once, after many events came; indexes are read",
     "rows/remote_rows:clear_places": "a reset concerns all events",
     "rows/logged_rows:beyond": "the events that another registry lacks, mostly the last ones",
     "rows/claim_rows:ambiguous": "the index page looks at all version numbers",
@@ -163,8 +164,8 @@ def join_reports(connection):
 
 
 REMOTES = (
-    RemoteRow(1, "origin", "/x", ID, False, 2, ID, 3, None, 0),
-    RemoteRow(2, "other", "/y", ID, True, 2, ID, 3, None, 0),
+    RemoteRow(1, "origin", "/x", ID, False, 2, ID, 3, None, None, 0),
+    RemoteRow(2, "other", "/y", ID, True, 2, ID, 3, None, None, 0),
 )
 CALLS = {
     "project_rows:every": project_rows.every,
@@ -186,7 +187,7 @@ CALLS = {
     "remote_rows:by_key": lambda c: remote_rows.by_key(c, 1),
     "remote_rows:insert": lambda c: remote_rows.insert(c, "origin", "/x", ID, mirror=False),
     "remote_rows:set_table": lambda c: remote_rows.set_table(c, 9, ID, mirror=True),
-    "remote_rows:advance": lambda c: remote_rows.advance(c, 1, 2, None, (ID, 3)),
+    "remote_rows:advance": lambda c: remote_rows.advance(c, 1, 2, ID, None, (ID, 3)),
     "remote_rows:settle_sent": lambda c: [remote_rows.settle_sent(c, each) for each in REMOTES],
     "remote_rows:count_waiting": lambda c: [remote_rows.count_waiting(c, r) for r in REMOTES],
     "remote_rows:waiting": lambda c: [list(remote_rows.waiting(c, r, 1_000)) for r in REMOTES],
@@ -194,6 +195,12 @@ CALLS = {
     "remote_rows:mark_mirrored": lambda c: remote_rows.mark_mirrored(c, 1, [ID]),
     "remote_rows:mark_keys_mirrored": lambda c: remote_rows.mark_keys_mirrored(c, 1, [1]),
     "remote_rows:overtaken": lambda c: remote_rows.overtaken(c, [1]),
+    "remote_rows:places": lambda c: list(remote_rows.places(c, 1, 9)),
+    "remote_rows:ids_at": lambda c: remote_rows.ids_at(c, 1),
+    "remote_rows:place_of": lambda c: remote_rows.place_of(c, ID),
+    "remote_rows:mirrored": lambda c: remote_rows.mirrored(c, 1, [ID]),
+    "remote_rows:count_mirrored": lambda c: remote_rows.count_mirrored(c, 1),
+    "remote_rows:have_places": remote_rows.have_places,
     "remote_rows:note_refolded": lambda c: remote_rows.note_refolded(c, [ID]),
     "remote_rows:clear_places": lambda c: remote_rows.clear_places(c, ID),
     "remote_rows:delete": lambda c: remote_rows.delete(c, 9),

@@ -1,7 +1,7 @@
 """Compare what a remote has with what was read from it: was it replaced, or restored?
 
-As long as the newest commit that was read is there as it was, all before it is. Else, or if that is
-not known, all rows up to there are compared with the places of the events here.
+As long as the newest commit that was read is there, all before it is. Else, or if that is not
+known, all rows up to there are compared with the places of the events here.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ def check_rows(registry: OpenRegistry, remote: RemoteRow, store: RemoteStore, he
     """
     if remote.last_place is None:
         return
+    known = remote.commit_id
+    if known is not None and known == store.commit_id(remote.cursor):
+        return  # a directory was copied: only the time of the file is another one
     until = min(remote.cursor, head.version)
     if remote.last_place > last_of(until):
         raise names.changed(remote, f"its last commit is {head.version}, and was {remote.cursor}")

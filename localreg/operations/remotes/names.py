@@ -74,7 +74,7 @@ def add(chain: Chain, name: str, url: str | os.PathLike[str]) -> Remote:
     with registry.store.read() as connection:
         known = remote_rows.remotes(connection)
     _check_new(known, name, place, None)
-    store = _open(place)
+    store = open_store(place)
     store.probe()
     identity = store.identity() or store.create()
     check_format(identity, place)
@@ -134,7 +134,7 @@ def connect(remote: RemoteRow) -> RemoteStore:
     Raises:
         MissingPackageError: the extra ``remote`` is not installed.
     """
-    return _open(remote.url)
+    return open_store(remote.url)
 
 
 def check_identity(remote: RemoteRow, store: RemoteStore) -> None:
@@ -231,7 +231,12 @@ def _check_directory(path: Path) -> str:
     return os.path.normpath(path)
 
 
-def _open(url: str) -> RemoteStore:
+def open_store(url: str) -> RemoteStore:
+    """Return what is at a place; nothing is asked of it yet.
+
+    Raises:
+        MissingPackageError: the extra ``remote`` is not installed.
+    """
     from localreg.blobs.remote_store.store import open_remote
 
     return open_remote(url)

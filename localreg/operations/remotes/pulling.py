@@ -121,6 +121,7 @@ def bring(
         seen = head_of(remote)
         state = "other" if seen is None else store.compare(seen)
         if seen is not None and state == "same":
+            _check_hearsay(chain, remote)
             taken = replace(NOTHING, dry_run=dry_run)
             if then is None:
                 return taken
@@ -141,6 +142,21 @@ def bring(
         f"other processes reset the remote {remote.name} all the time; try again",
         remote=remote.url,
     )
+
+
+def _check_hearsay(chain: Chain, remote: RemoteRow) -> None:
+    """Raise if events have places after the newest commit of a remote.
+
+    A merge or a bundle may have brought them from a registry that knew the remote before it was
+    restored.
+    """
+    with chain.first.store.read() as connection:
+        now = remote_rows.by_key(connection, remote.pk)
+        if now is None or now.mirror or now.cursor != remote.cursor:
+            return
+        further = remote_rows.ids_at(connection, comparing.last_of(now.cursor))
+    if further:
+        raise names.changed(remote, f"it lacks event {further[0][0][:8]}")
 
 
 def head_of(remote: RemoteRow) -> Head | None:
@@ -190,6 +206,7 @@ class _Pulling:
         dry_run: bool,
     ) -> None:
         self._chain = chain
+        self._commit_id: str | None = None  # of the head, once it is needed
         self._registry = chain.first
         self._remote = remote
         self._store = store
@@ -213,6 +230,7 @@ class _Pulling:
     def take_whole(self) -> Arrived:
         """Take in all events while they are read; then what was reported."""
         coming = self._attempt(self.rows, None, is_last=True)
+        self._commit_id = self._store.commit_id(self._head.version)
         with (
             reports.taken(self._chain, self._remote, self._store, coming.notes) as join,
             self._registry.store.write() as change,
@@ -224,6 +242,8 @@ class _Pulling:
         """Take in the rows, some commits at a time, each time with what was reported."""
         for batch, is_last in _batches(self.rows):
             head = self._head if is_last else None
+            if is_last:
+                self._commit_id = self._store.commit_id(self._head.version)
             notes = Coming(self._remote, [batch]).notes_alone()
             with reports.taken(self._chain, self._remote, self._store, notes) as join:
                 self._attempt([batch], partial(self._finish, join=join, head=head), is_last=is_last)
@@ -322,7 +342,9 @@ class _Pulling:
             return  # another process of this registry went further
         is_newer = last is not None and last[1] > (-1 if now.last_place is None else now.last_place)
         seen = None if head is None else seen_text(head)
-        remote_rows.advance(connection, now.pk, cursor, seen, last if is_newer else None)
+        remote_rows.advance(
+            connection, now.pk, cursor, self._commit_id, seen, last if is_newer else None
+        )
         remote_rows.settle_sent(connection, now)
 
 

@@ -107,6 +107,7 @@ class _Waits:
 
     def __init__(self, remote: RemoteRow) -> None:
         self._remote = remote
+        self._random = random.Random()  # not that of the program, which it may have seeded
         self.restart()
 
     def restart(self) -> None:
@@ -126,7 +127,7 @@ class _Waits:
                 f"try of {_PATIENCE:.0f} s. What is here waits; push again later",
                 remote=self._remote.url,
             )
-        time.sleep(self._seconds * random.uniform(0.5, 1.0))  # noqa: S311  (not a secret)
+        time.sleep(self._seconds * self._random.uniform(0.5, 1.0))
         self._seconds = min(2 * self._seconds, _LONGEST_WAIT)
 
 
@@ -253,6 +254,7 @@ class _Pushing:
     ) -> None:
         """Record that a commit is there."""
         self._events += len(waiting)
+        commit_id = self._store.commit_id(head.version)
         with self._registry.store.write() as change:
             connection = change.connection
             now = remote_rows.by_key(connection, remote.pk)
@@ -272,7 +274,7 @@ class _Pushing:
             if now.cursor < head.version:
                 last = rows[-1][0], place(head.version, len(rows) - 1)
                 seen = pulling.seen_text(head)
-                remote_rows.advance(connection, now.pk, head.version, seen, last)
+                remote_rows.advance(connection, now.pk, head.version, commit_id, seen, last)
             remote_rows.settle_sent(connection, now)
             self._changed.sent(change)
         self._owners += self._changed.owners

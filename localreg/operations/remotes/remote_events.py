@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from localreg.errors import RemoteError
 from localreg.store.events.change import canonical
@@ -13,7 +13,7 @@ from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id, now
 from localreg.values.records import Json, LoggedEvent
-from localreg.values.remote_format import MOST_ROWS, is_note, place
+from localreg.values.remote_format import COLUMNS, MOST_ROWS, is_note, place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from localreg.store.rows.remote_rows import RemoteRow, Waiting
 
     Row = tuple[Any, ...]
+
+_KIND = COLUMNS.index("kind")
 
 
 class Note(Frozen):
@@ -45,21 +47,29 @@ class Note(Frozen):
 class Coming:
     """The rows that come from a remote, as events; notes are set apart.
 
+    Args:
+        remote: where they come from.
+        rows: as `RemoteStore.rows` yields them.
+        twice: ids of events that are passed over.
+
     Attributes:
         names: the names of the origins of the events that came so far.
         notes: the notes that came so far.
         last: id and place of the last row; None before the first one.
-        events_seen: how many events came so far.
-        ids: their ids, if they are those of a mirror.
+        expected: the places that some events should have, by id; those that came are taken out.
+        ids: of the events, if they are those of a mirror.
     """
 
-    def __init__(self, remote: RemoteRow, rows: Iterable[list[Row]]) -> None:
+    def __init__(
+        self, remote: RemoteRow, rows: Iterable[list[Row]], twice: Collection[str] = ()
+    ) -> None:
         self._remote = remote
         self._rows = rows
+        self._twice = twice
         self.names: dict[str, str] = {}
         self.notes: list[Note] = []
         self.last: tuple[str, int] | None = None
-        self.events_seen = 0
+        self.expected: dict[str, int] = {}
         self.ids: list[str] = []
 
     def events(self) -> Iterator[LoggedEvent]:
@@ -72,21 +82,24 @@ class Coming:
                 (position, n, event_id, origin, origin_name, seq, lamport, stamp, at, actor, kind,
                  v, subject, field, payload) = row  # fmt: skip
                 if type(position) is not int or type(n) is not int or not 0 <= n < MOST_ROWS:
-                    raise _broken(remote, event_id, "it has no place")
+                    raise broken(remote, event_id, "it has no place")
                 here = place(position, n)
                 if here <= before:
-                    raise _broken(remote, event_id, "another row has its place")
+                    raise broken(remote, event_id, "another row has its place")
                 before = here
                 try:
                     content = json.loads(payload)
                 except (ValueError, TypeError, RecursionError):
-                    raise _broken(remote, event_id, "its payload is not JSON") from None
+                    raise broken(remote, event_id, "its payload is not JSON") from None
                 self.last = event_id, here
                 if type(kind) is str and is_note(kind):
                     self._note(here, event_id, kind, subject, field, content)
                     continue
+                if event_id in self._twice:
+                    continue
                 self.names[origin] = origin_name
-                self.events_seen += 1
+                if self.expected and self.expected.get(event_id) == here:
+                    del self.expected[event_id]
                 if table is None:
                     self.ids.append(event_id)
                     yield LoggedEvent(
@@ -98,6 +111,14 @@ class Coming:
                         event_id, origin, seq, lamport, stamp, at, actor, kind, v, subject, field,
                         content, table, here,
                     )  # fmt: skip
+
+    def notes_alone(self) -> list[Note]:
+        """Return the notes among the rows, without looking at the events."""
+        noted = [row for some in self._rows for row in some if is_note(str(row[_KIND]))]
+        coming = Coming(self._remote, [noted])
+        for _ in coming.events():
+            pass
+        return coming.notes
 
     def _note(
         self,
@@ -114,7 +135,7 @@ class Coming:
             or type(payload) is not dict
             or not (field is None or type(field) is str)
         ):
-            raise _broken(self._remote, event_id, f"it is no note ({shown(kind)})")
+            raise broken(self._remote, event_id, f"it is no note ({shown(kind)})")
         self.notes.append(Note(here, event_id, kind, subject, field, payload))  # type: ignore[arg-type]  # checked
 
 
@@ -146,7 +167,8 @@ def note_row(
     )  # fmt: skip
 
 
-def _broken(remote: RemoteRow, event_id: object, why: str) -> RemoteError:
+def broken(remote: RemoteRow, event_id: object, why: str) -> RemoteError:
+    """Return the error that a row of a remote is no event, and why."""
     return RemoteError(
         f"the remote {remote.name} ({remote.url}) has a row that is no event: {shown(event_id)}, "
         f"{why}. Nothing of it was taken; `localreg remote check {remote.name}` looks at all rows",

@@ -152,8 +152,8 @@ RULES: dict[str, dict[str, Rule]] = {
     "refolded": {"pk": WHOLE, "subject": ID},
     "remote": {
         "pk": WHOLE, "name": TEXT, "url": TEXT, "table_id": or_null(ID), "mirror": FLAG,
-        "cursor": WHOLE, "last": or_null(ID), "last_place": or_null(COUNT), "seen": or_null(JSON),
-        "sent": COUNT,
+        "cursor": WHOLE, "last": or_null(ID), "last_place": or_null(COUNT),
+        "commit_id": or_null(TEXT), "seen": or_null(JSON), "sent": COUNT,
     },
     "mirrored": {"remote": WHOLE, "event": WHOLE},
     "remote_gap": {"remote": WHOLE, "digest": DIGEST},

@@ -44,7 +44,8 @@ class RemoteRow(Frozen):
         mirror: False if it gives events their order.
         cursor: the version of its table up to which all rows are here; -1 for none.
         last, last_place: id and place of the last row up to there; None without any row.
-        seen: what its newest commit looked like then; None if it was not seen.
+        commit_id: the id of the commit at the cursor; None if it is not known.
+        seen: what that commit looked like; None if it was not seen.
         sent: the key up to which all events are there.
     """
 
@@ -56,6 +57,7 @@ class RemoteRow(Frozen):
     cursor: int
     last: str | None
     last_place: int | None
+    commit_id: str | None
     seen: str | None
     sent: int
 
@@ -80,11 +82,16 @@ class Waiting(Frozen):
     event: LoggedEvent
 
 
+_MANY = 10_000  # events
 _REMOTES = Columns(
     "remote", pk=WHOLE, name=TEXT, url=TEXT, table_id=or_null(ID), mirror=FLAG, cursor=WHOLE,
-    last=or_null(ID), last_place=or_null(COUNT), seen=or_null(TEXT), sent=COUNT,
+    last=or_null(ID), last_place=or_null(COUNT), commit_id=or_null(TEXT), seen=or_null(TEXT),
+    sent=COUNT,
 )  # fmt: skip
-_SELECT = "SELECT pk, name, url, table_id, mirror, cursor, last, last_place, seen, sent FROM remote"
+_SELECT = (
+    "SELECT pk, name, url, table_id, mirror, cursor, last, last_place, commit_id, seen, sent "
+    "FROM remote"
+)
 _WAITING = Columns(
     "event", pk=COUNT, own=FLAG, outcome=or_null(TEXT), event_id=ID, origin=ID, origin_name=TEXT,
     seq=COUNT, lamport=COUNT, stamp=COUNT, at=TIME, actor=TEXT, kind=TEXT, v=COUNT, subject=ID,
@@ -129,7 +136,7 @@ def insert(
         (name, url, table_id, mirror),
     )
     pk = int(cursor.lastrowid or 0)
-    return RemoteRow(pk, name, url, table_id, mirror, -1, None, None, None, 0)
+    return RemoteRow(pk, name, url, table_id, mirror, -1, None, None, None, None, 0)
 
 
 def delete(connection: Connection, pk: int) -> None:
@@ -151,6 +158,7 @@ def advance(
     connection: Connection,
     pk: int,
     cursor: int,
+    commit_id: str | None,
     seen: str | None,
     last: tuple[str, int] | None = None,
 ) -> None:
@@ -158,10 +166,14 @@ def advance(
 
     Args:
         cursor: the version up to which all are.
-        seen: what its newest commit looked like; None if a newer one is known.
+        commit_id: the id of that commit; None if it is not known.
+        seen: what it looked like; None if it was not seen.
         last: id and place of the last row; None if that did not change.
     """
-    connection.execute("UPDATE remote SET cursor = ?, seen = ? WHERE pk = ?", (cursor, seen, pk))
+    connection.execute(
+        "UPDATE remote SET cursor = ?, commit_id = ?, seen = ? WHERE pk = ?",
+        (cursor, commit_id, seen, pk),
+    )
     if last is not None:
         connection.execute("UPDATE remote SET last = ?, last_place = ? WHERE pk = ?", (*last, pk))
 
@@ -173,12 +185,24 @@ def settle_sent(connection: Connection, remote: RemoteRow) -> None:
         remote: as it was before; the events that came there since are marked already.
     """
     newest = event_rows.newest_key(connection)
+    if newest - remote.sent > _MANY and not remote.mirror and have_places(connection):
+        connection.execute("UPDATE remote SET sent = ? WHERE pk = ?", (newest, remote.pk))
+        return
     connection.execute(
         "UPDATE remote SET sent = coalesce("
         f"(SELECT min(e.pk) - 1 FROM event e WHERE {_WAITS[remote.mirror]}), :newest) "
         "WHERE pk = :pk",
         {"pk": remote.pk, "sent": remote.sent, "newest": newest},
     )
+
+
+def have_places(connection: Connection) -> bool:
+    """Return True if all events have a place; quick, since only indexes are read."""
+    placed, all_of_them = connection.execute(
+        "SELECT (SELECT count(*) FROM event WHERE position IS NOT NULL), "
+        "(SELECT count(*) FROM event)"
+    ).fetchone()
+    return bool(placed == all_of_them)
 
 
 def count_waiting(connection: Connection, remote: RemoteRow) -> int:
@@ -301,3 +325,44 @@ def last_place(connection: Connection) -> int:
     """
     row = connection.execute("SELECT last_place FROM remote WHERE mirror = 0").fetchone()
     return -1 if row is None or row[0] is None else int(row[0])
+
+
+def places(connection: Connection, after: int, until: int) -> Iterator[tuple[int, str]]:
+    """Yield place and id of the events with a place after one and up to another, in their order."""
+    rows = connection.execute(
+        "SELECT position, event_id FROM event WHERE position > ? AND position <= ? "
+        "ORDER BY position",
+        (after, until),
+    )
+    for position, event_id in rows:
+        yield int(position), str(event_id)
+
+
+def ids_at(connection: Connection, after: int) -> list[tuple[str, int]]:
+    """Return id and place of the events with a place after one."""
+    rows = connection.execute("SELECT event_id, position FROM event WHERE position > ?", (after,))
+    return [(str(event_id), int(position)) for event_id, position in rows]
+
+
+def place_of(connection: Connection, event_id: str) -> int | None:
+    """Return the place of an event; None if it has none, or is not here."""
+    row = connection.execute(
+        "SELECT position FROM event WHERE event_id = ?", (event_id,)
+    ).fetchone()
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def mirrored(connection: Connection, pk: int, event_ids: Iterable[str]) -> set[str]:
+    """Return those of some events that a mirror has."""
+    rows = connection.execute(
+        "SELECT e.event_id FROM json_each(?) j JOIN event e ON e.event_id = j.value "
+        "JOIN mirrored m ON m.remote = ? AND m.event = e.pk",
+        (json.dumps([*event_ids]), pk),
+    )
+    return {str(event_id) for (event_id,) in rows}
+
+
+def count_mirrored(connection: Connection, pk: int) -> int:
+    """Return how many events a mirror has."""
+    row = connection.execute("SELECT count(*) FROM mirrored WHERE remote = ?", (pk,)).fetchone()
+    return int(row[0])

@@ -67,7 +67,7 @@ def pulled(store, root):
         (remote,) = remote_rows.remotes(change.connection)
         coming = Coming(remote, store.rows(-1))
         take_in(change, coming.events(), coming.names)
-        remote_rows.advance(change.connection, remote.pk, head.version, None, coming.last)
+        remote_rows.advance(change.connection, remote.pk, head.version, None, None, coming.last)
     chain.close()
     return root
 

@@ -1,0 +1,495 @@
+"""Registries push to a remote and pull from it: all come to the same order and the same tables."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+from support.meetings import bring_events
+
+from localreg import Registry
+from localreg.blobs.remote_store.store import CommitConflict, open_remote
+from localreg.errors import (
+    DamagedRowError,
+    EventConflictError,
+    NotFoundError,
+    PathExistsError,
+    ReadOnlyRegistryError,
+    RemoteChangedError,
+    RemoteError,
+)
+from localreg.operations.models.removal import forget_model
+from localreg.operations.remotes import cloning, names, pulling, pushing
+from localreg.registry import Chain, open_registry
+from localreg.store.rows import remote_rows
+from localreg.values.ids import new_id
+from localreg.values.remote_format import place
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    """A function that makes or opens registries in the test's folder, by name."""
+    opened = []
+
+    def registry(name, remote="remote", **options):
+        found = Registry(tmp_path / name, **({"durability": "fast"} | options))
+        found.history(1)  # it is made when it is used
+        opened.append(found)
+        if remote and not names.ls(found._chain):
+            names.add(found._chain, "origin", tmp_path / remote)
+        return found
+
+    yield registry
+    for each in opened:
+        each.close()
+    shutil.rmtree(tmp_path)
+
+
+def add(registry, content, name="net", project="p", **options):
+    return registry.add(io.BytesIO(content), name, project, filename="w.pt", **options)
+
+
+def push(registry, *arguments, **options):
+    return pushing.push(registry._chain, *arguments, **options)
+
+
+def pull(registry, *arguments, **options):
+    return pulling.pull(registry._chain, *arguments, **options)
+
+
+def query(registry, sql, *values):
+    with registry._chain.first.store.read() as connection:
+        return connection.execute(sql, values).fetchall()
+
+
+def order(registry):
+    """Return the events of a registry with their places, in the order in which they are folded."""
+    return query(
+        registry,
+        "SELECT event_id, remote, position, outcome FROM event "
+        "ORDER BY position IS NULL, position, lamport, event_id",
+    )
+
+
+def remote_of(registry):
+    with registry._chain.first.store.read() as connection:
+        return remote_rows.remotes(connection)[0]
+
+
+def rows_of(root):
+    """Return places and ids of all rows of a remote."""
+    return [
+        (place(position, n), event_id)
+        for rows in open_remote(root).rows(-1, columns=("position", "n", "event_id"))
+        for position, n, event_id in rows
+    ]
+
+
+def refolded(registry):
+    """Return the tables of a registry, and as they are when all is folded again."""
+    from localreg.store.events.refolding import refold
+
+    sql = "SELECT id, name, version, comment, stamp FROM model ORDER BY id"
+    aliases = (
+        "SELECT p.name, a.name, a.alias, a.model FROM alias a JOIN project p ON p.pk = a.project"
+    )
+    before = query(registry, sql), sorted(query(registry, aliases))
+    with registry._chain.first.store.write() as change:
+        refold(change.connection)
+    return before, (query(registry, sql), sorted(query(registry, aliases)))
+
+
+def test_what_was_pushed_comes_everywhere_in_one_order(fleet, tmp_path):
+    a, b = fleet("a"), fleet("b")
+    add(a, b"one", alias="prod")
+    done = push(a)
+    assert (done.events, done.lost, done.dry_run) == (3, (), False)
+    assert pull(b).arrived.models == ("p/net:1",)
+    assert b.model("p/net@prod").id == a.model("p/net@prod").id
+    # Both go on without knowing of each other; who pushes first wins.
+    first, second = add(a, b"two", alias="prod"), add(b, b"other", alias="prod")
+    assert push(a).lost == ()
+    done = push(b)
+    assert done.pulled.models == ("p/net:2",)
+    assert len(done.lost) == 1
+    assert any("ambiguous" in line for line in done.pulled.differences)
+    assert not pull(a).arrived.conflict
+    assert order(a) == order(b)
+    assert a.model("p/net@prod").id == b.model("p/net@prod").id == first.id
+    assert {each.id for each in a.models()} >= {first.id, second.id}
+    assert [(place, event_id) for event_id, _, place, _ in order(a)] == rows_of(tmp_path / "remote")
+    for each in (a, b):
+        before, after = refolded(each)
+        assert before == after
+    c = cloning.clone(tmp_path / "remote", tmp_path / "c", durability="fast")
+    assert (c.remote, c.arrived.events) == ("origin", 7)
+    assert order(fleet("c")) == order(a)
+    # Nothing is new.
+    for each in (a, b):
+        assert push(each).events == pull(each).arrived.events == 0
+
+
+def test_a_dry_run_changes_nothing_here_and_there(fleet, tmp_path):
+    a, b = fleet("a"), fleet("b")
+    add(a, b"one", alias="prod")
+    push(a)
+    pull(b)
+    add(a, b"two", alias="prod")
+    push(a)
+    add(b, b"three", alias="prod")
+
+    def seen():
+        return order(b), remote_of(b), rows_of(tmp_path / "remote"), b.history()
+
+    before = seen()
+    arrived = pull(b, dry_run=True).arrived
+    assert (arrived.models, arrived.events, arrived.dry_run) == (("p/net:2",), 2, True)
+    done = push(b, dry_run=True)
+    assert (done.events, len(done.lost), done.dry_run) == (2, 1, True)
+    assert done.pulled.models == ("p/net:2",)
+    assert seen() == before
+    real = push(b)
+    assert (real.events, real.lost) == (done.events, done.lost)
+    assert real.pulled.differences == done.pulled.differences
+    assert push(b, dry_run=True).events == 0
+
+
+def test_a_kill_between_the_commit_and_its_record_sends_nothing_twice(fleet, tmp_path):
+    """What is there by its id is sent."""
+    a = fleet("a")
+    add(a, b"one")
+    chain, store = a._chain, open_remote(tmp_path / "remote")
+    with chain.first.store.read() as connection:
+        (remote,) = remote_rows.remotes(connection)
+        waiting = list(remote_rows.waiting(connection, remote, 1_000))
+    pulling.bring(chain, remote, store)
+    store.append([pushing.row_of(each) for each in waiting], 1)  # and then it was killed
+    done = push(a)
+    assert (done.events, done.pulled.events) == (0, 0)
+    assert len(rows_of(tmp_path / "remote")) == len(waiting)
+    assert [each[2] for each in order(a)] == [place(1, n) for n in range(len(waiting))]
+
+
+def test_what_came_by_stick_reaches_the_remote(fleet, tmp_path):
+    """Of a third machine; also if its own events got their places meanwhile."""
+    a, b, c = fleet("a"), fleet("b"), fleet("c")
+    model = add(c, b"one")
+    bring_events(c, a)
+    assert push(a).events == 2
+    bring_events(c, b)  # still without places
+    assert [each[2] for each in order(b)] == [None, None]
+    assert pull(b).arrived.events == 0
+    assert order(b) == order(a)
+    model.comment = "c"
+    done = push(c)
+    assert done.events == 1
+    pull(a)
+    pull(b)
+    assert order(a) == order(b) == order(c)
+    assert b.model(model.id).comment == "c"
+
+
+def test_places_that_are_learned_change_what_search_finds(fleet):
+    """The index takes in what was folded again without a new event."""
+    a, b = fleet("a"), fleet("b", remote=None)
+    model = add(a, b"one")
+    push(a)
+    bring_events(a, b)
+    b.model(model.id).comment = "apples"  # first by its time, and last at the remote
+    model.comment = "pears"
+    push(a)
+    c = fleet("c")
+    bring_events(b, c)
+    with c._chain.first.store.write() as change:
+        change.connection.execute("UPDATE event SET position = NULL, remote = NULL")
+    assert [len(c.search(word)) for word in ("apples", "pears")] == [1, 0]
+    pull(c)
+    bring_events(b, c)
+    assert c.model(model.id).comment == a.model(model.id).comment == "pears"
+    assert [len(c.search(word)) for word in ("apples", "pears")] == [0, 1]
+
+
+def test_a_mirror_gives_no_places_and_gets_everything(fleet, tmp_path):
+    a, b = fleet("a"), fleet("b", remote="second")
+    add(a, b"one")
+    push(a)
+    assert names.add(a._chain, "backup", tmp_path / "second").mirror
+    assert push(a, "backup").events == 2
+    assert pull(b).arrived.events == 2
+    add(b, b"two")
+    push(b)
+    assert pull(a, "backup").arrived.events == 1
+    assert query(a, "SELECT count(*) FROM event WHERE position IS NULL") == [(1,)]
+    assert push(a, "backup").events == 0
+    assert push(a).events == 1
+    assert {each[0] for each in order(a)} == {each[0] for each in order(b)}
+    assert {each[1] for each in order(a)} != {each[1] for each in order(b)}
+    with pytest.raises(EventConflictError, match="another order"):
+        a.merge(b.path)
+
+
+def test_several_mirrors_and_one_order_need_no_name(fleet, tmp_path):
+    a = fleet("a")
+    names.add(a._chain, "backup", tmp_path / "second")
+    assert push(a).remote == "origin"
+    with pytest.raises(NotFoundError):
+        push(a, "other")
+    with pytest.raises(NotFoundError, match="remote add"):
+        pull(fleet("b", remote=None))
+
+
+def test_a_registry_that_is_only_read_is_refused_first(fleet, tmp_path):
+    fleet("a").close()
+    readonly = Chain(open_registry(tmp_path / "a", readonly=True))
+    (tmp_path / "remote").rename(tmp_path / "gone")
+    for call in (pushing.push, pulling.pull):
+        with pytest.raises(ReadOnlyRegistryError):
+            call(readonly)
+        with pytest.raises(ReadOnlyRegistryError):
+            call(readonly, dry_run=True)
+    readonly.close()
+
+
+def test_events_of_unknown_kinds_are_kept_and_notes_are_not_events(fleet, tmp_path):
+    a, b = fleet("a"), fleet("b")
+    add(a, b"one")
+    push(a)
+    store = open_remote(tmp_path / "remote")
+    (row,) = (row for rows in store.rows(0) for row in rows if row[10] == "model.created")
+    strange = (new_id(), *row[3:10], "model.blessed", 7, row[12], None, '{"by":"pope"}')
+    note = (new_id(), *row[3:10], "remote.later", 1, new_id(), None, "{}")
+    store.append([note, strange, (new_id(), *note[1:])], 2)
+    assert pull(b).arrived.events == 3
+    assert pull(a).arrived.events == 1
+    assert order(a) == order(b)
+    assert order(a)[-1][2] == place(2, 1)
+    assert remote_of(a).last_place == place(2, 2)
+    add(a, b"two")
+    assert push(a).events == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("payload", "{"), ("payload", "[]"), ("event_id", "x"), ("origin", ""), ("kind", "x"),
+     ("lamport", -1), ("subject", "../x"), ("at", 2**62), ("seq", 2**62)],
+)  # fmt: skip
+def test_a_row_that_is_no_event_is_an_error(fleet, tmp_path, column, value):
+    """Nothing of its commit is taken."""
+    a = fleet("a")
+    add(a, b"one")
+    push(a)
+    before = order(a)
+    store = open_remote(tmp_path / "remote")
+    row = list(next(row for rows in store.rows(0) for row in rows))[2:]
+    places = {"event_id": 0, "origin": 1, "seq": 3, "lamport": 4, "at": 6, "kind": 8, "subject": 10,
+              "payload": 12}  # fmt: skip
+    good = [new_id(), *row[1:8], "model.blessed", 9, new_id(), None, "{}"]
+    bad = [new_id(), *good[1:]]
+    bad[places[column]] = value
+    try:
+        store.append([tuple(good), tuple(bad)], 2)
+    except (RemoteError, ValueError, OverflowError):
+        pytest.skip("such a row cannot be written")
+    with pytest.raises(RemoteError, match="origin"):
+        pull(a)
+    assert order(a) == before
+    assert remote_of(a).cursor == 1
+
+
+def test_an_event_that_is_there_twice_has_its_first_place(fleet, tmp_path):
+    a, b, c = fleet("a"), fleet("b"), fleet("c")
+    add(a, b"one")
+    push(a)
+    pull(b)
+    store = open_remote(tmp_path / "remote")
+    rows = [row[2:] for rows in store.rows(0) for row in rows]
+    store.append(rows, 2)
+    add(a, b"two")
+    push(a)
+    pull(b)
+    pull(c)
+    assert order(a) == order(b) == order(c)
+    assert [each[2] for each in order(a)] == [place(1, 0), place(1, 1), place(3, 0)]
+    with pytest.raises(CommitConflict):
+        store.append(rows, 2)
+
+
+def restored(tmp_path, change):
+    """Go back to an older copy of the remote, after a change of the fleet."""
+    shutil.copytree(tmp_path / "remote", tmp_path / "copy")
+    change()
+    shutil.rmtree(tmp_path / "remote")
+    shutil.move(tmp_path / "copy", tmp_path / "remote")
+
+
+def test_a_remote_that_was_restored_or_replaced_is_noticed(fleet, tmp_path):
+    """Nothing is changed, and nothing is sent."""
+    a, b = fleet("a"), fleet("b")
+    add(a, b"one")
+    push(a)
+    pull(b)
+
+    def change():
+        add(a, b"two")
+        push(a)
+
+    restored(tmp_path, change)
+    before = order(a), remote_of(a)
+    for call in (pull, push):
+        with pytest.raises(RemoteChangedError, match="remote check origin --reset"):
+            call(a)
+    assert (order(a), remote_of(a)) == before
+    # Another one writes there since: its commit has the same number.
+    add(b, b"other")
+    push(b)
+    for call in (pull, push):
+        with pytest.raises(RemoteChangedError):
+            call(a)
+    assert (order(a), remote_of(a)) == before
+    shutil.rmtree(tmp_path / "remote")
+    with pytest.raises(RemoteError, match="no remote at"):
+        pull(a)
+    c = fleet("c")
+    add(c, b"x")
+    push(c)
+    for each in (a, b):
+        with pytest.raises(RemoteChangedError, match="its table is"):
+            push(each)
+    assert (order(a), remote_of(a)) == before
+
+
+def test_a_copy_of_a_remote_in_its_place_is_the_same(fleet, tmp_path):
+    """Other times of the files do not matter."""
+    a, b = fleet("a"), fleet("b")
+    add(a, b"one")
+    push(a)
+    shutil.copytree(tmp_path / "remote", tmp_path / "copy", copy_function=shutil.copy)
+    shutil.rmtree(tmp_path / "remote")
+    (tmp_path / "copy").rename(tmp_path / "remote")
+    for path in (tmp_path / "remote").rglob("*.json"):
+        path.write_bytes(path.read_bytes())
+    assert pull(a).arrived.events == 0
+    add(a, b"two")
+    assert push(a).events == 1
+    pull(b)
+    assert order(a) == order(b)
+
+
+def test_hearsay_of_a_restored_remote_is_noticed(fleet, tmp_path):
+    """A merge may bring places from a registry that knew the remote before."""
+    a, b = fleet("a"), fleet("b")
+    add(a, b"one")
+    push(a)
+    pull(b)
+
+    def change():
+        add(a, b"two")
+        push(a)
+
+    restored(tmp_path, change)
+    b.merge(a.path)
+    assert [each[2] for each in order(b)] == [place(1, 0), place(1, 1), place(2, 0)]
+    add(b, b"three")
+    before = order(b)
+    for call in (pull, push):  # else the event would never be sent
+        with pytest.raises(RemoteChangedError, match="it lacks event"):
+            call(b)
+    assert order(b) == before
+
+
+def test_a_restored_registry_gets_its_own_events_back(fleet, tmp_path):
+    """They have its origin and are not in its log: it goes on with another origin."""
+    a = fleet("a")
+    add(a, b"one")
+    push(a)
+    a.close()
+    shutil.copytree(tmp_path / "a", tmp_path / "old")
+    a = fleet("a")
+    add(a, b"two")
+    push(a)
+    ordered = order(a)
+    a.close()
+    shutil.rmtree(tmp_path / "a")
+    (tmp_path / "old").rename(tmp_path / "a")
+    a = fleet("a")
+    origins = query(a, "SELECT value FROM setting WHERE name = 'origin'")
+    assert pull(a).arrived.models == ("p/net:2",)
+    assert order(a) == ordered
+    assert query(a, "SELECT value FROM setting WHERE name = 'origin'") != origins
+    add(a, b"three")
+    assert push(a).events == 1
+
+
+def test_models_that_are_removed_here_only_stay_so(fleet):
+    a, b = fleet("a"), fleet("b")
+    model = add(a, b"one")
+    push(a)
+    pull(b)
+    forget_model(b._chain.first, model.id)
+    model.comment = "new"
+    push(a)
+    pull(b)
+    assert [each.id for each in b.models()] == []
+    add(b, b"two", name="other")
+    assert push(b).events == 1
+    pull(a)
+    assert {each.name for each in a.models()} == {"net", "other"}
+
+
+def test_a_clone_goes_on_where_it_was_killed(fleet, tmp_path):
+    a = fleet("a")
+    add(a, b"one")
+    push(a)
+    with pytest.raises(NotFoundError, match="no remote at"):
+        cloning.clone(tmp_path / "nothing", tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+    chain = Chain(open_registry(tmp_path / "c", durability="fast"))
+    names.add(chain, "origin", tmp_path / "remote")  # and then it was killed
+    chain.close()
+    done = cloning.clone(tmp_path / "remote", tmp_path / "c", durability="fast")
+    assert done.arrived.models == ("p/net:1",)
+    again = cloning.clone(tmp_path / "remote", tmp_path / "c", durability="fast")
+    assert again.arrived.events == 0
+    with pytest.raises(PathExistsError, match="is a registry already"):
+        cloning.clone(tmp_path / "other", tmp_path / "c")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(PathExistsError, match="is not empty"):
+        cloning.clone(tmp_path / "remote", tmp_path / "full")
+
+
+def test_two_processes_of_one_registry_push_at_once(fleet, tmp_path):
+    """Both chose the same events; one commit is refused, and what it held is there."""
+    a = fleet("a")
+    add(a, b"one")
+    other = Chain(open_registry(tmp_path / "a", durability="fast"))
+    store = open_remote(tmp_path / "remote")
+    remote = remote_of(a)
+    pulling.bring(a._chain, remote, store)
+    with other.first.store.read() as connection:
+        (seen,) = remote_rows.remotes(connection)
+        waiting = list(remote_rows.waiting(connection, seen, 1_000))
+    assert push(a).events == 2
+    with pytest.raises(CommitConflict):
+        store.append(
+            [pushing.row_of(each) for each in waiting], seen.cursor + 1,
+            after=pulling.head_of(seen),
+        )  # fmt: skip
+    assert pushing.push(other).events == 0
+    assert len(rows_of(tmp_path / "remote")) == 2
+    other.close()
+
+
+def test_what_the_table_remote_says_is_read_back(fleet, tmp_path):
+    """A damaged row is named, and nothing is sent."""
+    a = fleet("a")
+    add(a, b"one")
+    a.close()
+    with closing(sqlite3.connect(tmp_path / "a" / "registry.db")) as connection:
+        connection.execute("UPDATE remote SET table_id = '../x'")
+        connection.commit()
+    with pytest.raises(DamagedRowError, match="table_id"):
+        push(Registry(tmp_path / "a"))
