@@ -18,7 +18,8 @@ from localreg.values.remote_format import MOST_ROWS, is_note, place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.blobs.remote_store.store import Head, RemoteStore
+    from localreg.blobs.remote_store.event_log import Head
+    from localreg.blobs.remote_store.store import RemoteStore
     from localreg.registry import OpenRegistry
 
 _COLUMNS = ("position", "n", "event_id", "kind")

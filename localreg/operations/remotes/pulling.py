@@ -34,7 +34,8 @@ from localreg.values.remote_format import commit_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.blobs.remote_store.store import Head, RemoteStore
+    from localreg.blobs.remote_store.event_log import Head
+    from localreg.blobs.remote_store.store import RemoteStore
     from localreg.operations.remotes.remote_events import Row
     from localreg.operations.remotes.reports import Join
     from localreg.progress import Progress
@@ -163,7 +164,7 @@ def head_of(remote: RemoteRow) -> Head | None:
     """Return the newest commit of a remote that was seen; None if that is not known."""
     if remote.seen is None:
         return None
-    from localreg.blobs.remote_store.store import Head
+    from localreg.blobs.remote_store.event_log import Head
 
     return Head(remote.cursor, json.loads(remote.seen).get("mark"))
 

@@ -27,7 +27,8 @@ from localreg.values.remote_format import place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.blobs.remote_store.store import Head, RemoteStore
+    from localreg.blobs.remote_store.event_log import Head
+    from localreg.blobs.remote_store.store import RemoteStore
     from localreg.operations.remotes.remote_events import Row
     from localreg.progress import Progress
     from localreg.store.events.change import Change
@@ -174,7 +175,7 @@ class _Pushing:
             if not rows:
                 return
             try:
-                head = self._store.append(rows, remote.cursor + 1, after=pulling.head_of(remote))
+                head = self._store.append(rows, remote.cursor + 1)
             except CommitConflict:
                 waits.wait()
                 continue

@@ -23,6 +23,7 @@ from localreg.errors import (
 )
 from localreg.operations.models.removal import forget_model
 from localreg.operations.remotes import cloning, names, pulling, pushing
+from localreg.operations.remotes.remote_events import row_of
 from localreg.registry import Chain, open_registry
 from localreg.store.rows import remote_rows
 from localreg.values.ids import new_id
@@ -166,7 +167,7 @@ def test_a_kill_between_the_commit_and_its_record_sends_nothing_twice(fleet, tmp
         (remote,) = remote_rows.remotes(connection)
         waiting = list(remote_rows.waiting(connection, remote, 1_000))
     pulling.bring(chain, remote, store)
-    store.append([pushing.row_of(each) for each in waiting], 1)  # and then it was killed
+    store.append([row_of(each) for each in waiting], 1)  # and then it was killed
     done = push(a)
     assert (done.events, done.pulled.events) == (0, 0)
     assert len(rows_of(tmp_path / "remote")) == len(waiting)
@@ -474,10 +475,7 @@ def test_two_processes_of_one_registry_push_at_once(fleet, tmp_path):
         waiting = list(remote_rows.waiting(connection, seen, 1_000))
     assert push(a).events == 2
     with pytest.raises(CommitConflict):
-        store.append(
-            [pushing.row_of(each) for each in waiting], seen.cursor + 1,
-            after=pulling.head_of(seen),
-        )  # fmt: skip
+        store.append([row_of(each) for each in waiting], seen.cursor + 1)
     assert pushing.push(other).events == 0
     assert len(rows_of(tmp_path / "remote")) == 2
     other.close()
