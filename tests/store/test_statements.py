@@ -34,6 +34,7 @@ from localreg.store.rows import (
     event_rows,
     forgotten_rows,
     keys,
+    loading,
     log_limit,
     logged_rows,
     model_query,
@@ -112,11 +113,12 @@ WHOLE = {
     "rows/blob_rows:referred_blobs": "a merge of all of them",
     "rows/dataset_rows:find": "an index has only the data sets",
     "rows/claim_rows:named_twice": "new numbers for all models that share one",
-    "rows/arriving_rows:subjects_after": "the events that came just now",
     "rows/remote_rows:ordering_table": "an index has the events with a place, up to the first",
     "rows/remote_rows:remotes": "there are few",
     "rows/remote_rows:have_places": "asked once, after many events came; indexes are read",
     "rows/remote_rows:clear_places": "a reset concerns all events",
+    "rows/keys:next_key": "it has a row for each table",
+    "rows/loading:has_rows": "up to the first row",
     "rows/logged_rows:beyond": "the events that another registry lacks, mostly the last ones",
     "rows/claim_rows:ambiguous": "the index page looks at all version numbers",
     "rows/overview_rows:contested": "an index has only the contested models",
@@ -167,6 +169,14 @@ REMOTES = (
     RemoteRow(1, "origin", "/x", ID, False, 2, ID, 3, None, None, 0),
     RemoteRow(2, "other", "/y", ID, True, 2, ID, 3, None, None, 0),
 )
+
+
+def fold_in_a_large_cache(connection):
+    """Look at an event with a large cache."""
+    with loading.large_cache(connection):
+        event_rows.newest_key(connection)
+
+
 CALLS = {
     "project_rows:every": project_rows.every,
     "log_limit:size": lambda c: log_limit.size(c, "task", 1),
@@ -205,6 +215,11 @@ CALLS = {
     "remote_rows:clear_places": lambda c: remote_rows.clear_places(c, ID),
     "remote_rows:delete": lambda c: remote_rows.delete(c, 9),
     "origin_rows:own_id_and_name": origin_rows.own_id_and_name,
+    "arriving_rows:places": lambda c: arriving_rows.places(c, [ID]),
+    "arriving_rows:shares_a_number": lambda c: arriving_rows.shares_a_number(c, ID),
+    "arriving_rows:subjects_until": lambda c: arriving_rows.subjects_until(c, [ID], 1),
+    "loading:drop_indexes": lambda c: loading.make_indexes(c, loading.drop_indexes(c, ["url"])),
+    "loading:large_cache": fold_in_a_large_cache,
     "logged_rows:known": lambda c: logged_rows.known(c, [ID]),
     "logged_rows:knows_all": lambda c: logged_rows.knows_all(c, [ID]),
     "report_transfer:join": join_reports,

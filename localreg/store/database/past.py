@@ -18,6 +18,7 @@ from localreg.store.database.opening import APPLICATION_ID, FORMAT_VERSION
 from localreg.store.database.sqlite_errors import translated
 from localreg.store.events.refolding import fold_unit, units
 from localreg.store.rows import event_rows, report_rows
+from localreg.store.rows.folded_rows import FoldedRows
 from localreg.store.rows.known_schema import known_objects
 from localreg.values.frozen import Frozen
 
@@ -98,8 +99,10 @@ def make_past(source: Connection, path: Path, cut: Cut) -> None:
             target.execute("PRAGMA foreign_keys = ON")  # a removal deletes what belongs to a model
             target.execute("BEGIN")
             subjects = [each for each in event_rows.subjects(target) if each in changed]
+            rows = FoldedRows(target)
             for subject, logged in units(target, subjects):
-                fold_unit(target, subject, logged)
+                fold_unit(rows, subject, logged)
+            rows.write()
             _drop_unused(target)
             _copy_reports(source, target, cut.at)
             target.execute(f"PRAGMA application_id = {APPLICATION_ID}")

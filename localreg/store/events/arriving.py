@@ -10,6 +10,7 @@ the number of events, apart from the ids of what they touch.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -17,12 +18,20 @@ from localreg.errors import EventConflictError
 from localreg.store.events.change import Change
 from localreg.store.events.fold import KINDS
 from localreg.store.events.judging import KEPT, LOST, Judged
-from localreg.store.events.refolding import empty, fold_unit, units
+from localreg.store.events.refolding import fold_unit
 from localreg.store.events.registers import SERVED, register_of
 from localreg.store.events.shapes import checked_text
-from localreg.store.rows import arriving_rows, logged_rows, origin_rows, remote_rows
-from localreg.store.rows.arriving_rows import Number, UnitState
+from localreg.store.rows import (
+    arriving_rows,
+    event_rows,
+    logged_rows,
+    origin_rows,
+    remote_rows,
+)
+from localreg.store.rows.arriving_rows import EventPlace, Number, UnitState
 from localreg.store.rows.event_rows import Logged
+from localreg.store.rows.folded_rows import TABLES, Folded, FoldedRows
+from localreg.store.rows.loading import drop_indexes, large_cache, make_indexes
 from localreg.values.arrivals import (
     AliasMoved,
     Ambiguous,
@@ -51,6 +60,8 @@ if TYPE_CHECKING:
     from localreg.values.arrivals import Difference
 
 _AT_ONCE = 1_000  # events in memory
+_KEPT_EVENTS = 20_000  # an arrival of no more stays in memory until it is folded
+_UNITS = 500  # in memory, when more came
 _REMOVING = frozenset({"model.removed", "model.restored", "task.removed"})
 _CONTENT = frozenset(
     {"model.design", "model.weights", "model.weights_chosen", "model.weights_dropped"}
@@ -85,15 +96,19 @@ def take_in(
     """
     change.finish()
     taking = _Taking(change, origins, same_order=same_order, again=again)
-    for batch in _batches(events):
-        taking.insert(batch)
-    return taking.fold()
-
-
-def _batches(events: Iterable[LoggedEvent]) -> Iterator[list[LoggedEvent]]:
     rest = iter(events)
-    while batch := list(islice(rest, _AT_ONCE)):
-        yield batch
+    first = list(islice(rest, _AT_ONCE))
+    if len(first) < _AT_ONCE:
+        taking.insert(first)
+        return taking.fold()
+    with large_cache(change.connection):
+        dropped = drop_indexes(change.connection, ["event"])
+        batch = first
+        while batch:
+            taking.insert(batch)
+            batch = list(islice(rest, _AT_ONCE))
+        make_indexes(change.connection, dropped)
+        return taking.fold()
 
 
 class _Taking:
@@ -115,12 +130,19 @@ class _Taking:
         self._own = origin_rows.own(self._connection)
         self._remote = remote_rows.ordering_table(self._connection)
         self._seen = remote_rows.last_place(self._connection)
+        self._again = again
         self._origins: dict[str, int] = {}
+        self._actors: dict[str, int] = {}
         self._names_by_id: dict[str, str] = {}
-        # Subjects whose events got positions, or lost them.
-        self._moved: dict[str, None] = dict.fromkeys(again)
+        self._subjects: dict[str, None] = {}  # of new events
+        self._aliases: set[str] = set()  # those of them that are aliases
+        self._kept: dict[str, list[Logged]] | None = {}  # the new events, while they are few
+        self._moved: dict[str, None] = {}  # subjects of events that got a position
+        self._placed = array("q")  # the keys of these events
         self._events = 0
         self._copied = False
+        self._rows = FoldedRows(self._connection)
+        self._projects: dict[int, str] = {}
         self._blobs: set[str] = set()
         self._models: list[str] = []
         self._tasks: list[str] = []
@@ -130,26 +152,28 @@ class _Taking:
         # Version numbers whose claims changed, with the models that began and ceased to claim them.
         self._numbers: dict[Number, tuple[set[str], set[str]]] = {}
         self._released: dict[tuple[Number, str], Side] = {}
+        self._new_models: dict[str, None] = {}
 
     def insert(self, events: Sequence[LoggedEvent]) -> None:
         """Check events, and insert those that are not here."""
         connection, at = self._connection, self._change.at
         texts = [checked_text(event) for event in events]
-        known = arriving_rows.known_events(connection, (event.event_id for event in events))
-        actors = arriving_rows.actor_keys(connection, (event.actor for event in events))
+        known = arriving_rows.known_events(connection, [event.event_id for event in events])
+        actors = self._actor_keys({event.actor for event in events})
         rows: list[tuple[object, ...]] = []
+        came: list[LoggedEvent] = []
         positions: list[tuple[object, ...]] = []
-        fresh: dict[str, tuple[object, ...]] = {}
+        fresh: dict[str, tuple[LoggedEvent, str]] = {}
+        group = self._before + 1
         for event, text in zip(events, texts, strict=True):
             remote, position = self._place(event)
-            content = (
-                event.origin, event.seq, event.lamport, event.stamp, event.at, event.actor,
-                event.kind, event.v, event.subject, event.field, text,
-            )  # fmt: skip
-            here = known.get(event.event_id)
-            if here is not None:
-                pk, its_remote, its_position, *rest = here
-                self._check_same(event, content, tuple(rest))
+            event_id = event.event_id
+            if event_id in fresh:
+                _check_same(event, _content(event, text), _content(*fresh[event_id]))
+                continue
+            if event_id in known:
+                pk, its_remote, its_position, *rest = known[event_id]
+                _check_same(event, _content(event, text), tuple(rest))
                 if position is None or (its_remote, its_position) == (remote, position):
                     continue
                 if its_position is not None:
@@ -157,37 +181,50 @@ class _Taking:
                 elif self._is_possible(event):
                     positions.append((remote, position, at, pk))
                     self._moved[event.subject] = None
-            elif event.event_id in fresh:
-                self._check_same(event, content, fresh[event.event_id])
-            else:
-                fresh[event.event_id] = content
-                if not self._is_possible(event):
-                    remote = position = None
-                origin = self._origin(event.origin)
-                self._copied = self._copied or origin == self._own
-                rows.append(
-                    (event.event_id, origin, event.seq, self._before + 1, event.lamport,
-                     event.stamp, event.at, actors[event.actor], event.kind, event.v,
-                     event.subject, event.field, text, at, remote, position,
-                     None if position is None else at)
-                )  # fmt: skip
-        arriving_rows.insert(connection, rows)
+                    self._placed.append(pk)
+                    if pk > self._before:
+                        self._kept = None
+                continue
+            if not self._is_possible(event):
+                remote = position = None
+            origin = self._origin(event.origin)
+            if origin == self._own:
+                self._copied = True
+            if position != event.position:
+                event = replace(event, remote=remote, position=position)
+            came.append(event)
+            rows.append(
+                (event_id, origin, event.seq, group, event.lamport, event.stamp, event.at,
+                 actors[event.actor], event.kind, event.v, event.subject, event.field, text, at,
+                 remote, position, None if position is None else at)
+            )  # fmt: skip
+            fresh[event_id] = event, text
+        if rows:
+            last = arriving_rows.insert(connection, rows)
+            self._note_came(came, last)
         if positions:
             arriving_rows.set_positions(connection, positions)
-        self._events += len(rows)
-        if rows:
-            self._change.took_in(str(rows[-1][0]))
 
-    def _check_same(
-        self, event: LoggedEvent, content: tuple[object, ...], here: tuple[object, ...]
-    ) -> None:
-        if content != here:
-            raise EventConflictError(
-                f"event {event.event_id} ({shown_name(event.kind)}) is here with other content, "
-                "so one of the two registries was forged or damaged. Nothing was taken; look with "
-                "`localreg verify` in both",
-                event_id=event.event_id,
-            )
+    def _actor_keys(self, names: set[str]) -> dict[str, int]:
+        new = names.difference(self._actors)
+        if new:
+            self._actors |= arriving_rows.actor_keys(self._connection, new)
+        return self._actors
+
+    def _note_came(self, came: Sequence[LoggedEvent], last: int) -> None:
+        """Note events that were inserted; `last` is the key of the last one."""
+        self._events += len(came)
+        self._change.took_in(came[-1].event_id)
+        for event in came:
+            self._subjects[event.subject] = None
+            if event.kind == "alias.set":
+                self._aliases.add(event.subject)
+        if self._events > _KEPT_EVENTS:
+            self._kept = None
+        if self._kept is not None:
+            for pk, event in enumerate(came, last - len(came) + 1):
+                logged = Logged(pk, None, False, event)
+                self._kept.setdefault(event.subject, []).append(logged)
 
     def _place(self, event: LoggedEvent) -> tuple[str | None, int | None]:
         """Return remote and position of an event, as they are kept here."""
@@ -229,22 +266,29 @@ class _Taking:
         connection = self._connection
         if self._copied:
             origin_rows.mint(connection, origin_rows.name_of(connection, self._own))
-        subjects = arriving_rows.subjects_after(connection, self._before)
-        if self._moved:
-            there = set(subjects)
-            again = [each for each in self._moved if each not in there]
-            remote_rows.note_refolded(connection, again)
-            subjects += again
+        subjects = [each for each in self._subjects if each not in self._aliases]
+        subjects += [each for each in self._subjects if each in self._aliases]
+        moved = [each for each in self._again if each not in self._subjects]
+        again = {*moved}
+        placed = [e for e in self._moved if e not in self._subjects and e not in again]
+        moved += self._in_other_order(placed)
+        remote_rows.note_refolded(connection, moved)
         self._names_by_id = logged_rows.origins(connection)
+        empty = self._before == 0 and len(subjects) > _AT_ONCE
+        dropped = drop_indexes(connection, TABLES) if empty else []
         aliases = []
-        for subject, logged in units(connection, subjects):
+        for subject, logged, fresh in self._units(subjects + moved):
             if _alias_of(logged) is None:
-                self._fold_unit(subject, logged)
+                self._fold_unit(subject, logged, fresh=fresh)
             else:
                 aliases.append(subject)
+        self._rows.write()
         # After the models, whose references they name.
-        for subject, logged in units(connection, aliases):
-            self._fold_unit(subject, logged)
+        for subject, logged, fresh in self._units(aliases):
+            self._fold_unit(subject, logged, fresh=fresh)
+        self._rows.write()
+        make_indexes(connection, dropped)
+        self._note_new_claims()
         for alias, (model_id, ref) in self._left.items():
             if arriving_rows.alias_of(connection, *alias) == model_id:
                 self._differences.append(AliasMoved(_alias_name(alias), ref, None))
@@ -252,30 +296,71 @@ class _Taking:
             self._compare_number(number, begun, ceased)
         return Arrival(
             events=self._events,
-            subjects=tuple(subjects),
+            subjects=(*subjects, *again, *placed),
             models=tuple(self._models),
             tasks=tuple(self._tasks),
             blobs=frozenset(self._blobs),
             differences=tuple(self._differences),
         )
 
-    def _fold_unit(self, subject: str, logged: Sequence[Logged]) -> None:
+    def _in_other_order(self, subjects: Sequence[str]) -> list[str]:
+        """Return those of some units whose events stand in another order than before.
+
+        They got only positions. Nothing else that a unit comes to depends on these, except the id
+        that a project shows: it is that of the first of several units.
+        """
+        placed = frozenset(self._placed)
+        found: dict[str, None] = {}
+        for start in range(0, len(subjects), _UNITS):
+            places: dict[str, list[EventPlace]] = {}
+            some = subjects[start : start + _UNITS]
+            for each in arriving_rows.places(self._connection, some):
+                places.setdefault(each.subject, []).append(each)
+            for subject, now in places.items():
+                before = [
+                    replace(each, position=None) if each.pk in placed else each for each in now
+                ]
+                changed = _in_order(before) != _in_order(now)
+                if changed or any(each.kind == "project.created" for each in now):
+                    found[subject] = None
+        return [*found]
+
+    def _units(self, subjects: Sequence[str]) -> Iterator[tuple[str, list[Logged], bool]]:
+        """Yield units with all their events, in order, and True if none of them was here before."""
+        for start in range(0, len(subjects), _UNITS):
+            some = subjects[start : start + _UNITS]
+            found: dict[str, list[Logged]] = {}
+            if self._kept is not None:
+                older = arriving_rows.subjects_until(self._connection, some, self._before)
+                found = {each: self._kept[each] for each in some if each not in older}
+            found |= event_rows.of_units(self._connection, [e for e in some if e not in found])
+            self._rows.expect_models(some)
+            self._rows.expect(
+                digest
+                for logged in found.values()
+                for each in logged
+                for digest in _digests(each.event)
+            )
+            for subject in some:
+                logged = sorted(found[subject], key=lambda each: each.event.order)
+                yield subject, logged, all(each.pk > self._before for each in logged)
+
+    def _fold_unit(self, subject: str, logged: Sequence[Logged], *, fresh: bool) -> None:
         connection = self._connection
-        new = {each.event.event_id for each in logged if each.pk > self._before}
         for each in logged:
-            if each.event.event_id in new:
+            if each.pk > self._before:
                 self._blobs.update(_digests(each.event))
-        if len(new) == len(logged):
-            judged = fold_unit(connection, subject, logged, fresh=True)
-            self._note_new(subject, logged, judged)
+        if fresh:
+            judged, folded = fold_unit(self._rows, subject, logged, fresh=True)
+            self._note_new(subject, logged, judged, folded)
             return
+        new = {each.event.event_id for each in logged if each.pk > self._before}
         alias = _alias_of(logged)
         target = None if alias is None else arriving_rows.alias_of(connection, *alias)
         before = arriving_rows.state_of(connection, subject)
         named = arriving_rows.aliases_of(connection, subject)
-        empty(connection, subject)
-        judged = fold_unit(connection, subject, logged)
-        after = arriving_rows.state_of(connection, subject)
+        judged, folded = fold_unit(self._rows, subject, logged)
+        after = UnitState(self._ref(folded.line), folded.removed, folded.contested, folded.claims)
         unit = _Unit(self, subject, logged, judged, new, after.ref)
         if subject in new and after.ref is not None:
             self._models.append(after.ref)
@@ -287,15 +372,28 @@ class _Taking:
             self._compare_alias(alias, target)
         if judged.contested and (not before.contested or new.intersection(judged.publications)):
             self._differences.append(unit.contested())
-        there = arriving_rows.aliases_of(connection, subject) if named else []
-        for gone in set(named).difference(there):
-            self._left[gone] = subject, before.ref or subject[:8]
+        for gone in named:
+            if after.removed or folded.line is None or gone[:2] != self._line(folded.line):
+                self._left[gone] = subject, before.ref or subject[:8]
         self._note_claims(subject, before, after, unit)
         waiting = unit.waiting()
         if waiting is not None:
             self._differences.append(waiting)
 
-    def _note_new(self, subject: str, logged: Sequence[Logged], judged: Judged) -> None:
+    def _line(self, line: Number) -> tuple[str, str]:
+        """Return project and name of a model."""
+        project, name, _ = line
+        if project not in self._projects:
+            self._projects[project] = arriving_rows.project_name(self._connection, project)
+        return self._projects[project], name
+
+    def _ref(self, line: Number | None) -> str | None:
+        """Return the reference of a model."""
+        return None if line is None else arriving_rows.reference_of(*self._line(line), line[2])
+
+    def _note_new(
+        self, subject: str, logged: Sequence[Logged], judged: Judged, folded: Folded
+    ) -> None:
         """Note a model, task or alias of which nothing was here."""
         if not judged.begun:
             return
@@ -303,15 +401,26 @@ class _Taking:
         if "task.created" in kinds:
             self._tasks.append(subject)
         elif "model.created" in kinds:
-            ref = arriving_rows.ref_of(self._connection, subject)
+            ref = self._ref(folded.line)
             if ref is not None:
                 self._models.append(ref)
-            for number in arriving_rows.shared_claims(self._connection, subject):
-                self._numbers.setdefault(number, (set(), set()))[0].add(subject)
+            self._new_models[subject] = None
             if judged.contested:
                 new = {each.event.event_id for each in logged}
                 unit = _Unit(self, subject, logged, judged, new, ref)
                 self._differences.append(unit.contested())
+
+    def _note_new_claims(self) -> None:
+        """Note the numbers that models which are new here claim, where others do or did."""
+        models = [*self._new_models]
+        for start in range(0, len(models), _UNITS):
+            some = models[start : start + _UNITS]
+            for number, model_id in arriving_rows.shared_claims_of(self._connection, some):
+                self._numbers.setdefault(number, (set(), set()))[0].add(model_id)
+        for number, (begun, _) in self._numbers.items():
+            for model_id, *_ in arriving_rows.claimants(self._connection, number):
+                if model_id in self._new_models:
+                    begun.add(model_id)
 
     def _note_claims(self, subject: str, before: UnitState, after: UnitState, unit: _Unit) -> None:
         for number in sorted(after.claims - before.claims):
@@ -354,7 +463,7 @@ class _Taking:
         ref = arriving_rows.ref_of(self._connection, model_id)
         if ref is None:
             return model_id[:8]
-        shared = arriving_rows.shared_claims(self._connection, model_id)
+        shared = arriving_rows.shares_a_number(self._connection, model_id)
         return f"{ref}~{model_id[:8]}" if shared else ref
 
     def origin_name(self, origin: str) -> str:
@@ -485,6 +594,29 @@ class _Unit:
         if created.event.kind == "model.created":  # nothing of it is here
             return line_text(created.event.payload)
         return f"task {shown_name(created.event.payload['name'])}"
+
+
+def _in_order(places: Iterable[EventPlace]) -> list[int]:
+    """Return the keys of events in the order in which they are folded."""
+    return [each.pk for each in sorted(places, key=lambda each: each.order)]
+
+
+def _content(event: LoggedEvent, text: str) -> tuple[object, ...]:
+    """Return what is the same of an event in all registries, apart from its id."""
+    return (
+        event.origin, event.seq, event.lamport, event.stamp, event.at, event.actor, event.kind,
+        event.v, event.subject, event.field, text,
+    )  # fmt: skip
+
+
+def _check_same(event: LoggedEvent, content: tuple[object, ...], here: tuple[object, ...]) -> None:
+    if content != here:
+        raise EventConflictError(
+            f"event {event.event_id} ({shown_name(event.kind)}) is here with other content, "
+            "so one of the two registries was forged or damaged. Nothing was taken; look with "
+            "`localreg verify` in both",
+            event_id=event.event_id,
+        )
 
 
 def _is_silent(event: LoggedEvent) -> bool:

@@ -12,10 +12,18 @@ from collections.abc import Callable
 
 from localreg.store.events import model_fold, task_fold
 from localreg.store.rows import model_rows
-from localreg.values.records import StateChange
+from localreg.store.rows.state_tables import StateTables
+from localreg.values.records import LoggedEvent, StateChange
+
+Applied = StateChange | LoggedEvent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.store.rows.state import State
+
+    Fold = Callable[[State, Applied], None]
 
 Connection = sqlite3.Connection
-Fold = Callable[[Connection, StateChange], None]
 
 # These events have the id of what they create, which is the first writer of its registers.
 CREATING = frozenset({"project.created", "model.created", "task.created"})
@@ -72,27 +80,37 @@ def moves_time(kind: str, v: int) -> bool:
     return kind.startswith("model.") and (kind, v) in KINDS
 
 
+def apply(state: State, event: Applied, outcome: str | None = None) -> bool:
+    """Apply one event; return False if it only says something, without an effect.
+
+    Args:
+        outcome: None if it is in effect; else "same", "lost" or "kept" (see `judging.py`).
+    """
+    key = event.kind, event.v
+    if key in ALWAYS:
+        ALWAYS[key](state, event)
+    if outcome is None:
+        fold = KINDS.get(key)
+    else:
+        fold = KEPT.get(key) if outcome == "kept" else None
+    if fold is None:
+        return False
+    fold(state, event)
+    return True
+
+
 class Folding:
-    """Applies events in order; `finish` ends a transaction."""
+    """Applies events that were made here, in order; `finish` ends a transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._state = StateTables(connection)
         self._touched: dict[str, tuple[int, int]] = {}
 
-    def apply(self, change: StateChange, outcome: str | None = None) -> None:
-        """Apply one event.
-
-        Args:
-            change: the event.
-            outcome: None if it is in effect; else "same", "lost" or "kept" (see `judging.py`).
-        """
-        key = change.kind, change.v
-        if key in ALWAYS:
-            ALWAYS[key](self._connection, change)
-        fold = {None: KINDS, "kept": KEPT}.get(outcome, {}).get(key)
-        if fold is None:
+    def apply(self, change: StateChange) -> None:
+        """Apply one event, which is in effect."""
+        if not apply(self._state, change):
             return
-        fold(self._connection, change)
         when = change.stamp, change.at
         if change.kind == "alias.set":
             old, new = change.payload["old"], change.payload["new"]

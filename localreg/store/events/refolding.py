@@ -12,20 +12,22 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
 from localreg.store.events import model_fold
-from localreg.store.events.fold import ALWAYS, KINDS, Folding, moves_time
+from localreg.store.events.fold import ALWAYS, KINDS, apply, moves_time
 from localreg.store.events.judging import LOST, Judged, judge
 from localreg.store.rows import (
     event_rows,
-    forgotten_rows,
     model_rows,
     project_rows,
     report_rows,
-    task_rows,
-    writer_rows,
 )
 from localreg.store.rows.event_rows import Logged
+from localreg.store.rows.folded_rows import Folded, FoldedRows
 from localreg.values.frozen import replace
-from localreg.values.records import LoggedEvent, StateChange
+from localreg.values.records import LoggedEvent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.store.rows.state import State
 
 Connection = sqlite3.Connection
 Verdict = tuple[LoggedEvent, "str | None"]
@@ -58,8 +60,10 @@ def refold(connection: Connection) -> None:
             f"(SELECT subject FROM event WHERE kind = '{owner}.created')"
         )
     connection.execute("DELETE FROM project WHERE pk > 0")
+    rows = FoldedRows(connection)
     for subject, logged in units(connection, event_rows.subjects(connection)):
-        fold_unit(connection, subject, logged)
+        fold_unit(rows, subject, logged)
+    rows.write()
     report_rows.touch_reported(connection)
 
 
@@ -70,9 +74,10 @@ def refold_unit(connection: Connection, subject: str) -> None:
         connection: in a write transaction.
         subject: its id.
     """
+    rows = FoldedRows(connection)
     for about, logged in units(connection, [subject]):
-        empty(connection, about)
-        fold_unit(connection, about, logged)
+        fold_unit(rows, about, logged)
+    rows.write()
 
 
 def units(connection: Connection, subjects: Sequence[str]) -> Iterator[tuple[str, list[Logged]]]:
@@ -81,25 +86,13 @@ def units(connection: Connection, subjects: Sequence[str]) -> Iterator[tuple[str
         yield subject, sorted(logged, key=lambda each: each.event.order)
 
 
-def empty(connection: Connection, subject: str) -> None:
-    """Delete what the events of a subject made; the row of a model or task stays."""
-    for owner, tables in (("model", _MODEL_TABLES), ("task", _TASK_TABLES)):
-        row = connection.execute(f"SELECT pk FROM {owner} WHERE id = ?", (subject,)).fetchone()
-        for table in tables if row else ():
-            connection.execute(f"DELETE FROM {table} WHERE {owner} = ?", row)
-    connection.execute("DELETE FROM tombstone WHERE id = ?", (subject,))
-    connection.execute("DELETE FROM claim WHERE model = ?", (subject,))
-    connection.execute("DELETE FROM addition WHERE subject = ?", (subject,))
-    connection.execute("DELETE FROM writer WHERE subject = ?", (subject,))
-
-
 def fold_unit(
-    connection: Connection, subject: str, logged: Sequence[Logged], *, fresh: bool = False
-) -> Judged:
-    """Judge the events of a subject, and apply them to its tables, which are empty.
+    rows: FoldedRows, subject: str, logged: Sequence[Logged], *, fresh: bool = False
+) -> tuple[Judged, Folded]:
+    """Judge the events of a subject, and replace what its tables have of it.
 
     Args:
-        connection: in a write transaction.
+        rows: what was folded; the caller writes it. Before an alias it must be written.
         subject: id of the model, task, project or alias.
         logged: all its events, sorted by their order.
         fresh: True if none of them was folded before.
@@ -107,6 +100,7 @@ def fold_unit(
     Returns:
         What the events come to; their outcomes are recorded.
     """
+    connection = rows.connection
     events = [each.event for each in logged]
     judged = judge(events)
     outcomes = [
@@ -116,38 +110,47 @@ def fold_unit(
     ]
     if outcomes:
         event_rows.set_outcomes(connection, outcomes)
-    folding = Folding(connection)
+    rows.begin(subject, fresh=fresh)
     if judged.begun:
-        _apply(connection, folding, subject, events, judged)
-    _settle(connection, subject, events, judged, fresh=fresh)
+        _apply(rows, events, judged)
+    topics = {event.kind.partition(".")[0] for event in events}
+    verdicts = [*zip(events, judged.outcomes, strict=True)]
+    if "model" in topics:
+        _settle_model(rows, subject, verdicts, fresh=fresh)
+        if not judged.removed and any(event.kind in _RELEASING for event in events):
+            rows.claim_own_number()
+    if "task" in topics:
+        _settle_task(rows, subject, verdicts, fresh=fresh)
     if judged.begun and judged.removed:
         removals = [each for each in events if each.kind in _REMOVALS and each.v == 1]
-        folding.apply(_change(removals[-1]))
-    elif judged.begun and forgotten_rows.is_forgotten(connection, subject):
-        model_fold.removed(connection, _change(events[-1]))
-    return judged
+        apply(rows, removals[-1])
+    elif judged.begun and rows.is_forgotten():
+        model_fold.removed(rows, events[-1])
+    folded = rows.end()
+    if "alias" in topics and fresh:
+        _raise_times(connection, verdicts)
+    elif "alias" in topics:
+        rows.write()
+        settle_times(connection, _models_named(events))
+    if "project" in topics:
+        project_rows.settle(connection, subject)
+    return judged, folded
 
 
-def _apply(
-    connection: Connection,
-    folding: Folding,
-    subject: str,
-    events: Sequence[LoggedEvent],
-    judged: Judged,
-) -> None:
+def _apply(rows: FoldedRows, events: Sequence[LoggedEvent], judged: Judged) -> None:
     """Apply the events of a unit in their order, without publications and removals."""
     for event, outcome in zip(events, judged.outcomes, strict=True):
         if event.kind in _LAST or (outcome is not None and _has_no_effect(event, outcome)):
             continue
         if judged.revived and _drops(event) in judged.revived:
             continue
-        folding.apply(_change(event), outcome)
-    others = {
-        register: writers for register, writers in judged.writers.items() if writers != (subject,)
-    }
-    writer_rows.set_all(connection, subject, others)
+        apply(rows, event, outcome)
+    subject = events[0].subject
+    rows.set_writers(
+        {register: each for register, each in judged.writers.items() if each != (subject,)}
+    )
     if judged.publications:
-        _publish(connection, subject, events, judged)
+        _publish(rows, subject, events, judged)
 
 
 def _drops(event: LoggedEvent) -> str | None:
@@ -160,30 +163,21 @@ def _has_no_effect(event: LoggedEvent, outcome: str) -> bool:
     return outcome != "kept" and (event.kind, event.v) not in ALWAYS
 
 
-def _change(event: LoggedEvent) -> StateChange:
-    return StateChange(
-        event.kind, event.v, event.subject, event.field, event.payload, event.stamp, event.at,
-        event.event_id,
-    )  # fmt: skip
-
-
-def _publish(
-    connection: Connection, model_id: str, events: Sequence[LoggedEvent], judged: Judged
-) -> None:
+def _publish(state: State, model_id: str, events: Sequence[LoggedEvent], judged: Judged) -> None:
     """Give a model the content of the first of its publications; record if they differ."""
     by_id = {each.event_id: each for each in events}
     shown = by_id[judged.publications[0]]
     if shown.kind == "model.published":
-        model_fold.published(connection, _change(shown))
+        model_fold.published(state, shown)
         revision = shown.payload["revision"]
         if judged.named_bytes is not None:
             source = by_id[judged.named_bytes]
-            model_fold.weights_served(connection, _as_served(source, revision))
+            model_fold.weights_served(state, _as_served(source, revision))
     if judged.contested:
-        connection.execute("UPDATE model SET contested = 1 WHERE id = ?", (model_id,))
+        state.change("model", model_id, {"contested": 1})
 
 
-def _as_served(event: LoggedEvent, revision: str) -> StateChange:
+def _as_served(event: LoggedEvent, revision: str) -> LoggedEvent:
     """Return the change that sets the bytes of a revision to those that an event names."""
     payload = event.payload
     if event.kind == "model.created":
@@ -192,31 +186,7 @@ def _as_served(event: LoggedEvent, revision: str) -> StateChange:
         payload = payload["new"]
     digest = payload["new"] if event.kind in ("model.weights", "weights.fetched") else None
     served = payload | {"revision": revision, "new": digest or payload["digest"]}
-    return replace(_change(event), payload=served)
-
-
-def _settle(
-    connection: Connection,
-    subject: str,
-    events: Sequence[LoggedEvent],
-    judged: Judged,
-    *,
-    fresh: bool,
-) -> None:
-    """Set what depends on more than one event: times, the id of a project, the own claim."""
-    topics = {event.kind.partition(".")[0] for event in events}
-    if "alias" in topics and fresh:
-        _raise_times(connection, zip(events, judged.outcomes, strict=True))
-    elif "alias" in topics:
-        settle_times(connection, _models_named(events))
-    if "model" in topics:
-        _settle_model(connection, subject, zip(events, judged.outcomes, strict=True))
-        if not judged.removed and any(event.kind in _RELEASING for event in events):
-            model_rows.claim_own_number(connection, subject)
-    if "task" in topics:
-        _settle_task(connection, subject, zip(events, judged.outcomes, strict=True))
-    if "project" in topics:
-        project_rows.settle(connection, subject)
+    return replace(event, payload=served)
 
 
 def _models_named(events: Sequence[LoggedEvent]) -> list[str]:
@@ -256,34 +226,51 @@ def publications(connection: Connection, model_id: str) -> list[str]:
 def settle_times(connection: Connection, models: Sequence[str]) -> None:
     """Set stamp and time of models to those of the last change in effect."""
     for model_id, logged in event_rows.of_units(connection, models):
-        _settle_model(connection, model_id, ((each.event, each.outcome) for each in logged))
+        times = _times_of_model((each.event, each.outcome) for each in logged)
+        if times:
+            times += _later_times(connection, "model", model_id)
+            model_rows.touch(connection, model_id, *max(times))
 
 
-def _settle_model(connection: Connection, model_id: str, judged: Iterable[Verdict]) -> None:
-    """Set stamp and time of a model to those of its last change in effect.
-
-    An alias that names the model, and what was reported to it, count as changes.
-    """
-    times = [
+def _times_of_model(verdicts: Iterable[Verdict]) -> list[tuple[int, int]]:
+    return [
         (event.stamp, event.at)
-        for event, outcome in judged
+        for event, outcome in verdicts
         if outcome != LOST and moves_time(event.kind, event.v)
     ]
+
+
+def _later_times(connection: Connection, owner: str, subject: str) -> list[tuple[int, int]]:
+    """Return stamp and time of what counts as a change of a model or task beside its events.
+
+    That is what was reported to it; and of a model, an alias that names it.
+    """
+    named = event_rows.alias_changes(connection, subject) if owner == "model" else []
+    reported = report_rows.last_report(connection, owner, subject)
+    return named if reported is None else [*named, reported]
+
+
+def _settle_model(
+    rows: FoldedRows, model_id: str, verdicts: Iterable[Verdict], *, fresh: bool
+) -> None:
+    """Set stamp and time of a model to those of its last change in effect."""
+    times = _times_of_model(verdicts)
     if times:
-        times += event_rows.alias_changes(connection, model_id)
-        reported = report_rows.last_report(connection, "model", model_id)
-        times += [] if reported is None else [reported]
-        model_rows.touch(connection, model_id, *max(times))
+        if not fresh or rows.is_named(model_id):
+            times += _later_times(rows.connection, "model", model_id)
+        rows.touch("model", *max(times))
 
 
-def _settle_task(connection: Connection, task_id: str, judged: Iterable[Verdict]) -> None:
+def _settle_task(
+    rows: FoldedRows, task_id: str, verdicts: Iterable[Verdict], *, fresh: bool
+) -> None:
     """Set stamp and time of a task to those of its last change in effect, or report."""
     times = [
         (event.stamp, event.at)
-        for event, outcome in judged
+        for event, outcome in verdicts
         if outcome != LOST and (event.kind, event.v) in KINDS
     ]
     if times:
-        reported = report_rows.last_report(connection, "task", task_id)
-        times += [] if reported is None else [reported]
-        task_rows.touch(connection, task_id, *max(times))
+        if not fresh:
+            times += _later_times(rows.connection, "task", task_id)
+        rows.touch("task", *max(times))

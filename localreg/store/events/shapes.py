@@ -287,8 +287,15 @@ def _is_plain(event: LoggedEvent) -> bool:
     )  # fmt: skip
     return (
         kinds == _PLAIN
-        and event.position is None
-        and event.remote is None
+        and (
+            (event.position is None and event.remote is None)
+            or (
+                type(event.position) is int
+                and type(event.remote) is str
+                and 0 <= event.position <= MOST
+                and _is_id(event.remote) is not None
+            )
+        )
         and _is_id(event.event_id) is not None
         and _is_id(event.origin) is not None
         and _is_id(event.subject) is not None

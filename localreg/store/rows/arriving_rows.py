@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from localreg.values.frozen import Frozen
 from localreg.values.records import Project, reference
@@ -39,6 +39,22 @@ class UnitState(Frozen):
     claims: frozenset[Number]
 
 
+class EventPlace(Frozen):
+    """What the order of an event depends on; `order` as that of `LoggedEvent`."""
+
+    subject: str
+    pk: int
+    kind: str
+    position: int | None
+    lamport: int
+    event_id: str
+
+    @property
+    def order(self) -> tuple[bool, int, int, str]:
+        """What events are sorted by before they are folded."""
+        return self.position is None, self.position or 0, self.lamport, self.event_id
+
+
 def last_key(connection: Connection) -> int:
     """Return the key of the last event; 0 without any."""
     return int(connection.execute("SELECT coalesce(max(pk), 0) FROM event").fetchone()[0])
@@ -56,9 +72,10 @@ def known_events(connection: Connection, event_ids: Iterable[str]) -> dict[str, 
     return {row[0]: row[1:] for row in rows}
 
 
-def insert(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
-    """Insert events; the columns are those of `INSERT`."""
+def insert(connection: Connection, rows: Sequence[tuple[object, ...]]) -> int:
+    """Insert events, whose columns are those of `INSERT`; return the key of the last one."""
     connection.executemany(INSERT, rows)
+    return int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])
 
 
 def actor_keys(connection: Connection, names: Iterable[str]) -> dict[str, int]:
@@ -81,14 +98,24 @@ def set_positions(connection: Connection, rows: Sequence[tuple[object, ...]]) ->
     )
 
 
-def subjects_after(connection: Connection, key: int) -> list[str]:
-    """Return the subjects of the events after a key, aliases last: they name models."""
+def subjects_until(connection: Connection, subjects: Sequence[str], key: int) -> set[str]:
+    """Return those of some subjects that have events up to a key."""
     rows = connection.execute(
-        "SELECT subject FROM event WHERE pk > ? GROUP BY subject "
-        "ORDER BY max(kind = 'alias.set'), min(pk)",
-        (key,),
+        "SELECT k.value FROM json_each(?) k WHERE EXISTS "
+        "(SELECT 1 FROM event WHERE subject = k.value AND pk <= ?)",
+        (json.dumps(subjects), key),
     )
-    return [str(subject) for (subject,) in rows]
+    return {str(subject) for (subject,) in rows}
+
+
+def places(connection: Connection, subjects: Sequence[str]) -> Iterator[EventPlace]:
+    """Yield what the order of the events of some subjects depends on."""
+    rows = connection.execute(
+        "SELECT e.subject, e.pk, e.kind, e.position, e.lamport, e.event_id FROM json_each(?) k "
+        "CROSS JOIN event e ON e.subject = k.value",
+        (json.dumps(subjects),),
+    )
+    return (EventPlace(*row) for row in rows.fetchall())
 
 
 def state_of(connection: Connection, subject: str) -> UnitState:
@@ -114,7 +141,7 @@ def ref_of(connection: Connection, model_id: str) -> str | None:
         "JOIN project p ON p.pk = t.project WHERE t.id = :id",
         {"id": model_id},
     ).fetchone()
-    return None if row is None else _reference(*row)
+    return None if row is None else reference_of(*row)
 
 
 def aliases_of(connection: Connection, model_id: str) -> list[tuple[str, str, str]]:
@@ -137,14 +164,25 @@ def alias_of(connection: Connection, project: str, name: str, alias: str) -> str
     return None if row is None else str(row[0])
 
 
-def shared_claims(connection: Connection, model_id: str) -> list[Number]:
-    """Return the version numbers that a model claims, and another one too."""
-    return connection.execute(
-        "SELECT c.project, c.name, c.number FROM claim c WHERE c.model = ? AND c.released = 0 "
-        "AND EXISTS (SELECT 1 FROM claim o WHERE o.project = c.project AND o.name = c.name "
-        "AND o.number = c.number AND o.model <> c.model AND o.released = 0)",
-        (model_id,),
-    ).fetchall()
+def shared_claims_of(connection: Connection, model_ids: Sequence[str]) -> list[tuple[Number, str]]:
+    """Return the version numbers that some models claim, and others too, with the models."""
+    rows = connection.execute(
+        f"SELECT c.project, c.name, c.number, c.model FROM json_each(?) k {_SHARED}",
+        (json.dumps(model_ids),),
+    )
+    return [((project, name, number), model_id) for project, name, number, model_id in rows]
+
+
+_SHARED = (
+    "CROSS JOIN claim c ON c.model = k.value WHERE c.released = 0 "
+    "AND EXISTS (SELECT 1 FROM claim o WHERE o.project = c.project AND o.name = c.name "
+    "AND o.number = c.number AND o.model <> c.model AND o.released = 0)"
+)
+
+
+def shares_a_number(connection: Connection, model_id: str) -> bool:
+    """Return True if another model claims a version number that a model claims."""
+    return bool(shared_claims_of(connection, [model_id]))
 
 
 def claimants(connection: Connection, number: Number) -> list[tuple[str, str, int | None]]:
@@ -166,9 +204,15 @@ def claimants(connection: Connection, number: Number) -> list[tuple[str, str, in
 def number_text(connection: Connection, number: Number) -> str:
     """Return the reference of a version number."""
     project, name, version = number
-    row = connection.execute("SELECT name FROM project WHERE pk = ?", (project,)).fetchone()
-    return _reference(row[0], name, version)
+    return reference_of(project_name(connection, project), name, version)
 
 
-def _reference(project: str, name: str, version: int) -> str:
+def project_name(connection: Connection, key: int) -> str:
+    """Return the name of a project by its key; "" for no project."""
+    row = connection.execute("SELECT name FROM project WHERE pk = ?", (key,)).fetchone()
+    return str(row[0])
+
+
+def reference_of(project: str, name: str, version: int) -> str:
+    """Return the reference of a model; the project is "" for none."""
     return reference(Project("", project) if project else None, name, version)

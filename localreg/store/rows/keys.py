@@ -6,7 +6,7 @@ import sqlite3
 
 from localreg.store.rows.checked_values import LARGEST, damaged_row
 from localreg.values.ids import alias_id
-from localreg.values.records import Json, WeightsRecord
+from localreg.values.records import Json
 
 Connection = sqlite3.Connection
 
@@ -56,6 +56,12 @@ def in_64_bits(number: int) -> int:
     (5, -1)
     """
     return (number + 2**63) % 2**64 - 2**63
+
+
+def next_key(connection: Connection, table: str) -> int:
+    """Return a key that no row of a table ever had; its keys are AUTOINCREMENT."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    return 1 if row is None else int(row[0]) + 1
 
 
 def next_number(connection: Connection, project: str, name: str) -> int:
@@ -112,16 +118,18 @@ def tag_named(connection: Connection, name: str, *, system: bool) -> int | None:
     return None if row is None else int(row[0])
 
 
-def blob_pk(connection: Connection, weights: WeightsRecord) -> int | None:
-    """Return the key of the blob of some weights; insert it if it is new. None without a digest."""
-    if weights.digest is None:
+def blob_pk(
+    connection: Connection, digest: str | None, size: int | None, total: int | None, at: int
+) -> int | None:
+    """Return the key of a blob; insert it if it is new. None without a digest."""
+    if digest is None:
         return None
     select = "SELECT pk FROM blob WHERE digest = ?"
-    row = connection.execute(select, (weights.digest,)).fetchone()
+    row = connection.execute(select, (digest,)).fetchone()
     if row is None:
         connection.execute(
             "INSERT INTO blob (digest, size, total, added) VALUES (?, ?, ?, ?)",
-            (weights.digest, weights.size, weights.total, weights.at),
+            (digest, size, total, at),
         )
-        row = connection.execute(select, (weights.digest,)).fetchone()
+        row = connection.execute(select, (digest,)).fetchone()
     return int(row[0])

@@ -471,16 +471,6 @@ def keep_private_url(connection: Connection, revision: str, url: str) -> None:
     connection.execute("INSERT OR REPLACE INTO private_url VALUES (?, ?)", (revision, url))
 
 
-def claim_own_number(connection: Connection, model_id: str) -> None:
-    """Let a model claim the number that it has, even if an event elsewhere released it."""
-    connection.execute(
-        "UPDATE claim SET released = 0 WHERE released = 1 AND model = :id "
-        "AND (project, name, number) = "
-        "(SELECT project, name, version FROM model WHERE id = :id)",
-        {"id": model_id},
-    )
-
-
 def touch(connection: Connection, model_id: str, stamp: int, at: int) -> None:
     """Set stamp and time of a model's last change; its tags have the stamp too."""
     rows = connection.execute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 Connection = sqlite3.Connection
 
@@ -22,16 +22,6 @@ def writers(connection: Connection, subject: str, register: str, first: str | No
     if row is not None:
         return str(row[0]).split()
     return [] if first is None else [first]
-
-
-def set_all(connection: Connection, subject: str, registers: Mapping[str, Sequence[str]]) -> None:
-    """Set the events whose values the registers of a subject have."""
-    if not registers:
-        return
-    connection.executemany(
-        "INSERT OR REPLACE INTO writer VALUES (?, ?, ?)",
-        [(subject, register, " ".join(events)) for register, events in registers.items()],
-    )
 
 
 def set_writers(connection: Connection, subject: str, register: str, events: Sequence[str]) -> None:
