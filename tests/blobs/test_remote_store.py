@@ -8,7 +8,7 @@ from localreg.errors import InvalidURLError, RemoteError
 from localreg.values.remote_format import place
 
 
-@pytest.fixture(params=["directory", "seaweedfs"])
+@pytest.fixture(params=["directory", "seaweedfs", "moto", "azurite", "gcs"])
 def new_remote(request, tmp_path):
     """Return a function that opens a place without a remote, with a name that is hard to quote."""
 

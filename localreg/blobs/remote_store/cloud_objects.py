@@ -18,7 +18,7 @@ from localreg.blobs.transfer.cloud.place import Place
 from localreg.blobs.transfer.cloud.stores import open_store
 from localreg.blobs.transfer.cloud.upload import SMALL, upload
 from localreg.blobs.transfer.downloading import download
-from localreg.blobs.transfer.pace import pace_from_environment
+from localreg.blobs.transfer.pace import Pace
 from localreg.blobs.transfer.transferred import check_sent
 from localreg.errors import RemoteError
 from localreg.filesystem.disk_errors import disk_errors
@@ -48,11 +48,11 @@ _TAKEN = frozenset({304, 409, 412})  # answers to a create-only put of a name th
 class CloudObjects:
     """As `Objects`, in an object store."""
 
-    def __init__(self, url: str, place: Place, shown: str) -> None:
+    def __init__(self, url: str, place: Place, shown: str, pace: Pace) -> None:
         self.url = url
         self.place = place
         self.shown = shown
-        self._pace = pace_from_environment()
+        self._pace = pace
         self._stores: dict[int, ObjectStore] = {}
 
     def look(self, keys: Sequence[str]) -> list[Found | None]:
@@ -75,9 +75,7 @@ class CloudObjects:
             try:
                 mark = self._run(lambda: self._create(key, data))
             except _TakenError:
-                # Perhaps by an earlier try of this very call, whose answer was lost.
-                there = self.get(key, len(data)) if self._size(key) == len(data) else None
-                return there[1] if there is not None and there[0] == data else None
+                return self._ours(key, data)
             except _LostError as error:
                 reason, unsure = str(error), unsure or error.unsure
             else:
@@ -113,9 +111,14 @@ class CloudObjects:
     async def _pause(self, failed: int) -> None:
         await asyncio.sleep(self._pace.pause * 2 ** (failed - 1) * random.uniform(0.5, 1.0))
 
-    def _size(self, key: str) -> int | None:
-        found = self.look([key])[0]
-        return None if found is None else found.size
+    def _ours(self, key: str, data: bytes) -> Found | None:
+        """Return an object if an earlier try of this very write made it, whose answer was lost."""
+        try:
+            (seen,) = self.look([key])
+            found = self.get(key, len(data)) if seen and seen.size == len(data) else None
+        except RemoteError as error:
+            raise UnsureError(str(error), remote=self.shown) from None
+        return found[1] if found is not None and found[0] == data else None
 
     def put(self, key: str, path: Path, digest: str | None, progress: Progress | None) -> None:
         """Write a file as an object."""
@@ -128,7 +131,9 @@ class CloudObjects:
                 if progress is not None:
                     progress(size, size)
                 return
-        upload(path, self.url_of(key), replace=True, wanted=digest, progress=progress)
+        upload(
+            path, self.url_of(key), replace=True, wanted=digest, progress=progress, pace=self._pace
+        )
 
     def replace(self, key: str, data: bytes) -> None:
         """Write an object, also if it is there."""
@@ -207,7 +212,14 @@ class CloudObjects:
         durable: bool,
     ) -> Downloaded:
         """Download an object to a file, verified."""
-        return download(self.url_of(key), path, wanted=wanted, progress=progress, durable=durable)
+        return download(
+            self.url_of(key),
+            path,
+            wanted=wanted,
+            progress=progress,
+            pace=self._pace,
+            durable=durable,
+        )
 
     def keys(self, prefix: str) -> Iterator[tuple[str, int, float]]:
         """Yield key, size and time of the objects in a folder, and below it."""

@@ -31,6 +31,7 @@ from localreg.blobs.remote_store.maintenance import (
     vacuum,
 )
 from localreg.blobs.remote_store.objects import Objects, UnsureError
+from localreg.blobs.transfer.pace import Pace, pace_from_environment
 from localreg.errors import (
     InvalidURLError,
     LocalregError,
@@ -68,8 +69,12 @@ class CommitConflict(LocalregError):  # noqa: N818  (the name says what happened
     """An append was not done, or perhaps it was: read what the remote has, and look."""
 
 
-def open_remote(url: object) -> RemoteStore:
+def open_remote(url: object, *, pace: Pace | None = None) -> RemoteStore:
     """Return the remote at a URL or path; nothing is read yet.
+
+    Args:
+        url: a path, or the URL of a directory or of a folder in an object store.
+        pace: how slow the server may be; by default as the environment says.
 
     Raises:
         InvalidURLError: it is not the URL of a directory or of an object store.
@@ -90,7 +95,7 @@ def open_remote(url: object) -> RemoteStore:
             )
     if parsed.path is not None:
         return _in_folder(parsed.path)
-    return _in_cloud(parsed.text.rstrip("/"))
+    return _in_cloud(parsed.text.rstrip("/"), pace or pace_from_environment())
 
 
 def _in_folder(path: Path) -> RemoteStore:
@@ -99,7 +104,7 @@ def _in_folder(path: Path) -> RemoteStore:
     return RemoteStore(path.as_uri(), FolderObjects(path, printable_path(str(path))))
 
 
-def _in_cloud(url: str) -> RemoteStore:
+def _in_cloud(url: str, pace: Pace) -> RemoteStore:
     from localreg.blobs.remote_store.cloud_objects import CloudObjects
     from localreg.blobs.transfer.cloud.place import place_of
 
@@ -110,7 +115,7 @@ def _in_cloud(url: str) -> RemoteStore:
     shown = public_url(url)
     if place.version is not None:
         raise InvalidURLError(f"{shown} names a version; a remote has none", argument="url")
-    return RemoteStore(shown, CloudObjects(url, place, shown))
+    return RemoteStore(shown, CloudObjects(url, place, shown, pace))
 
 
 class RemoteStore:
