@@ -1,10 +1,12 @@
 """Remotes in a directory and in an object store: both must behave the same."""
 
+import sys
+
 import pytest
 from support.remote_rows import row, rows_of
 
 from localreg.blobs.remote_store.store import CommitConflict, Head, open_remote
-from localreg.errors import InvalidURLError, RemoteError
+from localreg.errors import InvalidURLError, MissingPackageError, RemoteError
 from localreg.values.remote_format import place
 
 
@@ -133,3 +135,43 @@ def test_a_place_that_is_not_there_is_named(new_bucket, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(RemoteError, match=r"file: registry\.json cannot be read: Not a directory"):
         open_remote(tmp_path / "file").identity()
+
+
+@pytest.mark.parametrize("package", ["deltalake", "obstore"])
+def test_without_a_package_the_error_names_the_extra(monkeypatch, tmp_path, package):
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    with pytest.raises(MissingPackageError, match=r"pip install 'localreg\[remote\]'") as raised:
+        open_remote(tmp_path)
+    assert raised.value.package == package
+
+
+def forked(root):
+    import os
+    import warnings
+
+    from support.remote_rows import row
+
+    from localreg.blobs.remote_store.store import open_remote
+    from localreg.errors import RemoteError
+
+    remote = open_remote(root)
+    remote.create()
+    remote.append([row(1)], 1)
+    reader, writer = os.pipe()
+    warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12, of forks with threads
+    if os.fork() == 0:
+        try:
+            open_remote(root).append([row(2)], 2)
+        except RemoteError as error:
+            os.write(writer, str(error).encode())
+        os._exit(0)
+    os.close(writer)
+    os.wait()
+    with open(reader, "rb") as said:
+        return said.read().decode()
+
+
+def test_a_forked_process_is_refused_instead_of_hanging(children, tmp_path):
+    said = children.run(forked, str(tmp_path / "r"))
+    assert 'start it with "spawn" or "forkserver"' in said
+    assert rows_of(open_remote(tmp_path / "r")) == [(1, 0, *row(1))]

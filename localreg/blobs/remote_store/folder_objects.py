@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -105,15 +106,18 @@ class FolderObjects:
         return [None if each is None else each[0] for each in found]
 
     def fetch(self, files: Sequence[tuple[str, Path]]) -> list[str]:
-        """Link to objects, and return the keys that do not exist."""
+        """Link to objects, or copy them, and return the keys that do not exist."""
         missing = []
         with self._translated("read"):
             for key, path in files:
                 source = self.path_of(key)
-                if source.exists():
-                    path.symlink_to(source)
-                else:
+                if not source.exists():
                     missing.append(key)
+                    continue
+                try:
+                    path.symlink_to(source)
+                except (OSError, NotImplementedError):  # not on this system
+                    shutil.copyfile(source, path)
         return missing
 
     def names(self, folder: str, start: str) -> list[str]:
