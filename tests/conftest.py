@@ -30,6 +30,7 @@ from support.proofs import TIMES
 
 pytest_plugins = [
     "support.children",
+    "support.members",
     "support.folders",
     "support.disks",
     "support.sticks",

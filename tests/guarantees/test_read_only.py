@@ -214,10 +214,10 @@ def as_reader(root, folder):
 
 
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
-def test_a_user_without_the_right_to_write_reads_everything(public_folder, children, journal):
+def test_a_user_without_the_right_to_write_reads_everything(public_folder, members, journal):
     root = public_folder / "registry"
     fill(root, public_folder, journal)
-    told = children.run(as_reader, root, public_folder / "free")
+    told = members.run(as_reader, root, public_folder / "free")
     assert told[:5] == [True, sorted(NAMES), "weights", "packed", True]
     assert told[5] == "ReadOnlyRegistryError"
     assert f"you may not write to {root}" in told[6]
@@ -234,12 +234,12 @@ def plant(folder):
 
 
 def test_a_folder_for_copies_that_another_user_made_is_not_used(
-    public_folder, children, monkeypatch
+    public_folder, members, monkeypatch
 ):
     """Its owner could change the local copies in it."""
     root = public_folder / "registry"
     fill(root, public_folder)
-    children.run(plant, public_folder / "free")
+    members.run(plant, public_folder / "free")
     monkeypatch.setattr(tempfile, "tempdir", str(public_folder / "free"))
     with (
         Registry(root, readonly=True) as registry,
@@ -344,11 +344,11 @@ def write_at_once(number, barrier, root, count):
 
 
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
-def test_a_read_only_user_never_sees_half_a_change(public_folder, children, journal):
+def test_a_read_only_user_never_sees_half_a_change(public_folder, members, journal):
     """While writers come and go, each read is of one state, and none is older than the last."""
     root = public_folder / "registry"
     open_registry(root, journal=journal).close()
-    _, *readers = children.crowd(3, write_at_once, root, 60)
+    _, *readers = members.crowd(3, write_at_once, root, 60)
     for seen in readers:
         assert seen == sorted(seen)
         assert seen[-1] == 60
@@ -430,13 +430,13 @@ def ask(root, folder):
 
 
 @pytest.mark.parametrize("closed", ["blobs", "blobs/sha256", "files", "trees"])
-def test_the_error_names_a_folder_that_the_user_may_not_enter(public_folder, children, closed):
+def test_the_error_names_a_folder_that_the_user_may_not_enter(public_folder, members, closed):
     """Every call raises localreg's own error."""
     root = public_folder / "registry"
     fill(root, public_folder)
     (root / "trees").mkdir(exist_ok=True)
     (root / closed).chmod(0o700)
-    told = children.run(ask, root, public_folder / "free")
+    told = members.run(ask, root, public_folder / "free")
     why = f"you may not enter {root / closed} (mode 0700, user 0, group 0): only its owner may"
     if closed.startswith("blobs"):
         assert why in told["tree"]

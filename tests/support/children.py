@@ -22,7 +22,7 @@ sys.path.insert(0, folder)
 exec(source)
 print(json.dumps(globals()[name](*arguments)))
 """
-_CROWD = """
+CROWD = """
 import json, multiprocessing, os, sys, traceback
 import localreg.api.models.input_model, localreg.api.registry, localreg.operations.models.adding
 import localreg.operations.models.importing, localreg.operations.models.recording
@@ -76,7 +76,10 @@ class Children:
         The function gets the number of its process and a barrier for all of them, then its own
         arguments.
         """
-        process = self._python(_CROWD, [count, self._call(function, arguments)])
+        return self._crowd(CROWD, count, function, arguments)
+
+    def _crowd(self, source, count, function, arguments):
+        process = self._python(source, [count, self._call(function, arguments)])
         results = [json.loads(line) for line in self._output(process, HANGS_AFTER)]
         failures = [result for succeeded, result in results if not succeeded]
         assert not failures, "\n".join(failures)

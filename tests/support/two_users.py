@@ -14,14 +14,25 @@ _SLOW = ("__main__", "clearml_shim", "demo", "migrations", "pytest_plugin", "run
          "utilities", "_async", "asyncio", "_read_write", "_sqlite", "_strict", "_win")  # fmt: skip
 
 
+_prepared = []  # not empty: this process has imported all that another user may not read
+
+
 def become(user: int, umask: int, *, pages: bool = False) -> None:
     """Become another user; all but the stranger are in the group.
-
-    That user may not be able to read Python's files, so everything is imported before.
 
     Args:
         pages: also import what pages need.
     """
+    if not _prepared:
+        prepare(pages=pages)
+    os.setgroups([] if user == STRANGER else [GROUP])
+    os.setgid(user)
+    os.setuid(user)
+    os.umask(umask)
+
+
+def prepare(*, pages: bool = True) -> None:
+    """Import everything, since another user may not be able to read Python's files."""
     import filelock
 
     import localreg
@@ -45,10 +56,7 @@ def become(user: int, umask: int, *, pages: bool = False) -> None:
     "a".encode("cp437")  # for the names in archives
     with tempfile.TemporaryDirectory() as folder:
         _rehearse(Path(folder), pages)
-    os.setgroups([] if user == STRANGER else [GROUP])
-    os.setgid(user)
-    os.setuid(user)
-    os.umask(umask)
+    _prepared.append(True)
 
 
 def _rehearse(folder: Path, pages: bool) -> None:

@@ -42,12 +42,12 @@ def init(user, umask, arguments):
 
 
 @pytest.fixture
-def root(place, children, request):
+def root(place, members, request):
     """A registry that Alice made with a umask that gives others no rights."""
     root = place / "registry"
     journal = getattr(request, "param", "wal")
     arguments = ["--shared", str(GROUP), "--journal", journal, str(root)]
-    code, said = children.run(init, ALICE, 0o077, arguments)
+    code, said = members.run(init, ALICE, 0o077, arguments)
     assert code == 0, said
     return root
 
@@ -110,10 +110,10 @@ def modes(root):
 @pytest.mark.parametrize(
     ("root", "umask"), [("wal", 0o022), ("truncate", 0o077), ("wal", 0o000)], indirect=["root"]
 )
-def test_members_use_what_the_others_made(root, children, umask):
+def test_members_use_what_the_others_made(root, members, umask):
     """Two users in turns: read, add the same bytes, remove each other's models, collect, draw."""
-    assert children.run(work, ALICE, 0o077, root, "alice") == {"readonly": False}
-    first = children.run(work, BOB, umask, root, "bob")
+    assert members.run(work, ALICE, 0o077, root, "alice") == {"readonly": False}
+    first = members.run(work, BOB, umask, root, "bob")
     assert first.pop("readonly") is False
     assert first == {
         "alice-same:1": "the same bytes",
@@ -121,7 +121,7 @@ def test_members_use_what_the_others_made(root, children, umask):
         "alice-package:1": "packed",
         "alice-moved:1": "given away",
     }
-    second = children.run(work, ALICE, 0o077, root, "alice")
+    second = members.run(work, ALICE, 0o077, root, "alice")
     assert second["bob-own:1"] == "bob"
     assert second["bob-same:1"] == "the same bytes"
     with Registry(root) as registry:
@@ -174,9 +174,9 @@ def work_at_once(number, barrier, root, users):
 
 
 @pytest.mark.parametrize("root", ["wal", "truncate"], indirect=True)
-def test_members_use_it_at_once(root, children):
+def test_members_use_it_at_once(root, members):
     """Four processes of two users lose nothing, and no access is refused."""
-    assert children.crowd(4, work_at_once, root, [ALICE, BOB]) == [True] * 4
+    assert members.crowd(4, work_at_once, root, [ALICE, BOB]) == [True] * 4
     with Registry(root) as registry:
         assert len(registry.models(name="pointed")) == 16
         assert len(registry.models(name="same")) == 16
@@ -201,9 +201,9 @@ def fetch_at_once(number, barrier, root, users, url):
     return len(path.read_bytes())
 
 
-def test_members_fetch_a_url_once(root, children, site):
+def test_members_fetch_a_url_once(root, members, site):
     """P10 also between users: one GET, and all have the file."""
-    done = children.crowd(4, fetch_at_once, root, [ALICE, BOB], site.url())
+    done = members.crowd(4, fetch_at_once, root, [ALICE, BOB], site.url())
     assert done == [len(site.files["/net.pt"])] * 4
     assert site.gets == ["/net.pt"]
 
@@ -246,7 +246,7 @@ def collect(root):
     return [sorted(each.kind for each in done.garbage), list(done.failed)]
 
 
-def test_another_member_collects_the_leftovers_of_a_killed_process(root, children, site):
+def test_another_member_collects_the_leftovers_of_a_killed_process(root, children, members, site):
     """Bob does not go on with Alice's half file, which stays hers, and deletes it in the end."""
     import zipfile
 
@@ -254,9 +254,9 @@ def test_another_member_collects_the_leftovers_of_a_killed_process(root, childre
         archive.writestr("folder/a.txt", "packed")
     with children.start(break_off, root, site.url()) as child:
         assert child.wait() == -9, child.stderr.read()
-    (size,) = children.crowd(1, fetch_at_once, root, [BOB], site.url())
+    (size,) = members.crowd(1, fetch_at_once, root, [BOB], site.url())
     assert size == len(site.files["/net.pt"])
-    assert children.run(collect, root) == [["leftover", "leftover"], []]
+    assert members.run(collect, root) == [["leftover", "leftover"], []]
     assert not [*(root / "tmp").iterdir()]
 
 
@@ -274,10 +274,10 @@ def look(user, root):
     return ["", ""]
 
 
-def test_a_user_outside_the_group_can_use_nothing(root, children):
+def test_a_user_outside_the_group_can_use_nothing(root, members):
     """The umask of who made it counts for others: 077 leaves them nothing."""
     before = {name: status.st_mtime_ns for name, status in modes(root).items()}
-    kind, said = children.run(look, STRANGER, root)
+    kind, said = members.run(look, STRANGER, root)
     assert kind == "StorageError", said
     assert f"you may not enter {root} (mode 2770, user {ALICE}, group {GROUP}): members of" in said
     assert {name: status.st_mtime_ns for name, status in modes(root).items()} == before
@@ -294,11 +294,11 @@ def look_before(user, first, upstream):
         return [each.reason for each in registry._chain.absent]
 
 
-def test_an_upstream_that_a_user_may_not_enter_is_named(root, place, children):
+def test_an_upstream_that_a_user_may_not_enter_is_named(root, place, members):
     first = place / "first"
     first.mkdir()
     os.chown(first, STRANGER, STRANGER)
-    (why,) = children.run(look_before, STRANGER, first, root)
+    (why,) = members.run(look_before, STRANGER, first, root)
     assert f"members of the group {GROUP} may" in why
     assert "mounted" not in why
 
@@ -314,22 +314,22 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_group_that_cannot_be_shared_with_is_an_error_before_anything_is_made(
-    name, place, children
+    name, place, members
 ):
     user, group, reason = REFUSED[name]
     place.chmod(0o777)
-    code, said = children.run(init, user, 0o022, ["--shared", group, str(place / "new")])
+    code, said = members.run(init, user, 0o022, ["--shared", group, str(place / "new")])
     assert code != 0
     assert reason in said
     assert list(place.iterdir()) == []
 
 
-def test_only_its_owner_gives_a_registry_to_a_group(place, children):
+def test_only_its_owner_gives_a_registry_to_a_group(place, members):
     """Another user's is not said to be shared while its folder is not the group's."""
     root = place / "registry"
     place.chmod(0o777)
-    assert children.run(init, ALICE, 0o000, [str(root)])[0] == 0
-    code, said = children.run(init, BOB, 0o022, ["--shared", str(GROUP), str(root)])
+    assert members.run(init, ALICE, 0o000, [str(root)])[0] == 0
+    code, said = members.run(init, BOB, 0o022, ["--shared", str(GROUP), str(root)])
     assert code == 1
     assert f"belongs to user {ALICE}" in said
     with Registry(root) as registry:
@@ -361,8 +361,8 @@ def lock_without_links(users, root):
     return 0
 
 
-def test_a_lock_is_every_members_also_without_hard_links(root, children):
-    assert children.run(lock_without_links, [ALICE, BOB], root) == 0
+def test_a_lock_is_every_members_also_without_hard_links(root, members):
+    assert members.run(lock_without_links, [ALICE, BOB], root) == 0
 
 
 def init_without_modes(root, group):
@@ -396,24 +396,24 @@ def test_a_read_only_mount_is_an_error_before_anything_is_made(small_disk):
         make_shared(disk / "new", Group("g", GROUP), durability="fast", journal=None)
 
 
-def test_a_file_system_without_modes_is_an_error_before_anything_is_made(place, children):
+def test_a_file_system_without_modes_is_an_error_before_anything_is_made(place, members):
     place.chmod(0o777)  # without setgid, by which the group would come without being set
-    kind, said = children.run(init_without_modes, place / "new", GROUP)
+    kind, said = members.run(init_without_modes, place / "new", GROUP)
     assert kind == "StorageError"
     assert "has no groups and modes" in said
     assert list(place.iterdir()) == []
 
 
-def test_a_registry_that_is_there_is_shared_later(place, children):
+def test_a_registry_that_is_there_is_shared_later(place, members):
     """Its maker gives the group all that is in it."""
     root = place / "registry"
     place.chmod(0o777)
-    code, said = children.run(init, ALICE, 0o077, [str(root)])
+    code, said = members.run(init, ALICE, 0o077, [str(root)])
     assert (code, stat.S_IMODE(root.stat().st_mode)) == (0, 0o700), said
-    children.run(work, ALICE, 0o077, root, "alice")
-    code, said = children.run(init, ALICE, 0o077, ["--shared", str(GROUP), str(root)])
+    members.run(work, ALICE, 0o077, root, "alice")
+    code, said = members.run(init, ALICE, 0o077, ["--shared", str(GROUP), str(root)])
     assert code == 0, said
-    told = children.run(work, BOB, 0o077, root, "bob")
+    told = members.run(work, BOB, 0o077, root, "bob")
     assert told["alice-package:1"] == "packed"
 
 
@@ -432,19 +432,19 @@ def spoil(root):
     return [str(blob.relative_to(root)), str(blob.parent.relative_to(root))]
 
 
-def test_files_that_keep_the_group_out_are_reported_and_corrected_by_their_owner(root, children):
-    children.run(work, BOB, 0o077, root, "bob")
-    spoilt = children.run(spoil, root)
+def test_files_that_keep_the_group_out_are_reported_and_corrected_by_their_owner(root, members):
+    members.run(work, BOB, 0o077, root, "bob")
+    spoilt = members.run(spoil, root)
     with Registry(root) as registry:
         (finding,) = examine_sharing(registry._chain.first)
     assert finding.state == "bad"
     assert all(name in finding.text for name in spoilt)
     arguments = ["--shared", str(GROUP), str(root)]
-    code, said = children.run(init, ALICE, 0o077, arguments)
+    code, said = members.run(init, ALICE, 0o077, arguments)
     assert code == 1  # Alice cannot, and cannot even look into the folder
     assert f"{spoilt[1]} belongs to {BOB}" in said
     assert f"(user {BOB})" in said
-    code, said = children.run(init, BOB, 0o077, arguments)
+    code, said = members.run(init, BOB, 0o077, arguments)
     assert code == 0, said
 
 
@@ -460,7 +460,7 @@ def repair(root):
     return [[each.how for each in done.mended], [each.text for each in done.lost]]
 
 
-def test_a_member_repairs_what_another_kept(root, children):
+def test_a_member_repairs_what_another_kept(root, members):
     """Bob replaces damaged weights of Alice by good ones from the original path."""
     source = root.parent / "source.pt"
     source.write_text("the right bytes")
@@ -472,7 +472,7 @@ def test_a_member_repairs_what_another_kept(root, children):
     blob.chmod(0o640)
     blob.write_text("the wrong bytes")
     blob.chmod(0o440)
-    assert children.run(repair, root) == [[f"copied from {source}"], []]
+    assert members.run(repair, root) == [[f"copied from {source}"], []]
     assert blob.read_text() == "the right bytes"
     assert blob.stat().st_uid == BOB
     assert not list((root / "quarantine").iterdir())
@@ -530,11 +530,11 @@ def open_too_early(root):
 
 
 @pytest.mark.parametrize(("narrow", "mode"), [("-wal", 0o600), ("-shm", 0o600), ("-shm", 0o640)])
-def test_a_log_that_the_group_may_not_use_yet_is_waited_for(place, children, narrow, mode):
+def test_a_log_that_the_group_may_not_use_yet_is_waited_for(place, children, members, narrow, mode):
     """P11: SQLite makes its logs with the umask, and widens them a moment later."""
     root = place / "registry"
     arguments = ["--shared", str(GROUP), "--journal", "wal", str(root)]
-    assert children.run(init, ALICE, 0o077, arguments)[0] == 0
+    assert members.run(init, ALICE, 0o077, arguments)[0] == 0
     for ending in ("-wal", "-shm"):
         log = root / f"registry.db{ending}"
         log.touch()
@@ -583,22 +583,22 @@ def add(user, root, name):
     return None
 
 
-def test_a_member_who_only_reads_does_not_keep_the_owner_from_writing(root, children):
+def test_a_member_who_only_reads_does_not_keep_the_owner_from_writing(root, members):
     """A database that its owner copied back from a backup is theirs alone to write to."""
-    assert children.run(add, ALICE, root, "first") is None
+    assert members.run(add, ALICE, root, "first") is None
     (root / "registry.db").chmod(0o644)
-    assert children.run(look_through, BOB, root) == [True, ["first"], []]
-    assert children.run(add, ALICE, root, "second") is None
-    assert children.run(look_through, BOB, root)[1] == ["first", "second"]
+    assert members.run(look_through, BOB, root) == [True, ["first"], []]
+    assert members.run(add, ALICE, root, "second") is None
+    assert members.run(look_through, BOB, root)[1] == ["first", "second"]
 
 
-def test_a_log_that_somebody_else_keeps_to_themselves_is_named(root, children):
-    assert children.run(add, ALICE, root, "first") is None
+def test_a_log_that_somebody_else_keeps_to_themselves_is_named(root, members):
+    assert members.run(add, ALICE, root, "first") is None
     for ending in ("-wal", "-shm"):
         file = root / f"registry.db{ending}"
         file.touch()
         file.chmod(0o644)
         os.chown(file, BOB, GROUP)
-    said = children.run(add, ALICE, root, "second")
+    said = members.run(add, ALICE, root, "second")
     assert f"you may not write to {root}/registry.db-wal (mode 0644, user {BOB}" in said
     assert "file system is read-only" not in said
