@@ -1,18 +1,24 @@
-"""Print what an import or a merge brought."""
+"""Print what came by an import, a merge, a pull or a push."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Sequence
+
 import click
 
+from localreg.cli.cells import steady, terminal_width, wrapped
 from localreg.cli.output import counted, one_line, print_json, record_json, remark, say
 from localreg.values.units import size_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.carry.arrival import Arrived
+    from localreg.operations.carry.export import Missing
     from localreg.operations.importers.clearml_session import Imported
 
 NAMED = 20  # models that are new here; --json has all of them
+_INDENT = "    "
 CONFLICT = 5  # the exit code when a change that was made here has lost, or something is contested
 
 
@@ -21,15 +27,25 @@ def print_arrival(done: Arrived, *, as_json: bool, quiet: bool) -> int:
     if as_json:
         print_json(record_json(done))
     else:
-        if not quiet:
-            _print_models(done)
-        for each in done.missing:
-            say(f"Bytes that did not come: {one_line(each.ref)}: {one_line(each.why)}")
-        size = sum(each.size or 0 for each in done.missing)
-        if size:
-            say(f"Bytes that did not come: {size:,} ({size_text(size)})")
+        print_changes(done, quiet=quiet)
         remark(_summary(done))
     return CONFLICT if done.conflict else 0
+
+
+def print_changes(done: Arrived, *, quiet: bool) -> None:
+    """Print which models came, what is different now, and which bytes did not come."""
+    if not quiet:
+        _print_models(done)
+    print_missing(done.missing, "come")
+
+
+def print_missing(missing: Sequence[Missing], verb: str) -> None:
+    """Print which bytes did not come, or go."""
+    for each in missing:
+        say(f"Bytes that did not {verb}: {one_line(each.ref)}: {one_line(each.why)}")
+    size = sum(each.size or 0 for each in missing)
+    if size:
+        say(f"Bytes that did not {verb}: {size:,} ({size_text(size)})")
 
 
 def print_session(done: Imported, *, as_json: bool, quiet: bool) -> int:
@@ -50,12 +66,23 @@ def _print_models(done: Arrived) -> None:
         click.echo(f"new: {one_line(ref)}")
     if len(done.models) > NAMED:
         click.echo(f"new: {len(done.models) - NAMED:,} more models")
-    for line in done.differences:
-        click.echo(one_line(line))
+    print_lines(done.differences)
 
 
-def _summary(done: Arrived) -> str:
-    came = [
+def print_lines(lines: Iterable[str]) -> None:
+    """Print sentences, each on a line; on a terminal on as many as it takes, indented."""
+    for line in lines:
+        text = one_line(line)
+        if not sys.stdout.isatty():
+            click.echo(text)
+            continue
+        first, *rest = wrapped(steady(text), terminal_width() - len(_INDENT), whole=True)
+        click.echo("\n".join([first, *(f"{_INDENT}{each}" for each in rest)]))
+
+
+def came_text(done: Arrived) -> str:
+    """Return what came, counted; "" for nothing."""
+    parts = [
         text
         for count, text in (
             (done.events, counted(done.events, "event")),
@@ -65,8 +92,13 @@ def _summary(done: Arrived) -> str:
         )
         if count
     ]
+    return ", ".join(parts)
+
+
+def _summary(done: Arrived) -> str:
+    came = came_text(done)
     if came:
-        return f"{', '.join(came)} {'would come' if done.dry_run else 'came'}."
+        return f"{came} {'would come' if done.dry_run else 'came'}."
     if done.dry_run:
         return "Nothing would come: all of it is here."
     return "Nothing came: all of it was here already."

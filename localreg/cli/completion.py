@@ -346,7 +346,7 @@ BY_NAME: dict[str, Complete] = {
 FREE = frozenset(
     "arguments comment exclude expected file filename framework grace images inputs keep_last "
     "limit max_size names older_than part query shared split timeout url v_type value words".split()
-) | {"remote add remote", "task clone name", "task ls name"}
+) | {"clone name", "remote add remote", "task clone name", "task ls name"}
 
 
 def attach(command: click.Command, words: str) -> None:

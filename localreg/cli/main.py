@@ -88,7 +88,10 @@ SECTIONS = {
         "backup": "Copy the whole registry while others write to it.",
     },
     "Remotes": {
-        "remote": "Name buckets and folders where registries meet.",
+        "push": "Send to a remote what it lacks.",
+        "pull": "Take in what others have pushed.",
+        "clone": "Make a registry of what is in a remote.",
+        "remote": "Name buckets and folders where registries meet; care for them.",
     },
     "Upkeep": {
         "verify": "Check that the database and all weights are unchanged.",

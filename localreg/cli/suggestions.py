@@ -57,6 +57,7 @@ SYNONYMS = {
     "save": "export",
     "serve": "site --open",
     "status": "env",
+    "sync": "push",
     "tasks": "task ls",
     "tree": "lineage",
     "ui": "site --open",

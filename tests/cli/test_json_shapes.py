@@ -125,6 +125,11 @@ merge other
 backup saved
 remote add origin fleet
 remote ls
+push --dry-run
+push
+pull --dry-run
+pull
+clone fleet cloned
 remote rm origin
 verify
 verify --full

@@ -23,10 +23,11 @@ READING = (
     "task ls", "task show abcdef", "task clone abcdef", "task run abcdef", "task rm abcdef",
     "config", "mv m n", "merge other", "undo", "export m", "backup other",
     "dataset ls", "dataset show p/n", "dataset get p/n",
-    "remote ls", "remote add o folder", "remote rm o",
+    "push", "push o --dry-run", "pull", "pull o --blobs", "remote ls", "remote add o folder",
+    "remote rm o",
 )  # fmt: skip
 MAKING = {"init", "demo", "add", "import"}
-WITHOUT = {"completion", "guide", "schema"}  # need no registry
+WITHOUT = {"clone", "completion", "guide", "schema"}  # need no registry
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,179 @@ def models(run, tmp_path):
         assert run("add", "w.pt", "-n", "vision/resnet")[0] == 0
     (tmp_path / "w.pt").unlink()
     run("alias", "vision/resnet:1", "prod")
+
+
+@pytest.fixture
+def pushed(run, models):
+    """The remote "origin" in the folder "fleet" has everything; a clone is in "second"."""
+    assert run("remote", "add", "origin", "fleet")[0] == 0
+    assert run("push")[0] == 0
+    assert run("clone", "fleet", "second")[0] == 0
+
+
+class TestPushAndPull:
+    """`localreg push`, `localreg pull` and `localreg clone`."""
+
+    def test_what_went_and_that_it_went_once(self, run, models):
+        run("remote", "add", "origin", "fleet")
+        code, out, err = run("push", "--dry-run")
+        assert (code, out) == (0, "")
+        assert re.fullmatch(r"4 events.* would go to origin\.\n", err)
+        assert run("push") == (0, "", err.replace("would go", "went"))
+        assert run("push") == (0, "", "Nothing went: origin has all of it already.\n")
+        assert run("push", "-q") == (0, "", "")
+        assert run("push", "--dry-run")[2] == "Nothing would go: origin has all of it.\n"
+
+    def test_clone_says_what_came(self, run, pushed, tmp_path):
+        code, out, err = run("clone", "fleet", "third")
+        assert (code, out) == (0, f"{tmp_path / 'third'}\n")
+        assert re.fullmatch(r"4 events, 2 models.* came\.\n", err)
+        assert run("ls", "-q", "-R", "third")[1] == run("ls", "-q")[1]
+        assert run("clone", "fleet", "fourth", "-q") == (0, "", "")
+        assert run("clone", "fleet", "third")[2].startswith("Nothing came")
+        run("init", "other")
+        code, _, err = run("clone", "fleet", "other")
+        assert code == 5
+        assert "is a registry already" in err
+        assert run("clone", "nothing", "fifth")[0] == 3
+        assert run("-R", "other", "clone", "fleet", "fifth")[0] == 2
+
+    def test_what_came(self, run, pushed):
+        run("alias", "vision/resnet:2", "candidate", "-R", "second")
+        assert run("push", "-R", "second")[2] == "1 event went to origin.\n"
+        code, out, err = run("pull", "--dry-run")
+        assert code == 0
+        assert run("pull") == (0, out, err.replace("would come", "came"))
+        assert err == "1 event would come.\n"
+        assert run("pull")[2] == "Nothing came: all of it was here already.\n"
+        assert run("show", "vision/resnet@candidate")[0] == 0
+
+    def test_an_own_change_that_loses_is_exit_code_5_and_named(self, run, pushed):
+        run("alias", "vision/resnet:2", "prod")
+        run("push")
+        run("alias", "vision/resnet:1", "prod", "--drop", "-R", "second")
+        code, out, _ = run("push", "--dry-run", "-R", "second")
+        assert code == 5
+        assert "lost: " in out
+        code, shown, err = run("push", "-R", "second")
+        assert (code, shown) == (5, out)
+        assert "1 event came.\n" in err
+        assert "1 event went to origin.\n" in err
+        assert run("push", "-R", "second")[0] == 0
+        assert json.loads(run("pull", "--json")[1])["arrived"]["conflict"] is False
+
+    @pytest.mark.parametrize(
+        ("words", "remedy"),
+        [
+            ("push vision/resnet:2", "`localreg export vision/resnet:2 -o FILE.tar`"),
+            ("push resnet@prod", "`localreg export resnet@prod -o FILE.tar`"),
+            ("push oci://host/repo:tag", "`localreg export MODEL -o FILE.tar`"),
+            ("push s3://bucket/registry", "`localreg remote add NAME s3://bucket/registry`"),
+            ("pull vision/resnet:2", "`localreg import FILE.tar`"),
+            ("pull oci://host/repo:tag", "`localreg import FILE.tar`"),
+        ],
+    )
+    def test_a_model_or_a_url_is_wrong_usage(self, run, pushed, words, remedy):
+        code, out, err = run(*words.split())
+        assert (code, out) == (2, "")
+        assert remedy in err
+
+    def test_which_remote_is_meant(self, run, pushed):
+        """The one that orders the events; else it must be named."""
+        run("remote", "add", "backup", "mirror")
+        assert run("push")[2].endswith("origin has all of it already.\n")
+        assert re.fullmatch(r"4 events.* went to backup\.\n", run("push", "backup")[2])
+        code, _, err = run("push", "unknown")
+        assert code == 3
+        assert "backup" in err
+        assert "origin" in err
+
+    def test_without_a_remote(self, run, models):
+        for words in (["push"], ["pull"], ["push", "origin"]):
+            code, _, err = run(*words)
+            assert code == 3
+            assert "`localreg remote add NAME URL`" in err
+
+
+def newer_format(fleet):
+    """As a later localreg would make it."""
+    found = json.loads((fleet / "registry.json").read_text())
+    rewrite(fleet / "registry.json", json.dumps(found | {"format": 2}))
+
+
+def other_remote(fleet):
+    """Another one, which was made at the same place."""
+    shutil.rmtree(fleet)
+    run_cli("init", "other")
+    run_cli("remote", "add", "origin", str(fleet), "-R", "other")
+
+
+def half_deleted(fleet):
+    for each in (fleet / "events").rglob("*.parquet"):
+        each.unlink()
+    for each in sorted((fleet / "events" / "_delta_log").iterdir())[1:]:
+        each.unlink()
+
+
+def no_identity(fleet):
+    (fleet / "registry.json").unlink()
+
+
+def gone(fleet):
+    shutil.rmtree(fleet)
+
+
+def a_file(fleet):
+    shutil.rmtree(fleet)
+    fleet.write_text("a file")
+
+
+def rewrite(path, text):
+    path.chmod(0o644)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (other_remote, "--reset"),
+        (half_deleted, "--reset"),
+        (gone, "there is no remote at"),
+        (a_file, "Not a directory"),
+    ],
+)
+def test_a_spoiled_remote_is_an_error_and_nothing_is_lost(run, pushed, tmp_path, spoil, said):
+    """P40."""
+    fleet = tmp_path / "fleet"
+    run("tag", "vision/resnet:2", "new")
+    before = run("history")[1]
+    shutil.copytree(fleet, tmp_path / "sound")
+    spoil(fleet)
+    for words in ("pull", "push", "push --dry-run"):
+        code, out, err = run(*words.split())
+        assert (code, out) == (1, ""), words
+        assert said in err
+        assert "Traceback" not in err
+        assert run("history")[1] == before
+    fleet.unlink() if fleet.is_file() else shutil.rmtree(fleet, ignore_errors=True)
+    (tmp_path / "sound").rename(fleet)
+    assert run("push")[2].startswith("1 event")
+    assert run("pull", "-R", "second")[2] == "1 event came.\n"
+
+
+def test_a_remote_of_another_format_is_not_cloned(run, pushed, tmp_path):
+    newer_format(tmp_path / "fleet")
+    run("init", "other")
+    for words in ("clone fleet third", "remote add origin fleet -R other"):
+        code, out, err = run(*words.split())
+        assert (code, out) == (1, "")
+        assert "format 2" in err
+        assert "newer localreg" in err
+    no_identity(tmp_path / "fleet")
+    code, _, err = run("clone", "fleet", "third")
+    assert code == 3
+    assert "there is no remote at" in err
+    assert not (tmp_path / "third").exists()
 
 
 class TestRemote:
@@ -97,7 +271,13 @@ def without_extra(*words):
 
 def test_without_the_extra_each_command_that_needs_it_names_it(run, models):
     run("remote", "add", "origin", "fleet")
-    for words in ("remote add backup mirror",):
+    for words in (
+        "push",
+        "pull",
+        "push --dry-run",
+        "clone fleet third",
+        "remote add backup mirror",
+    ):
         code, out, err = without_extra(*words.split())
         assert (code, out) == (1, ""), words
         assert "pip install 'localreg[remote]'" in err, words

@@ -59,7 +59,7 @@ def test_synonyms_name_commands_that_exist_and_are_none_themselves(group):
     [("delete a", "rm"), ("info a", "show"), ("log", "history"), ("cat a", "get MODEL -o -"),
      ("run x", "task run"), ("ui", "site --open"), ("serve", "site --open"),
      ("version", "--version"), ("Delete a", "rm"), ("task delete x", "task rm"),
-     ("cache clear", "cache prune"), ("remote list", "remote ls")],
+     ("cache clear", "cache prune"), ("sync", "push"), ("remote list", "remote ls")],
 )  # fmt: skip
 def test_words_of_other_tools_are_known_and_run_nothing(run, registry, typed, instead):
     code, out, err = run(*typed.split())

@@ -20,7 +20,7 @@ WIDEST = 100  # columns; longer lines are hard to read
 # In the order in which a new user reads them.
 TOPICS = (
     "weights", "packages", "datasets", "clouds", "tasks", "reports", "notebooks", "pages",
-    "finding", "tag-filters", "search", "registries", "upstream", "carrying", "remotes",
+    "finding", "tag-filters", "search", "registries", "fleets", "upstream", "carrying", "remotes",
     "time-machine", "sharing", "strangers", "recovery", "offline", "usb", "systems", "clearml",
     "frameworks", "scripts", "agents", "sql", "json", "promises", "speed", "decisions",
     "architecture",
