@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from localreg.operations.carry.undo import Undone
     from localreg.operations.finding.search import Hit
     from localreg.operations.finding.upstream import Found
+    from localreg.operations.remotes.names import Remote
+    from localreg.operations.remotes.pulling import Pulled
+    from localreg.operations.remotes.pushing import Pushed
     from localreg.operations.reports.comparison import Run
     from localreg.operations.upkeep.adopt import Adoption
     from localreg.operations.upkeep.du import Usage
@@ -927,6 +930,110 @@ class Registry:
                 dry_run=dry_run,
                 progress=progress,
             )
+
+    def push(
+        self, remote: str | None = None, *, force: bool = False, dry_run: bool = False
+    ) -> Pushed:
+        """Send what a remote lacks: bytes, changes and reports. What it has is pulled first.
+
+        All registries of a remote have one order of changes: that in which they came there. Who
+        pushes first holds; a change that lost is sent too, and is named in the result.
+
+        Args:
+            remote: its name, as ``localreg remote add`` gave it; by default the one that gives the
+                order, else the only one.
+            force: where a change that was made here has lost, set its value again, and send that.
+            dry_run: only say what would be sent, and what would lose.
+
+        Raises:
+            NotFoundError: (a LookupError) there is no such remote.
+            RemoteChangedError: (an OSError) it was replaced, or restored from an older copy;
+                nothing was changed.
+            RemoteError: (an OSError) it cannot be read or written.
+            MissingPackageError: (an ImportError) ``pip install 'localreg[remote]'`` is needed.
+
+        >>> with Registry(path / "laptop", durability="fast") as registry:
+        ...     [each.name for each in registry.remotes()]
+        []
+        """
+        chain = self._opened(make=False)
+        with shown_progress("Pushing") as progress:
+            return operations.remotes.pushing.push(
+                chain,
+                remote,
+                force=check_flag("force", force),
+                dry_run=check_flag("dry_run", dry_run),
+                progress=progress,
+            )
+
+    def pull(
+        self, remote: str | None = None, *, blobs: bool = False, dry_run: bool = False
+    ) -> Pulled:
+        """Take in what a remote has and this registry lacks: changes and reports.
+
+        The bytes of a model come when they are needed, for example by `get_local_copy`.
+
+        Args:
+            remote: as for `push`.
+            blobs: download the bytes of all models now.
+            dry_run: only say what would come, and what would be different.
+
+        Raises:
+            NotFoundError, RemoteChangedError, RemoteError, MissingPackageError: as for `push`.
+        """
+        chain = self._opened(make=False)
+        with shown_progress("Pulling") as progress:
+            return operations.remotes.pulling.pull(
+                chain,
+                remote,
+                blobs=check_flag("blobs", blobs),
+                dry_run=check_flag("dry_run", dry_run),
+                progress=progress,
+            )
+
+    def remotes(self) -> list[Remote]:
+        """Return the remotes of this registry, the one that gives the order first.
+
+        Each has a name, a URL, and says how many changes it lacks (``waiting``), as far as that is
+        known here: nothing is asked of it.
+        """
+        return operations.remotes.names.ls(self._opened(make=False))
+
+    @classmethod
+    def clone(
+        cls,
+        url: str | os.PathLike[str],
+        directory: str | os.PathLike[str],
+        *,
+        blobs: bool = False,
+        durability: Durability | None = None,
+    ) -> Registry:
+        """Make a registry in a directory that has all that a remote has, and open it.
+
+        The remote is called ``origin`` there. A clone that was interrupted goes on when it is
+        called again.
+
+        Args:
+            url: of the remote: ``s3://``, ``gs://``, ``az://``, ``file://``, or a path.
+            directory: a new one, or an empty one.
+            blobs: download the bytes of all models now; else they come when they are needed.
+            durability: as for the constructor.
+
+        Raises:
+            NotFoundError: (a LookupError) there is no remote.
+            PathExistsError: (an OSError) something is in the directory.
+            RemoteError, MissingPackageError: as for `push`.
+        """
+        kept = ambient.default_durability() if durability is None else durability
+        with shown_progress("Cloning") as progress:
+            done = operations.remotes.cloning.clone(
+                url,
+                directory,
+                blobs=check_flag("blobs", blobs),
+                durability=kept,
+                progress=progress,
+            )
+        return cls(done.path, durability=kept)
 
     def close(self) -> None:
         """Close the registry; from then on its models and tasks raise ClosedRegistryError.

@@ -11,8 +11,8 @@ What holds for all of them, and is not repeated in their docstrings:
 - a full disk, or one that refuses: StorageError;
 - a value that is set again to what it is makes no event.
 
-The topics, each above those it may import: importers; carry; reports and upkeep; data sets; tasks;
-models; weights; finding.
+The topics, each above those it may import: importers and remotes; carry; reports and upkeep; data
+sets; tasks; models; weights; finding.
 A module is imported when it is first named, as in ``operations.models.edits.rename(...)``, so
 programs start faster.
 """
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from localreg.operations import finding as finding
     from localreg.operations import importers as importers
     from localreg.operations import models as models
+    from localreg.operations import remotes as remotes
     from localreg.operations import reports as reports
     from localreg.operations import tasks as tasks
     from localreg.operations import upkeep as upkeep

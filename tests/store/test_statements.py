@@ -212,7 +212,7 @@ CALLS = {
     "remote_rows:count_mirrored": lambda c: remote_rows.count_mirrored(c, 1),
     "remote_rows:have_places": remote_rows.have_places,
     "remote_rows:note_refolded": lambda c: remote_rows.note_refolded(c, [ID]),
-    "remote_rows:clear_places": lambda c: remote_rows.clear_places(c, ID),
+    "remote_rows:clear_places": remote_rows.clear_places,
     "remote_rows:delete": lambda c: remote_rows.delete(c, 9),
     "origin_rows:own_id_and_name": origin_rows.own_id_and_name,
     "arriving_rows:places": lambda c: arriving_rows.places(c, [ID]),

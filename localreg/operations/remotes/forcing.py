@@ -1,33 +1,151 @@
-"""Changes that were made here and have lost: name them, and set their values again."""
+"""Changes that were made here and have lost: name them, and set their values again.
+
+Who came first at the remote holds. To set a value again is a change of its own, which names what it
+replaces; so it is in effect wherever both come.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable
 
-from localreg.operations.models.history import describe
-from localreg.store.rows import remote_rows
+from localreg.store.events.arriving import losses
+from localreg.store.events.judging import KEPT, LOST
+from localreg.store.events.registers import ALIAS, LINE, SERVED, WAS, register_of
+from localreg.store.rows import (
+    event_rows,
+    model_rows,
+    remote_rows,
+    task_rows,
+    writer_rows,
+)
 from localreg.store.rows.remote_rows import RemoteRow, Waiting
-from localreg.values.records import StateChange
+from localreg.values.arrivals import Lost, shown_name
+from localreg.values.records import LoggedEvent, line_payload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.store.events.change import Change
 
+# They say what was found or done, and are no decisions.
+_FACTS = frozenset(
+    {"weights.fetched", "model.weights", "model.weights_kept", "model.weights_uploaded", "task.run"}
+)
+_OF_CONTENT = frozenset({"model.design", "model.weights_added", "model.weights_chosen"})
 
-def lost(connection: remote_rows.Connection, waiting: Sequence[Waiting]) -> dict[str, str]:
-    """Return those of some events that are not in effect, as sentences by their ids."""
-    return {
-        each.event.event_id: describe(
-            StateChange(
-                each.event.kind, each.event.v, each.event.subject, each.event.field,
-                each.event.payload, each.event.stamp, each.event.at,
-            )
-        )
-        for each in waiting
-        if each.own and each.outcome == "lost"
-    }  # fmt: skip
+
+def lost(connection: remote_rows.Connection, waiting: Iterable[Waiting]) -> dict[str, str]:
+    """Return those of some events that were made here and have lost, by id, as sentences.
+
+    A change whose value was set again is not among them.
+    """
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for each in waiting:
+        if not each.own:
+            continue
+        event = each.event
+        register = _register(event) or event.event_id
+        if each.outcome == LOST:
+            found.setdefault((event.subject, register), {})[event.event_id] = event.subject
+        elif each.outcome is None:
+            found.pop((event.subject, register), None)
+    ids = {event_id: subject for events in found.values() for event_id, subject in events.items()}
+    said = losses(connection, sorted({*ids.values()}), ids.keys())
+    return {event_id: said[event_id].line for event_id in ids if event_id in said}
 
 
 def force(change: Change, remote: RemoteRow) -> list[str]:
-    """Set again what changes that were made here wanted, and that have lost."""
-    return []
+    """Set again what changes that were made here wanted, that have lost and that a remote lacks.
+
+    Of several changes of one value the last one counts.
+
+    Returns:
+        What was set, a sentence each.
+    """
+    connection = change.connection
+    until = event_rows.newest_key(connection)
+    last: dict[tuple[str, str], Waiting] = {}
+    for each in remote_rows.waiting(connection, remote, until):
+        register = _register(each.event) if each.own else None
+        if register is not None:
+            last[each.event.subject, register] = each
+    done = []
+    wanted = [each for each in last.values() if each.outcome in (LOST, KEPT)]
+    subjects = sorted({each.event.subject for each in wanted})
+    said = losses(connection, subjects, {each.event.event_id for each in wanted})
+    for each in wanted:
+        if _set_again(change, each.event):
+            loss = said.get(each.event.event_id)
+            done.append(_sentence(connection, each.event, loss))
+    return done
+
+
+def _sentence(connection: remote_rows.Connection, event: LoggedEvent, loss: Lost | None) -> str:
+    if loss is not None:
+        to = f" → {loss.side.value}" if loss.side.value else ""
+        return f"set again: {loss.name}{to}"
+    row = model_rows.model_row(connection, event.subject)
+    ref = event.subject[:8] if row is None else row.ref
+    return f"served again: {shown_name(ref)} weights {event.event_id[:8]}"
+
+
+def _register(event: LoggedEvent) -> str | None:
+    """Return the register that a decision writes; None if it writes none."""
+    if event.v != 1 or event.kind in _FACTS or event.payload.get("concluded"):
+        return None
+    return register_of(event.kind, event.field, event.payload)
+
+
+def _set_again(change: Change, event: LoggedEvent) -> bool:
+    """Record a change with the value of an event; return False if that is not possible."""
+    connection = change.connection
+    topic = event.kind.partition(".")[0]
+    if topic == "model":
+        row = model_rows.model_row(connection, event.subject)
+        if row is None or (row.published and event.kind in _OF_CONTENT):
+            return False
+    elif topic == "task" and task_rows.task(connection, event.subject) is None:
+        return False
+    register = _register(event)
+    assert register is not None
+    payload = {key: value for key, value in event.payload.items() if key != WAS}
+    kind, new = event.kind, payload["new"]
+    if register == LINE:
+        kind = "model.moved"
+    elif kind == "model.weights_added":
+        kind, new = "model.weights_chosen", {"revision": event.event_id, "number": new["revision"]}
+    if register == SERVED and not _has_revision(connection, event.subject, new["revision"]):
+        return False
+    old = _value_now(connection, event, register)
+    change.record(kind, event.subject, payload | {"old": old, "new": new}, field=event.field)
+    return True
+
+
+def _has_revision(connection: remote_rows.Connection, model_id: str, revision: str) -> bool:
+    return any(each.id == revision for each in model_rows.weights(connection, model_id))
+
+
+def _value_now(connection: remote_rows.Connection, event: LoggedEvent, register: str) -> object:
+    """Return the value that a register has, as the payload of its next event says it."""
+    if register == LINE:
+        line = model_rows.line_of(connection, event.subject)
+        assert line is not None
+        return line_payload(*line)
+    first = None if register == ALIAS else event.subject
+    writers = writer_rows.writers(connection, event.subject, register, first)
+    written = event_rows.by_id(connection, writers[-1]) if writers else None
+    if written is None or written.change.kind.endswith(".created"):
+        return event.payload["old"]  # what it was before both changes
+    now: object = written.change.payload.get("new")
+    if written.change.kind == "model.weights_added" and isinstance(now, dict):
+        return {"revision": written.event_id, "number": now["revision"]}
+    return _short(event.kind, now)
+
+
+def _short(kind: str, value: object) -> object:
+    """Return a value as the next event says what it was: of a text or a file its digest."""
+    if kind == "task.configuration" and isinstance(value, list):
+        return hashlib.sha256(value[0].encode()).hexdigest()
+    if kind == "task.artifact" and isinstance(value, dict):
+        return value["digest"]
+    return value

@@ -10,7 +10,7 @@ Several processes of a registry may pull at the same time: who comes second find
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -126,18 +126,18 @@ def bring(
             taken = replace(NOTHING, dry_run=dry_run)
             if then is None:
                 return taken
-            return _Pulling(chain, remote, store, seen, dry_run=dry_run).rehearse([], then)
+            return Pulling(chain, remote, store, seen, dry_run=dry_run).rehearse([], then)
         names.check_identity(remote, store)
         head = store.head()
         if state == "other":
             comparing.check_rows(chain.first, remote, store, head)
-        pulling = _Pulling(chain, remote, store, head, dry_run=dry_run)
+        pulling = Pulling(chain, remote, store, head, dry_run=dry_run)
         try:
             if dry_run:
                 with spooled(chain.first, pulling.rows) as spool:
                     return pulling.rehearse(spool, then)
             return pulling.take_whole() if whole else pulling.take_in_batches()
-        except _ResetMeanwhileError:
+        except ResetMeanwhileError:
             continue
     raise RemoteBusyError(
         f"other processes reset the remote {remote.name} all the time; try again",
@@ -174,11 +174,11 @@ def seen_text(head: Head) -> str:
     return json.dumps({"mark": head.mark})
 
 
-class _ResetMeanwhileError(Exception):
+class ResetMeanwhileError(Exception):
     """Another process of this registry reset the remote meanwhile."""
 
 
-class _UndoneError(Exception):
+class UndoneError(Exception):
     """Ends a transaction that changes nothing."""
 
 
@@ -194,8 +194,16 @@ class _Table:
         return self._store.rows(self._after, self._until)
 
 
-class _Pulling:
-    """One pull, up to a commit."""
+class Pulling:
+    """One pull, up to a commit.
+
+    Args:
+        remote: where it comes from; nothing after its cursor was taken in.
+        store: what is there.
+        head: its newest commit.
+        dry_run: for the result.
+        table_id: the id of its table, if that may be another one now.
+    """
 
     def __init__(
         self,
@@ -205,6 +213,7 @@ class _Pulling:
         head: Head,
         *,
         dry_run: bool,
+        table_id: str | None = None,
     ) -> None:
         self._chain = chain
         self._commit_id: str | None = None  # of the head, once it is needed
@@ -213,6 +222,7 @@ class _Pulling:
         self._store = store
         self._head = head
         self._taken = replace(NOTHING, dry_run=dry_run)
+        self._table_id = remote.table_id if table_id is None else table_id
         self._twice: set[str] = set()  # events that stand in the table again, further down
         self.rows = _Table(store, min(remote.cursor, head.version), head.version)
 
@@ -222,9 +232,9 @@ class _Pulling:
         def undo(change: Change, coming: Coming) -> None:
             if then is not None:
                 then(change)
-            raise _UndoneError
+            raise UndoneError
 
-        with suppress(_UndoneError):
+        with suppress(UndoneError):
             self._attempt(rows, undo, is_last=True)
         return self._taken
 
@@ -251,19 +261,62 @@ class _Pulling:
             self._remote = names.current(self._chain, self._remote)
         return self._taken
 
+    def take_again(self, *, dry_run: bool) -> Arrived:
+        """Forget how far the remote is known here, and take in all its rows.
+
+        If no other remote gives the order, all places are forgotten, too: this one gives them.
+        """
+        old, table_id = self._remote, self._table_id
+
+        def begin(change: Change) -> list[str]:
+            connection = change.connection
+            known = remote_rows.remotes(connection)
+            if old.pk not in {each.pk for each in known}:
+                raise ResetMeanwhileError
+            mirror = any(not each.mirror for each in known if each.pk != old.pk)
+            again = [] if mirror else remote_rows.clear_places(connection)
+            remote_rows.delete(connection, old.pk)
+            self._remote = remote_rows.insert(
+                connection, old.name, old.url, table_id, mirror=mirror
+            )
+            return again
+
+        with spooled(self._registry, _Table(self._store, -1, self._head.version)) as spool:
+            self._commit_id = self._store.commit_id(self._head.version)
+            notes = [] if dry_run else Coming(old, spool).notes_alone()
+            with reports.taken(self._chain, old, self._store, notes) as join:
+
+                def end(change: Change, coming: Coming) -> None:
+                    if dry_run:
+                        raise UndoneError
+                    self._finish(change, coming, join=join, head=self._head)
+
+                with suppress(UndoneError):
+                    self._attempt(spool, end, is_last=True, begin=begin)
+        return self._taken
+
     def _attempt(
         self,
         rows: Iterable[list[Row]],
         end: Callable[[Change, Coming], None] | None,
         *,
         is_last: bool,
+        begin: Callable[[Change], Sequence[str]] | None = None,
     ) -> Coming:
-        """Take in rows in one transaction, which ends with a call of `end`."""
+        """Take in rows in one transaction.
+
+        Args:
+            rows: they may be read several times.
+            end: called at the end of the transaction.
+            is_last: True if these are the last rows up to the commit.
+            begin: called first; returns the subjects that are folded again in any case.
+        """
         while True:
-            coming = Coming(self._remote, rows, self._twice)
             try:
                 with self._registry.store.write() as change:
-                    self._take(change, coming, is_last=is_last)
+                    again = () if begin is None else begin(change)
+                    coming = Coming(self._remote, rows, self._twice)
+                    self._take(change, coming, again, is_last=is_last)
                     if end is not None:
                         end(change, coming)
                 return coming
@@ -294,17 +347,17 @@ class _Pulling:
             return True
         raise names.changed(self._remote, f"event {event_id[:8]} has another place in its order")
 
-    def _take(self, change: Change, coming: Coming, *, is_last: bool) -> None:
+    def _take(self, change: Change, coming: Coming, again: Sequence[str], *, is_last: bool) -> None:
         connection = change.connection
         now = remote_rows.by_key(connection, self._remote.pk)
         if now is None or now.table_id != self._remote.table_id:
-            raise _ResetMeanwhileError
+            raise ResetMeanwhileError
         # A merge or a bundle may have brought places from a registry that knew this remote before
         # it was restored: then they are not among those that come.
         start = comparing.last_of(self._remote.cursor)
         if not now.mirror:
             coming.expected = dict(remote_rows.ids_at(connection, start))
-        came = take_in(change, coming.events(), coming.names, same_order=True)
+        came = take_in(change, coming.events(), coming.names, same_order=True, again=again)
         end = comparing.last_of(self._head.version) if coming.last is None else coming.last[1]
         strange = [event_id for event_id, at in coming.expected.items() if is_last or at <= end]
         if strange:
@@ -336,7 +389,7 @@ class _Pulling:
         self._taken = replace(self._taken, reports=self._taken.reports + points)
         now = remote_rows.by_key(connection, self._remote.pk)
         if now is None:
-            raise _ResetMeanwhileError
+            raise ResetMeanwhileError
         last = coming.last
         cursor = head.version if head is not None else commit_of(last[1])[0] if last else -1
         if now.cursor > max(cursor, self._remote.cursor):

@@ -11,14 +11,14 @@ the number of events, apart from the ids of what they touch.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from localreg.errors import EventConflictError
 from localreg.store.events.change import Change
 from localreg.store.events.fold import KINDS
-from localreg.store.events.judging import KEPT, LOST, Judged
-from localreg.store.events.refolding import fold_unit
+from localreg.store.events.judging import KEPT, LOST, Judged, judge
+from localreg.store.events.refolding import fold_unit, units
 from localreg.store.events.registers import SERVED, register_of
 from localreg.store.events.shapes import checked_text
 from localreg.store.rows import (
@@ -29,7 +29,7 @@ from localreg.store.rows import (
     remote_rows,
 )
 from localreg.store.rows.arriving_rows import EventPlace, Number, UnitState
-from localreg.store.rows.event_rows import Logged
+from localreg.store.rows.event_rows import Connection, Logged
 from localreg.store.rows.folded_rows import TABLES, Folded, FoldedRows
 from localreg.store.rows.loading import drop_indexes, large_cache, make_indexes
 from localreg.values.arrivals import (
@@ -111,7 +111,50 @@ def take_in(
         return taking.fold()
 
 
-class _Taking:
+def losses(
+    connection: Connection, subjects: Sequence[str], event_ids: Collection[str]
+) -> dict[str, Lost]:
+    """Return what some changes, which are not in effect, lost to; by the ids of their events.
+
+    Args:
+        subjects: what they are changes of.
+    """
+    naming = _Naming(connection)
+    found = {}
+    for subject, logged in units(connection, subjects):
+        judged = judge([each.event for each in logged])
+        ref = arriving_rows.ref_of(connection, subject)
+        unit = _Unit(naming, subject, logged, judged, set(), ref)
+        for each, outcome in zip(logged, judged.outcomes, strict=True):
+            event_id = each.event.event_id
+            if outcome == LOST and event_id in event_ids and not _is_silent(each.event):
+                loss = unit.loss(each)
+                if loss is not None:
+                    found[event_id] = loss
+    return found
+
+
+class _Naming:
+    """Names models and registries for people."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._names_by_id = logged_rows.origins(connection)
+
+    def ref(self, model_id: str) -> str:
+        """Return the reference that means a model alone; its first digits if it is not here."""
+        ref = arriving_rows.ref_of(self._connection, model_id)
+        if ref is None:
+            return model_id[:8]
+        shared = arriving_rows.shares_a_number(self._connection, model_id)
+        return f"{ref}~{model_id[:8]}" if shared else ref
+
+    def origin_name(self, origin: str) -> str:
+        """Return the name of an origin."""
+        return self._names_by_id.get(origin, origin[:8])
+
+
+class _Taking(_Naming):
     """One arrival, while it is taken in."""
 
     def __init__(
@@ -122,8 +165,8 @@ class _Taking:
         same_order: bool,
         again: Sequence[str],
     ) -> None:
+        super().__init__(change.connection)
         self._change = change
-        self._connection = change.connection
         self._names = origins
         self._same_order = same_order
         self._before = arriving_rows.last_key(self._connection)
@@ -133,7 +176,6 @@ class _Taking:
         self._again = again
         self._origins: dict[str, int] = {}
         self._actors: dict[str, int] = {}
-        self._names_by_id: dict[str, str] = {}
         self._subjects: dict[str, None] = {}  # of new events
         self._aliases: set[str] = set()  # those of them that are aliases
         self._kept: dict[str, list[Logged]] | None = {}  # the new events, while they are few
@@ -458,25 +500,13 @@ class _Taking:
             to = None if new is None else self.ref(new)
             self._differences.append(AliasMoved(name, self.ref(old), to))
 
-    def ref(self, model_id: str) -> str:
-        """Return the reference that means a model alone; its first digits if it is not here."""
-        ref = arriving_rows.ref_of(self._connection, model_id)
-        if ref is None:
-            return model_id[:8]
-        shared = arriving_rows.shares_a_number(self._connection, model_id)
-        return f"{ref}~{model_id[:8]}" if shared else ref
-
-    def origin_name(self, origin: str) -> str:
-        """Return the name of an origin."""
-        return self._names_by_id.get(origin, origin[:8])
-
 
 class _Unit:
     """A unit of which something was here, after it was folded again: what is different in it."""
 
     def __init__(
         self,
-        taking: _Taking,
+        taking: _Naming,
         subject: str,
         logged: Sequence[Logged],
         judged: Judged,
@@ -500,15 +530,21 @@ class _Unit:
             if (outcome == each.outcome and not new) or _is_silent(event):
                 continue
             if outcome == LOST:
-                winner = self._winner(event)
-                if winner is None or not _is_same(winner.event, event):
-                    other = None if winner is None else self._side(winner)
-                    found.append(Lost(self._part(event), self._side(each), other))
+                loss = self.loss(each)
+                found += [] if loss is None else [loss]
             elif outcome == KEPT:
                 found.append(WeightsKept(self._ref, self._side(each)))
             elif each.outcome == LOST and not new:
                 found.append(InEffect(self._part(event), self._side(each)))
         return found
+
+    def loss(self, logged: Logged) -> Lost | None:
+        """Return what a change that is not in effect lost to; None if its value is there now."""
+        winner = self._winner(logged.event)
+        if winner is not None and _is_same(winner.event, logged.event):
+            return None
+        other = None if winner is None else self._side(winner)
+        return Lost(self._part(logged.event), self._side(logged), other)
 
     def contested(self) -> Contested:
         """Return the difference that the model was published with different content."""

@@ -256,17 +256,15 @@ def set_places(
     )
 
 
-def clear_places(connection: Connection, table_id: str) -> list[str]:
-    """Take their places from all events that a table ordered; return their subjects."""
+def clear_places(connection: Connection) -> list[str]:
+    """Take their places from all events; return their subjects, aliases last."""
     rows = connection.execute(
-        "SELECT subject FROM event WHERE position IS NOT NULL AND remote = ? GROUP BY subject "
-        "ORDER BY max(kind = 'alias.set'), min(pk)",
-        (table_id,),
+        "SELECT subject FROM event WHERE position IS NOT NULL GROUP BY subject "
+        "ORDER BY max(kind = 'alias.set'), min(pk)"
     ).fetchall()
     connection.execute(
         "UPDATE event SET remote = NULL, position = NULL, positioned = NULL "
-        "WHERE position IS NOT NULL AND remote = ?",
-        (table_id,),
+        "WHERE position IS NOT NULL"
     )
     return [str(subject) for (subject,) in rows]
 

@@ -6,11 +6,12 @@ import io
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from support.meetings import bring_events
 
-from localreg import Registry
+from localreg import Registry, Task
 from localreg.blobs.remote_store.store import CommitConflict, open_remote
 from localreg.errors import (
     DamagedRowError,
@@ -21,12 +22,14 @@ from localreg.errors import (
     RemoteChangedError,
     RemoteError,
 )
+from localreg.operations.models import designs
 from localreg.operations.models.removal import forget_model
-from localreg.operations.remotes import cloning, names, pulling, pushing
+from localreg.operations.remotes import cloning, names, pulling, pushing, resetting
 from localreg.operations.remotes.remote_events import row_of
 from localreg.registry import Chain, open_registry
-from localreg.store.rows import remote_rows
+from localreg.store.rows import model_rows, remote_rows
 from localreg.values.ids import new_id
+from localreg.values.records import WeightsRecord
 from localreg.values.remote_format import place
 
 
@@ -51,6 +54,19 @@ def fleet(tmp_path):
 
 def add(registry, content, name="net", project="p", **options):
     return registry.add(io.BytesIO(content), name, project, filename="w.pt", **options)
+
+
+def update(registry, model_id, content):
+    """Give a model weights from a URL; return the id of the revision."""
+    weights = WeightsRecord(revision=2, url=f"s3://bucket/{content}.pt").payload()
+    with registry._chain.first.store.write() as change:
+        change.record("model.weights_added", model_id, {"old": None, "new": weights})
+    return change.last_event
+
+
+def served(registry, model_id):
+    with registry._chain.first.store.read() as connection:
+        return model_rows.current_weights(connection, model_id).id
 
 
 def push(registry, *arguments, **options):
@@ -318,6 +334,9 @@ def test_an_event_that_is_there_twice_has_its_first_place(fleet, tmp_path):
         store.append(rows, 2)
 
 
+# Restored, replaced, reset
+
+
 def restored(tmp_path, change):
     """Go back to an older copy of the remote, after a change of the fleet."""
     shutil.copytree(tmp_path / "remote", tmp_path / "copy")
@@ -491,3 +510,193 @@ def test_what_the_table_remote_says_is_read_back(fleet, tmp_path):
         connection.commit()
     with pytest.raises(DamagedRowError, match="table_id"):
         push(Registry(tmp_path / "a"))
+
+
+def test_a_reset_takes_what_is_there_and_sends_what_it_lacks(fleet, tmp_path):
+    """Places are forgotten, and given again; what flips is said, in one step."""
+    a, b = fleet("a"), fleet("b")
+    add(a, b"one", alias="prod")
+    push(a)
+    pull(b)
+    kept = {}
+
+    def change():
+        kept["a"] = add(a, b"two", alias="prod")
+        push(a)
+
+    restored(tmp_path, change)
+    other = add(b, b"other", alias="prod")
+    push(b)
+    before = order(a), remote_of(a)
+    rehearsed = resetting.reset(a._chain, "origin", dry_run=True)
+    assert (order(a), remote_of(a)) == before
+    done = resetting.reset(a._chain, "origin")
+    assert done.differences == rehearsed.differences
+    assert any(line.startswith("lost: p/net@prod") for line in done.differences)
+    assert "p/net@prod: p/net:2~" in "".join(done.differences)
+    assert done.models == ("p/net:2",)
+    assert names.ls(a._chain)[0].waiting == 2
+    assert push(a).events == 2
+    pull(b)
+    assert order(a) == order(b)
+    assert a.model("p/net@prod").id == b.model("p/net@prod").id == other.id
+    assert a.model(kept["a"].id).version == 2
+    before, after = refolded(a)
+    assert before == after
+
+
+def test_a_reset_follows_a_remote_that_was_replaced(fleet, tmp_path):
+    a, b = fleet("a"), fleet("b")
+    add(a, b"one")
+    push(a)
+    shutil.rmtree(tmp_path / "remote")
+    with pytest.raises(RemoteError, match="no remote at"):
+        resetting.reset(a._chain, "origin")
+    names.rm(b._chain, "origin")
+    names.add(b._chain, "origin", tmp_path / "remote")
+    add(b, b"two")
+    push(b)
+    resetting.reset(a._chain, "origin")
+    push(a)
+    pull(b)
+    assert order(a) == order(b)
+    assert {each[1] for each in order(a)} == {names.ls(b._chain)[0].table_id}
+
+
+def test_a_mirror_becomes_the_order_when_nothing_else_gives_it(fleet, tmp_path):
+    """Places of a remote that is not here any more came by a merge."""
+    a, b = fleet("a"), fleet("b", remote="second")
+    add(a, b"one")
+    push(a)
+    c = fleet("c", remote=None)
+    bring_events(a, c)
+    assert names.add(c._chain, "origin", tmp_path / "second").mirror
+    resetting.reset(c._chain, "origin")
+    assert not names.ls(c._chain)[0].mirror
+    push(c)
+    pull(b)
+    assert order(b) == order(c)
+    names.add(a._chain, "second", tmp_path / "second")
+    resetting.reset(a._chain, "second")  # another one gives the order: it stays a mirror
+    assert [each.mirror for each in names.ls(a._chain)] == [False, True]
+    assert push(a, "second").events == 0
+
+
+# What has lost
+
+
+def test_what_has_lost_is_named_with_what_it_lost_to(fleet):
+    a, b = fleet("a"), fleet("b")
+    model = add(a, b"one")
+    push(a)
+    pull(b)
+    a.model(model.id).comment = "mine"
+    b.model(model.id).comment = "yours"
+    push(a)
+    done = push(b)
+    (line,) = done.lost
+    assert line.startswith("lost: p/net:1 comment → 'yours'")
+    assert "it is 'mine' by" in line
+    assert line in done.pulled.differences
+    assert push(b).lost == ()  # said once
+    assert push(a).lost == ()  # it is not of this registry
+
+
+def test_what_has_lost_is_set_again_by_force(fleet):
+    """Each value by an event of its own, which holds everywhere."""
+    a, b = fleet("a"), fleet("b")
+    model, other = add(a, b"one", alias="prod"), add(a, b"two", name="other")
+    push(a)
+    pull(b)
+
+    def edit(registry, text):
+        found = registry.model(model.id)
+        found.comment = text
+        found.set_metadata("by", text)
+        with registry._chain.first.store.write() as change:
+            designs.set_model_design(change, model.id, (f"by = {text}", {"by": len(text)}))
+        registry.set_alias(add(registry, text.encode()), "prod")
+        registry.model(other.id).name = text
+
+    edit(a, "mine")
+    edit(b, "yours")
+    push(a)
+    rehearsed = push(b, force=True, dry_run=True)
+    done = push(b, force=True)
+    assert done.lost == rehearsed.lost == ()
+    assert done.forced == rehearsed.forced
+    assert done.events == rehearsed.events
+    assert sorted(done.forced)[0].startswith("set again: p/mine:1")
+    assert len(done.forced) == 5
+    pull(a)
+    assert order(a) == order(b)
+    for each in (a, b):
+        found = each.model(model.id)
+        assert (found.comment, found.get_metadata("by")) == ("yours", "yours")
+        assert (found.config_text, found.labels) == ("by = yours", {"by": 5})
+        assert each.model("p/net@prod").id == b.model("p/net@prod").id
+        assert Path(b.model("p/net@prod").get_local_copy()).read_bytes() == b"yours"
+        assert each.model(other.id).name == "yours"
+        before, after = refolded(each)
+        assert before == after
+    assert push(b, force=True).forced == ()
+
+
+def test_weights_that_are_kept_are_served_by_force_but_not_of_a_published_model(fleet):
+    a, b = fleet("a"), fleet("b")
+    models = [add(a, b"one").id, add(a, b"two", name="other").id]
+    push(a)
+    pull(b)
+    mine = [update(a, each, "mine") for each in models]
+    yours = [update(b, each, "yours") for each in models]
+    a.model(models[1]).publish()
+    push(a)
+    assert push(b, force=True).forced == (f"served again: p/net:1 weights {yours[0][:8]}",)
+    pull(a)
+    assert order(a) == order(b)
+    for each in (a, b):
+        assert [served(each, model) for model in models] == [yours[0], mine[1]]
+
+
+def test_values_of_tasks_are_set_again_by_force(fleet):
+    a, b = fleet("a"), fleet("b")
+    with fleet("a"):
+        task = Task.create("p", "train")
+        task.set_parameter("Args/lr", 0.5)
+        task.set_configuration_object("net", "first")
+    push(a)
+    pull(b)
+    for registry, value in ((a, "mine"), (b, "yours")):
+        with fleet(registry.path.name):
+            found = Task.get_task(task.id)
+            found.set_parameter("Args/lr", value)
+            found.set_configuration_object("net", value)
+            found.rename(value)
+    push(a)
+    assert len(push(b, force=True).forced) == 3
+    pull(a)
+    assert order(a) == order(b)
+    for registry in (a, b):
+        with fleet(registry.path.name):
+            found = Task.get_task(task.id)
+            assert found.get_parameter("Args/lr") == found.name == "yours"
+            assert found.get_configuration_object("net") == "yours"
+        before, after = refolded(registry)
+        assert before == after
+
+
+# The Python API
+
+
+def test_the_api_pushes_pulls_and_clones(fleet, tmp_path):
+    a = fleet("a")
+    add(a, b"one")
+    assert [(each.name, each.waiting) for each in a.remotes()] == [("origin", 2)]
+    assert a.push(dry_run=True).events == a.push("origin").events == 2
+    with Registry.clone(tmp_path / "remote", tmp_path / "c", durability="fast") as c:
+        assert [each.ref for each in c.models().records()] == ["p/net:1"]
+        c.model("p/net").comment = "c"
+        c.push()
+    assert a.pull().arrived.events == 1
+    assert a.model("p/net").comment == "c"
+    assert [each.waiting for each in a.remotes()] == [0]
