@@ -620,3 +620,14 @@ CREATE TABLE remote_report (
     stamp INTEGER NOT NULL,
     PRIMARY KEY (remote, kind, owner)
 ) WITHOUT ROWID;
+
+-- What is deleted from a remote, or was: the digests, as JSON, that a note there said. Who needs such
+-- bytes waits until it has ended, and looks again.
+CREATE TABLE remote_deletion (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    remote INTEGER NOT NULL REFERENCES remote (pk) ON DELETE CASCADE,
+    begin TEXT NOT NULL,
+    digests TEXT NOT NULL,
+    ended INTEGER NOT NULL CHECK (ended IN (0, 1)),
+    UNIQUE (remote, begin)
+);

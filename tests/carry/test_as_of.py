@@ -113,7 +113,7 @@ def test_it_says_what_it_said_then(registry, tmp_path):
 OTHER_TABLES = frozenset(
     "setting blob tree_file unpacked url upload known_file tag private_url task_place forgotten "
     "sqlite_sequence origin actor open_dataset open_dataset_file remote mirrored remote_gap "
-    "remote_report refolded".split()
+    "remote_report remote_deletion refolded".split()
 )
 NAMED_BY = {"model": "id", "task": "id", "project": "name", "blob": "digest", "origin": "id",
             "tag": "name || system", "actor": "name", "series": "title || name"}  # fmt: skip

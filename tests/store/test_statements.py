@@ -42,6 +42,9 @@ from localreg.store.rows import (
     name_rows,
     origin_rows,
     project_rows,
+    remote_deletion_rows,
+    remote_gap_rows,
+    remote_report_rows,
     remote_rows,
     report_rows,
     report_transfer,
@@ -63,7 +66,7 @@ from localreg.values.records import Owner
 ID, DIGEST, URL = "0" * 32, "0" * 64, "https://example.org/0"
 STATUS = FileStatus(1, 2, 3, 4, 5)
 SMALL = frozenset({"setting", "project", "project_id", "tag", "actor", "origin", "upload",
-                   "sqlite_sequence"})  # fmt: skip
+                   "remote", "sqlite_sequence"})  # fmt: skip
 ONE_PASS = "one pass over all blobs, for all of them"
 # Functions that read a whole table, and why they may.
 COMPLETION = "a list of names, once for the Tab key or for an error"
@@ -114,7 +117,9 @@ WHOLE = {
     "rows/dataset_rows:find": "an index has only the data sets",
     "rows/claim_rows:named_twice": "new numbers for all models that share one",
     "rows/remote_rows:ordering_table": "an index has the events with a place, up to the first",
-    "rows/remote_rows:remotes": "there are few",
+    "rows/blob_rows:unlisted_packages": ONE_PASS,
+    "rows/remote_report_rows:changed": "one pass over what was reported, for each push",
+    "rows/remote_report_rows:streams": "gc of a remote looks at all",
     "rows/remote_rows:have_places": "asked once, after many events came; indexes are read",
     "rows/remote_rows:clear_places": "a reset concerns all events",
     "rows/keys:next_key": "it has a row for each table",
@@ -214,6 +219,30 @@ CALLS = {
     "remote_rows:note_refolded": lambda c: remote_rows.note_refolded(c, [ID]),
     "remote_rows:clear_places": remote_rows.clear_places,
     "remote_rows:delete": lambda c: remote_rows.delete(c, 9),
+    "remote_gap_rows:suppliers": lambda c: remote_gap_rows.suppliers(c, DIGEST),
+    "remote_gap_rows:has_remotes": remote_gap_rows.has_remotes,
+    "remote_gap_rows:record_gaps": lambda c: remote_gap_rows.record_gaps(c, 1, [DIGEST]),
+    "remote_gap_rows:forget_gaps": lambda c: remote_gap_rows.forget_gaps(c, 1, [DIGEST]),
+    "remote_gap_rows:gaps": lambda c: remote_gap_rows.gaps(c, 1),
+    "remote_report_rows:changed": lambda c: remote_report_rows.changed(c, 1),
+    "remote_report_rows:newest": lambda c: remote_report_rows.newest(c, 1, Owner("task", ID)),
+    "remote_report_rows:record": lambda c: remote_report_rows.record(
+        c, 1, Owner("task", ID), DIGEST, 1
+    ),
+    "remote_report_rows:mark_changed": lambda c: remote_report_rows.mark_changed(
+        c, Owner("task", ID)
+    ),
+    "remote_report_rows:streams": lambda c: remote_report_rows.streams(c, 1),
+    "remote_deletion_rows:record_begin": lambda c: remote_deletion_rows.record_begin(
+        c, 1, ID, [DIGEST]
+    ),
+    "remote_deletion_rows:record_end": lambda c: remote_deletion_rows.record_end(c, 1, ID),
+    "remote_deletion_rows:running": lambda c: remote_deletion_rows.running(c, 1),
+    "remote_deletion_rows:after": lambda c: remote_deletion_rows.after(c, 1, 0),
+    "blob_rows:needed_among": lambda c: blob_rows.needed_among(c, [DIGEST]),
+    "blob_rows:digests_of_models": lambda c: blob_rows.digests_of_models(c, [ID]),
+    "blob_rows:pointed_to": lambda c: blob_rows.pointed_to(c, [ID]),
+    "blob_rows:unlisted_packages": blob_rows.unlisted_packages,
     "origin_rows:own_id_and_name": origin_rows.own_id_and_name,
     "arriving_rows:places": lambda c: arriving_rows.places(c, [ID]),
     "arriving_rows:shares_a_number": lambda c: arriving_rows.shares_a_number(c, ID),

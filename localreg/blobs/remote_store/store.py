@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 
 EXTRA = "pip install 'localreg[remote]'"
 _PACKAGES = ("deltalake", "obstore")
+_AT_ONCE = 64  # requests
 _LARGEST_IDENTITY = 65_536  # bytes
 _PROBE = "probe"
 
@@ -360,6 +361,14 @@ class RemoteStore:
         """Return the size of an object in bytes; None if it does not exist."""
         found = self.objects.look([key])[0]
         return None if found is None else found.size
+
+    def sizes_of(self, keys: Sequence[str]) -> list[int | None]:
+        """Return the sizes of many objects, asked for several at once; None for each missing."""
+        found: list[int | None] = []
+        for start in range(0, len(keys), _AT_ONCE):
+            some = self.objects.look(keys[start : start + _AT_ONCE])
+            found += [None if each is None else each.size for each in some]
+        return found
 
     def put(
         self,

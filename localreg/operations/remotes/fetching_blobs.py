@@ -1,11 +1,20 @@
-"""Download the bytes of all models from a remote."""
+"""Download from a remote the bytes that all models and tasks need."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from localreg.operations.carry.export import Missing
+from localreg.operations.weights.packages import held
+from localreg.operations.weights.remote_bytes import Wanted, bring_from
+from localreg.operations.weights.remote_packages import record_manifest
 from localreg.registry import Chain
+from localreg.store.rows import blob_rows
+from localreg.store.rows.blob_rows import Needed
+from localreg.store.rows.remote_gap_rows import Supplier
 from localreg.store.rows.remote_rows import RemoteRow
 from localreg.values.frozen import Frozen
+from localreg.values.remote_format import blob_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,5 +38,63 @@ def fetch_all(
     dry_run: bool,
     progress: Progress | None,
 ) -> Fetched:
-    """Download the bytes that models here need, that are not here, and that a remote has."""
-    return Fetched(0, 0, ())
+    """Download the bytes that models here need, that are not here, and that a remote has.
+
+    A package comes with the list of its files. In a dry run the files of packages whose lists are
+    not here are not known.
+    """
+    place = Supplier(remote.pk, remote.name, remote.url, False)
+    if not dry_run:
+        bring_lists(chain, place)
+    with chain.first.store.read() as connection:
+        referred = dict(blob_rows.referred_blobs(connection))
+        needed = {each.digest: each for each in blob_rows.needed_among(connection, referred)}
+    for found in held(chain, {each.digest: each.size for each in needed.values()}):
+        for digest in found:
+            del needed[digest]
+    lacking = [*needed.values()]
+    if dry_run:
+        sizes = store.sizes_of([blob_path(each.digest) for each in lacking])
+        reasons = {
+            each.digest: "its bytes are not there"
+            for each, size in zip(lacking, sizes, strict=True)
+            if size != each.size
+        }
+    else:
+        reasons = bring_from(chain, place, [*_wanted(chain, lacking)], progress=progress)
+    came = [each for each in lacking if each.digest not in reasons]
+    missing = [
+        Missing(_ref(chain, each.digest), each.digest, each.size, reasons[each.digest], True)
+        for each in lacking
+        if each.digest in reasons and each.alone
+    ]
+    return Fetched(len(came), sum(each.size for each in came), tuple(missing))
+
+
+def bring_lists(chain: Chain, place: Supplier) -> dict[str, str]:
+    """Bring the lists of the files of packages that are not known here.
+
+    Returns:
+        Why some did not come, by the digests of the packages.
+    """
+    with chain.first.store.read() as connection:
+        unlisted = blob_rows.unlisted_packages(connection)
+    reasons = bring_from(chain, place, [Wanted(digest, size) for digest, size in unlisted])
+    for digest, size in unlisted:
+        if digest not in reasons:
+            record_manifest(chain, digest, size)
+    return reasons
+
+
+def _wanted(chain: Chain, lacking: list[Needed]) -> Iterator[Wanted]:
+    """Yield what is wanted, with the names of weights: they help to find out what is inside."""
+    for each in lacking:
+        with chain.first.store.read() as connection:
+            uses = blob_rows.uses_as_weights(connection, each.digest)
+        yield Wanted(each.digest, each.size, uses[0].filename if uses else None)
+
+
+def _ref(chain: Chain, digest: str) -> str:
+    with chain.first.store.read() as connection:
+        uses = blob_rows.uses(connection, digest)
+    return uses[0].ref if uses else f"{digest[:12]}…"

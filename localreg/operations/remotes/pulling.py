@@ -17,8 +17,8 @@ from functools import partial
 from localreg.errors import EventConflictError, InvalidEventError, RemoteBusyError, RemoteError
 from localreg.operations.carry.arrival import Arrived
 from localreg.operations.remotes import (
-    collecting,
     comparing,
+    deletions,
     fetching_blobs,
     names,
     reports,
@@ -385,7 +385,7 @@ class Pulling:
         """
         connection = change.connection
         points = join(change)
-        collecting.noted(change, self._remote, coming.notes)
+        deletions.noted(change, self._remote, coming.notes)
         self._taken = replace(self._taken, reports=self._taken.reports + points)
         now = remote_rows.by_key(connection, self._remote.pk)
         if now is None:

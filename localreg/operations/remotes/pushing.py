@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from localreg.errors import RemoteBusyError
 from localreg.operations.carry.arrival import Arrived
 from localreg.operations.carry.export import Missing
-from localreg.operations.remotes import forcing, names, pulling, reports
+from localreg.operations.remotes import forcing, names, pulling
 from localreg.operations.remotes.remote_events import row_of
 from localreg.operations.remotes.sending_blobs import Sending
+from localreg.operations.remotes.sending_reports import Changed
 from localreg.registry import Chain
 from localreg.store.events.arriving import take_in
 from localreg.store.rows import event_rows, remote_rows
@@ -94,7 +95,7 @@ def push(
     remote = names.find(chain, name)
     store = names.connect(remote)
     sending = Sending(chain, remote, store, dry_run=dry_run, progress=progress)
-    changed = reports.Changed(chain, remote, store, dry_run=dry_run)
+    changed = Changed(chain, remote, store, sending, dry_run=dry_run)
     pushing = _Pushing(chain, remote, store, sending, changed)
     if dry_run:
         pushing.rehearse(force=force)
@@ -141,7 +142,7 @@ class _Pushing:
         remote: RemoteRow,
         store: RemoteStore,
         sending: Sending,
-        changed: reports.Changed,
+        changed: Changed,
     ) -> None:
         self._chain = chain
         self._registry = chain.first

@@ -1,20 +1,47 @@
-"""What was reported, to a remote and from it: streams by their digest, named by notes."""
+"""What was reported, from a remote: streams by their digest, which notes name.
+
+A stream holds all that was in those of the same model or task before it: who sends one has joined
+the earlier ones with what it has. So only the newest of each is downloaded.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
 
+from localreg import log
+from localreg.errors import BundleError, DigestMismatchError, RemoteError
 from localreg.registry import Chain
+from localreg.store.rows import remote_gap_rows, remote_report_rows, report_rows, report_transfer
 from localreg.store.rows.remote_rows import RemoteRow
+from localreg.values.frozen import Frozen
+from localreg.values.records import Owner
+from localreg.values.remote_format import REPORTED, REPORTS, blob_path
+from localreg.values.urls import is_sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.blobs.remote_store.store import RemoteStore
-    from localreg.operations.remotes.remote_events import Note, Row
+    from localreg.operations.remotes.remote_events import Note
     from localreg.store.events.change import Change
 
     Join = Callable[[Change], int]
+
+AT_ONCE = 8
+IN_MEMORY = 1 << 20  # bytes; a larger stream is downloaded to a file
+_PIECE = 1 << 20
+
+
+class Stream(Frozen):
+    """A stream that a note names."""
+
+    owner: Owner
+    digest: str
+    size: int
 
 
 @contextmanager
@@ -23,28 +50,116 @@ def taken(
 ) -> Iterator[Join]:
     """Download what notes name, outside of a transaction.
 
+    A stream that is not there, or is damaged, is passed over with a warning: the events are of use
+    without it.
+
     Yields:
         What joins it with what is here, in a write transaction; it returns how many points, values,
         plots and log lines came.
     """
-    yield lambda change: 0
+    named = _newest(remote, notes)
+    with chain.first.store.read() as connection:
+        wanted = [each for each in named if _is_new(connection, remote, each)]
+    with ExitStack() as stack:
+        streams: list[tuple[Stream, bytes | Path | None]] = []
+        if wanted:
+            folder = stack.enter_context(chain.first.blobs.temporary_folder("reports"))
+            pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE, "localreg-reports"))
+            try:
+                found = pool.map(partial(_downloaded, store, folder), wanted)
+                streams = [*zip(wanted, found, strict=True)]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        yield partial(_join, remote, streams)
 
 
-class Changed:
-    """What was reported here, and is not at a remote.
+def _newest(remote: RemoteRow, notes: Sequence[Note]) -> list[Stream]:
+    """Return the newest stream of each model and task."""
+    found: dict[Owner, Stream] = {}
+    for note in notes:
+        if note.kind != REPORTED:
+            continue
+        digest, size = note.payload.get("digest"), note.payload.get("size")
+        if (
+            note.field not in ("model", "task")
+            or not (type(digest) is str and is_sha256(digest))
+            or not (type(size) is int and size >= 0)
+        ):
+            raise RemoteError(
+                f"the remote {remote.name} ({remote.url}) has a note {note.event_id} that does not "
+                "say which reports it is of; nothing of it was taken",
+                remote=remote.url,
+            )
+        owner = Owner(note.field, note.subject)
+        found[owner] = Stream(owner, digest, size)
+    return [*found.values()]
 
-    Attributes:
-        owners: how many models and tasks it was reported to.
-    """
 
-    def __init__(
-        self, chain: Chain, remote: RemoteRow, store: RemoteStore, *, dry_run: bool
-    ) -> None:
-        self.owners = 0
+def _is_new(connection: remote_report_rows.Connection, remote: RemoteRow, stream: Stream) -> bool:
+    known = remote_report_rows.newest(connection, remote.pk, stream.owner)
+    return known is None or known[0] != stream.digest
 
-    def rows(self) -> list[Row]:
-        """Upload what is not there; return the notes that name it, for the next commit."""
-        return []
 
-    def sent(self, change: Change) -> None:
-        """Record that a commit with the last `rows` is there."""
+def _downloaded(store: RemoteStore, folder: Path, stream: Stream) -> bytes | Path | None:
+    """Return the bytes of a stream, or the file with them; None if it is not there as it was."""
+    key = blob_path(stream.digest, REPORTS)
+    if stream.size <= IN_MEMORY:
+        data = store.get_bytes(key, 2 * IN_MEMORY)
+        right = data is not None and hashlib.sha256(data).hexdigest() == stream.digest
+        return data if right else None
+    if store.size_of(key) != stream.size:
+        return None
+    path = folder / stream.digest
+    try:
+        store.download(key, path, wanted=stream.digest, durable=False)
+    except DigestMismatchError:
+        return None
+    return path
+
+
+def _join(
+    remote: RemoteRow, streams: Sequence[tuple[Stream, bytes | Path | None]], change: Change
+) -> int:
+    connection = change.connection
+    count = 0
+    for stream, found in streams:
+        owner = stream.owner
+        if found is None:
+            remote_gap_rows.record_gaps(connection, remote.pk, [stream.digest])
+            log.warning(
+                "what was reported to the %s %s is not in the remote %s as it should be; a push of "
+                "a registry that has it sends it again when more is reported",
+                owner.kind, owner.id, remote.name,
+            )  # fmt: skip
+            continue
+        before = _last(connection, owner)
+        known = remote_report_rows.newest(connection, remote.pk, owner)
+        # Only then all that is here was in a stream that this one holds.
+        holds_all = before is None or (known is not None and known[1] == before)
+        pieces = [found] if isinstance(found, bytes) else _pieces(found)
+        try:
+            joined = report_transfer.join(connection, owner, pieces, stream.size)
+        except BundleError as error:
+            raise RemoteError(
+                f"the remote {remote.name} ({remote.url}) has reports of the {owner.kind} "
+                f"{owner.id} that are none: {error}",
+                remote=remote.url,
+            ) from error
+        count += joined.points + joined.singles + joined.plots + joined.messages
+        after = _last(connection, owner)
+        stamp = after if holds_all and after is not None else remote_report_rows.CHANGED
+        remote_report_rows.record(connection, remote.pk, owner, stream.digest, stamp)
+    return count
+
+
+def _last(connection: remote_report_rows.Connection, owner: Owner) -> int | None:
+    """Return the stamp of the last report to a model or task that is here."""
+    found = report_rows.last_report(connection, owner.kind, owner.id)
+    return None if found is None else found[0]
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with open(path, "rb") as reader:
+        while piece := reader.read(_PIECE):
+            yield piece

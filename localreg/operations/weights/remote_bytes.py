@@ -13,6 +13,7 @@ processes that want the same bytes download them once.
 from __future__ import annotations
 
 import hashlib
+import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -128,6 +129,21 @@ def bring(
     raise bringing.failure([*lacking.values()])
 
 
+def bring_from(
+    chain: Chain, place: Supplier, wanted: Sequence[Wanted], *, progress: Progress | None = None
+) -> dict[str, str]:
+    """Bring bytes that are not here from one remote of the first registry.
+
+    Returns:
+        Why some did not come, by their digests.
+    """
+    if not wanted:
+        return {}
+    bringing = _Bringing(chain, sum(each.size for each in wanted), progress)
+    bringing.ask(chain.first, place, [*wanted])
+    return bringing.reasons()
+
+
 def should_have(chain: Chain, registry: OpenRegistry, digest: str) -> list[Supplier]:
     """Return the remotes that should have some bytes, in the order in which they are asked."""
     return [place for _, place in _suppliers(chain, registry, digest)]
@@ -195,6 +211,10 @@ class _Bringing:
             reasons.update((each.digest, str(error)) for each in wanted if each.digest not in known)
         self._record(owner, place, came, [key for key, why in reasons.items() if why == _LACKS])
         return came
+
+    def reasons(self) -> dict[str, str]:
+        """Return why bytes did not come, by their digests."""
+        return {digest: why for _, reasons in self._asked for digest, why in reasons.items()}
 
     def failure(self, lacking: list[Wanted]) -> LocalregError:
         """Return the error that says where what did not come was looked for."""
@@ -268,7 +288,8 @@ class _Bringing:
         if found != wanted.digest:
             return _other_bytes(found)
         if arriving.lacks(wanted.digest, wanted.size):
-            arriving.add_bytes(data, wanted.digest)
+            stage = partial(staging.stage_stream, io.BytesIO(data))
+            arriving.add(stage, wanted.digest, wanted.size, wanted.filename)
         self._report(wanted.digest, wanted.size)
         return None
 

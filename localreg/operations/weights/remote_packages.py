@@ -71,7 +71,16 @@ def bring_manifest(chain: Chain, registry: OpenRegistry, digest: str) -> Manifes
         row = blob_rows.blob(connection, digest)
     if row is None or not bring(chain, registry, digest, [Wanted(digest, row.size)]):
         return None
-    holding = holder(chain, digest, row.size) or chain.first
+    return record_manifest(chain, digest, row.size)
+
+
+def record_manifest(chain: Chain, digest: str, size: int) -> Manifest:
+    """Record the files of a package whose manifest is here, and return them.
+
+    Raises:
+        CorruptBlobError: the bytes are no manifest.
+    """
+    holding = holder(chain, digest, size) or chain.first
     place = holding.blobs.blob(digest)
     with disk_errors("reading the list of a package's files", place):
         data = place.read_bytes()
@@ -87,6 +96,6 @@ def bring_manifest(chain: Chain, registry: OpenRegistry, digest: str) -> Manifes
         ) from error
     with chain.first.store.write() as change:
         if blob_rows.blob(change.connection, digest) is None:  # only upstream has it
-            blob_rows.record_elsewhere(change.connection, digest, row.size)
+            blob_rows.record_elsewhere(change.connection, digest, size)
         record_files_of(change.connection, digest, manifest)
     return manifest

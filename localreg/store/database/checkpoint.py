@@ -50,7 +50,7 @@ SHARED = frozenset({
     "weights", "alias", "alias_event", "tag", "model_tag", "addition", "metadata", "task",
     "task_design", "task_model", "task_tag", "configuration", "parameter", "artifact", "series",
     "scalar", "single", "plot", "message", "reported", "actor", "origin", "event", "writer",
-    "remote", "remote_report",
+    "remote", "remote_report", "remote_deletion",
 })  # fmt: skip
 _MAPPED = 1 << 32  # bytes
 _OF_THE_BYTES = "verified = NULL, ctime = NULL, sample = NULL, unreferenced = NULL, upstream = NULL"

@@ -387,6 +387,79 @@ def referred_blobs(connection: Connection) -> list[tuple[str, int]]:
     )
 
 
+class Needed(Frozen):
+    """Bytes that a model or task needs.
+
+    Attributes:
+        digest, size: of the bytes.
+        alone: True if no URL would bring them back.
+    """
+
+    digest: str
+    size: int
+    alone: bool
+
+
+_NEEDED_ROWS = Columns("blob", digest=DIGEST, size=COUNT, alone=FLAG)
+
+
+def needed_among(connection: Connection, digests: Iterable[str]) -> list[Needed]:
+    """Return those of these blobs that anything refers to, with the files of packages, by digest.
+
+    Args:
+        digests: also such as no blob has.
+    """
+    select = f"SELECT b.digest, b.size, {_ALONE_HERE}"
+    rows = _NEEDED_ROWS.all(
+        connection,
+        f"{select} FROM blob b WHERE b.digest IN (SELECT value FROM json_each(?1)) "
+        f"AND {_REFERRED} UNION "
+        f"{select} FROM blob t JOIN tree_file f ON f.tree = t.pk JOIN blob b ON b.pk = f.blob "
+        "WHERE t.digest IN (SELECT value FROM json_each(?1)) "
+        f"AND {_PACKAGE_REFERRED.format('t.pk')} ORDER BY 1",
+        (_listed(digests),),
+    )
+    return [Needed(digest, size, bool(alone)) for digest, size, alone in rows]
+
+
+def pointed_to(connection: Connection, models: Iterable[str]) -> list[tuple[str, str]]:
+    """Return references of models, and the ``file://`` URLs of weights that were never hashed."""
+    rows = _POINTED_TO.all(
+        connection,
+        "SELECT p.name, m.name, m.version, w.url FROM json_each(?) i "
+        "JOIN model m ON m.id = i.value JOIN project p ON p.pk = m.project "
+        "JOIN weights w ON w.model = m.pk WHERE w.blob IS NULL AND w.url LIKE 'file://%' "
+        "ORDER BY 1, 2, 3",
+        (_listed(models),),
+    )
+    return [
+        (f"{project}/{name}:{version}".lstrip("/"), url) for project, name, version, url in rows
+    ]
+
+
+_POINTED_TO = Columns("weights", project=TEXT, name=TEXT, version=COUNT, url=URL)
+
+
+def unlisted_packages(connection: Connection) -> list[tuple[str, int]]:
+    """Return digest and size of the manifests of packages that are needed, and not recorded."""
+    return Columns("blob", digest=DIGEST, size=COUNT).all(
+        connection,
+        f"SELECT digest, size FROM blob b WHERE {_PACKAGE_REFERRED.format('b.pk')} "
+        "AND NOT EXISTS (SELECT 1 FROM tree_file WHERE tree = b.pk) ORDER BY digest",
+    )
+
+
+def digests_of_models(connection: Connection, models: Iterable[str]) -> set[str]:
+    """Return the digests of all weights of some models."""
+    rows = _DIGESTS.all(
+        connection,
+        "SELECT b.digest FROM json_each(?) i JOIN model m ON m.id = i.value "
+        "JOIN weights w ON w.model = m.pk JOIN blob b ON b.pk = w.blob",
+        (_listed(models),),
+    )
+    return {digest for (digest,) in rows}
+
+
 def used_by_others(connection: Connection, digest: str, models: Collection[str]) -> bool:
     """Return True if anything but the weights of some models refers to a blob."""
     if any(each.model not in models for each in uses(connection, digest)):

@@ -160,6 +160,9 @@ RULES: dict[str, dict[str, Rule]] = {
     "remote_report": {
         "remote": WHOLE, "kind": TEXT, "owner": ID, "digest": DIGEST, "stamp": COUNT,
     },
+    "remote_deletion": {
+        "pk": WHOLE, "remote": WHOLE, "begin": ID, "digests": JSON, "ended": FLAG,
+    },
 }  # fmt: skip
 # Tables whose rows say which blobs are needed.
 OF_BLOBS = (

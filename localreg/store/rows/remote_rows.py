@@ -144,6 +144,7 @@ def delete(connection: Connection, pk: int) -> None:
     connection.execute("DELETE FROM mirrored WHERE remote = ?", (pk,))
     connection.execute("DELETE FROM remote_gap WHERE remote = ?", (pk,))
     connection.execute("DELETE FROM remote_report WHERE remote = ?", (pk,))
+    connection.execute("DELETE FROM remote_deletion WHERE remote = ?", (pk,))
     connection.execute("DELETE FROM remote WHERE pk = ?", (pk,))
 
 

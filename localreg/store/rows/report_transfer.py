@@ -37,7 +37,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 
 from localreg.errors import BundleError
-from localreg.store.rows import blob_rows, report_rows
+from localreg.store.rows import blob_rows, remote_report_rows, report_rows
 from localreg.store.rows.checked_values import (
     COUNT,
     DIGEST,
@@ -619,7 +619,10 @@ class _Joining:
             self._connection.execute(
                 "UPDATE series SET joined = joined + 1 WHERE pk = ?", (series,)
             )
-        return Joined(self._points, self._singles, self._plots, self._messages)
+        joined = Joined(self._points, self._singles, self._plots, self._messages)
+        if joined != Joined():
+            remote_report_rows.mark_changed(self._connection, self._owner)
+        return joined
 
     def _frame(self) -> dict[str, Any]:
         line = self._stream.line()

@@ -1,0 +1,94 @@
+"""What remotes have of what was reported: for each model and task the newest stream there.
+
+A stream there holds all that was in those before it, since who sends one has joined those with what
+it has. So only the newest one counts.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from localreg.store.rows.checked_values import COUNT, DIGEST, ID, Columns, or_null
+from localreg.values.frozen import Frozen
+from localreg.values.records import Owner
+
+Connection = sqlite3.Connection
+
+CHANGED = 0  # as a stamp: there is more here than in the stream
+
+
+class Reported(Frozen):
+    """A model or task to which there may be more reports here than at a remote.
+
+    Attributes:
+        owner: the model or task.
+        stamp: that of its last report here.
+        digest: sha256 of its newest stream there; None without one.
+    """
+
+    owner: Owner
+    stamp: int
+    digest: str | None
+
+
+_STREAMS = Columns("remote_report", digest=DIGEST)
+_CHANGED = Columns("reported", id=ID, stamp=COUNT, digest=or_null(DIGEST))
+_KNOWN = Columns("remote_report", digest=DIGEST, stamp=COUNT)
+
+
+def changed(connection: Connection, remote: int) -> list[Reported]:
+    """Return the models and tasks with reports that a remote may lack, by kind and id."""
+    return [
+        Reported(Owner(kind, owner), stamp, digest)
+        for kind in ("model", "task")
+        for owner, stamp, digest in _CHANGED.all(
+            connection,
+            f"SELECT o.id, r.stamp, s.digest FROM reported r JOIN {kind} o ON o.pk = r.{kind} "
+            f"LEFT JOIN remote_report s ON s.remote = ? AND s.kind = '{kind}' AND s.owner = o.id "
+            "WHERE s.stamp IS NOT r.stamp ORDER BY o.id",
+            (remote,),
+        )
+    ]
+
+
+def newest(connection: Connection, remote: int, owner: Owner) -> tuple[str, int] | None:
+    """Return digest and stamp of the newest stream of a model or task; None without one."""
+    row = _KNOWN.one(
+        connection,
+        "SELECT digest, stamp FROM remote_report WHERE remote = ? AND kind = ? AND owner = ?",
+        (remote, owner.kind, owner.id),
+    )
+    return None if row is None else (row[0], row[1])
+
+
+def record(connection: Connection, remote: int, owner: Owner, digest: str, stamp: int) -> None:
+    """Record the newest stream of a model or task; in a write transaction.
+
+    Args:
+        stamp: that of the last report in it; `CHANGED` if there is more here.
+    """
+    connection.execute(
+        "INSERT OR REPLACE INTO remote_report VALUES (?, ?, ?, ?, ?)",
+        (remote, owner.kind, owner.id, digest, stamp),
+    )
+
+
+def mark_changed(connection: Connection, owner: Owner) -> None:
+    """Record that there may be more reports here than at any remote; in a write transaction."""
+    connection.execute(
+        "UPDATE remote_report SET stamp = ? WHERE remote IN (SELECT pk FROM remote) "
+        "AND kind = ? AND owner = ?",
+        (CHANGED, owner.kind, owner.id),
+    )
+
+
+def streams(connection: Connection, remote: int) -> set[str]:
+    """Return the digests of the newest streams of all models and tasks that are here."""
+    rows = _STREAMS.all(
+        connection,
+        "SELECT digest FROM remote_report r WHERE remote = ?1 AND "
+        "(EXISTS (SELECT 1 FROM model m WHERE kind = 'model' AND m.id = r.owner) "
+        "OR EXISTS (SELECT 1 FROM task t WHERE kind = 'task' AND t.id = r.owner))",
+        (remote,),
+    )
+    return {digest for (digest,) in rows}

@@ -1,0 +1,272 @@
+"""Bytes travel by a remote: pushed before the events that name them, fetched when wanted."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+from pathlib import Path
+
+import pytest
+from support.contents import blobs
+from support.remotes import object_of
+
+from localreg import Model, Registry, Task
+from localreg.errors import NoWeightsError
+from localreg.operations.remotes import names, sending_blobs
+from localreg.operations.remotes.pulling import pull
+from localreg.operations.remotes.pushing import push
+
+LARGE = bytes(range(256)) * 8192  # 2 MiB
+
+
+@pytest.fixture
+def place(tmp_path):
+    return tmp_path / "shared"
+
+
+@pytest.fixture
+def laptop(tmp_path, place):
+    with Registry(tmp_path / "laptop", durability="fast") as made:
+        names.add(made._chain, "origin", place)
+        yield made
+
+
+@pytest.fixture
+def other(tmp_path, place, laptop):
+    with Registry(tmp_path / "other", durability="fast") as made:
+        names.add(made._chain, "origin", place)
+        yield made
+
+
+@pytest.fixture
+def bert(tmp_path):
+    """A folder: small files, a large one, an executable one, twice the same bytes."""
+    folder = tmp_path / "bert"
+    (folder / "more").mkdir(parents=True)
+    for number in range(20):
+        (folder / f"more/{number}.txt").write_text(str(number // 2))
+    (folder / "model.bin").write_bytes(LARGE)
+    run = folder / "run.sh"
+    run.write_text("#!/bin/sh\n")
+    run.chmod(0o755)
+    return folder
+
+
+def objects(place):
+    return {path.parent.name + path.name for path in (place / "blobs").rglob("*") if path.is_file()}
+
+
+def gaps(registry):
+    return [digest for (digest,) in registry.db.conn.execute("SELECT digest FROM remote_gap")]
+
+
+def test_weights_are_pushed_once_and_fetched_when_wanted(laptop, other, place, bert, write_file):
+    laptop.add(write_file("a.bin", LARGE), name="a")
+    package = laptop.add(bert, name="bert")
+    sent = push(laptop._chain)
+    assert (sent.blobs, sent.missing) == (13, ())  # 11 texts with the script, LARGE, and the list
+    assert sent.size == sum(path.stat().st_size for path in blobs(laptop.path))
+    assert objects(place) == {path.parent.name + path.name for path in blobs(laptop.path)}
+    assert push(laptop._chain).blobs == 0
+    came = pull(other._chain)
+    assert came.arrived.blobs == 0
+    assert blobs(other.path) == []
+    assert other.verify().ok
+    folder = Path(other.model(package.id).get_local_copy(raise_on_error=True))
+    assert (folder / "model.bin").read_bytes() == LARGE
+    assert os.access(folder / "run.sh", os.X_OK)
+    with other:
+        assert Path(other.model("a").get_weights(raise_on_error=True)).read_bytes() == LARGE
+    assert other.verify(full=True).ok
+    assert push(other._chain).blobs == 0
+
+
+def test_pull_with_blobs_brings_all(laptop, other, bert, write_file):
+    laptop.add(write_file("a.bin", b"a"), name="a")
+    laptop.add(bert, name="bert")
+    push(laptop._chain)
+    pull(other._chain, blobs=True, dry_run=True)
+    assert blobs(other.path) == []
+    came = pull(other._chain, blobs=True)
+    assert came.arrived.blobs == len(blobs(laptop.path)) - 1  # the list of the package came before
+    assert came.arrived.missing == ()
+    assert [path.name for path in blobs(other.path)] == [path.name for path in blobs(laptop.path)]
+    assert pull(other._chain, blobs=True).arrived.blobs == 0
+    assert other.verify(full=True).elsewhere == 0
+
+
+def test_what_is_not_here_is_said_and_sent_when_it_came(laptop, other, place, write_file):
+    path = write_file("a.bin", b"a")
+    model = laptop.add(path, name="a")
+    path.unlink()
+    (blob,) = blobs(laptop.path)
+    kept = blob.rename(laptop.path / "elsewhere")
+    sent = push(laptop._chain)
+    (lacking,) = sent.missing
+    assert (lacking.ref, lacking.digest, lacking.size) == ("a:1", model.digest, 1)
+    assert gaps(laptop) == [model.digest]
+    assert push(laptop._chain).missing == ()  # said once
+    pull(other._chain)
+    with pytest.raises(NoWeightsError, match=r"origin.*does not have them"):
+        other.model("a").get_weights(raise_on_error=True)
+    kept.rename(blob)
+    sent = push(laptop._chain)
+    assert (sent.blobs, gaps(laptop)) == (1, [])
+    assert Path(other.model("a").get_weights(raise_on_error=True)).read_bytes() == b"a"
+
+
+def test_bytes_that_are_damaged_here_are_not_sent(laptop, place, write_file):
+    model = laptop.add(write_file("a.bin", b"abc"), name="a")
+    (blob,) = blobs(laptop.path)
+    blob.chmod(0o644)
+    blob.write_bytes(b"xyz")
+    (lacking,) = push(laptop._chain).missing
+    assert "damaged" in lacking.why
+    assert objects(place) == set()
+    assert not object_of(place, model.digest).exists()
+
+
+def test_a_cut_object_is_replaced(laptop, other, place, write_file):
+    model = laptop.add(write_file("a.bin", b"abc"), name="a")
+    cut = object_of(place, model.digest)
+    cut.parent.mkdir(parents=True)
+    cut.write_bytes(b"ab")
+    assert push(laptop._chain).blobs == 1
+    pull(other._chain, blobs=True)
+    assert blobs(other.path)[0].read_bytes() == b"abc"
+
+
+def test_a_file_that_a_model_only_points_to_is_not_sent(laptop, place, write_file):
+    path = write_file("a.bin", b"abc")
+    laptop.add(path, name="a", mode="reference")
+    (lacking,) = push(laptop._chain).missing
+    assert (lacking.ref, lacking.digest) == ("a:1", None)
+    assert str(path) in lacking.why
+    assert objects(place) == set()
+    assert push(laptop._chain).missing == ()
+
+
+def test_bytes_of_removed_models_go_only_when_they_are_restored(laptop, other, write_file):
+    model = laptop.add(write_file("a.bin", b"abc"), name="a")
+    Model.remove(model)
+    assert push(laptop._chain).blobs == 0
+    laptop.restore(model.id)
+    assert push(laptop._chain).blobs == 1
+    pull(other._chain)
+    assert Path(other.model("a").get_weights(raise_on_error=True)).read_bytes() == b"abc"
+
+
+def test_a_dry_run_sends_nothing(laptop, place, bert):
+    laptop.add(bert, name="bert")
+    found = push(laptop._chain, dry_run=True)
+    assert found.blobs == 13
+    assert objects(place) == set()
+    assert gaps(laptop) == []
+
+
+def test_a_look_at_all_finds_what_is_lacking(laptop, place, write_file):
+    model = laptop.add(write_file("a.bin", b"abc"), name="a")
+    push(laptop._chain)
+    object_of(place, model.digest).unlink()
+    assert push(laptop._chain).blobs == 0  # it is not looked for each time
+    remote = names.find(laptop._chain)
+    found = sending_blobs.look_for_gaps(laptop._chain, remote, names.connect(remote))
+    assert (found.lacking, found.size) == ((model.digest,), 3)
+    assert push(laptop._chain).blobs == 1
+    found = sending_blobs.look_for_gaps(laptop._chain, remote, names.connect(remote))
+    assert found.lacking == ()
+
+
+def test_reports_travel_with_their_pictures(laptop, other, place, write_file):
+    picture = write_file("dog.png", b"not really a picture")
+    with laptop:
+        task = Task.init("p", "t", reuse_last_task_id=False)
+        logger = task.get_logger()
+        for step in range(5):
+            logger.report_scalar("loss", "train", 1 / (step + 1), step)
+        logger.report_single_value("accuracy", 0.9)
+        logger.report_image("dog", "a", 0, local_path=str(picture))
+        task.close()
+    sent = push(laptop._chain)
+    assert (sent.reports, sent.blobs) == (1, 1)
+    assert push(laptop._chain).reports == 0
+    came = pull(other._chain)
+    assert came.arrived.reports > 6
+    with other:
+        found = Task.get_task(task.id)
+        assert found.get_reported_scalars()["loss"]["train"]["y"] == pytest.approx(
+            [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
+        )
+        assert found.get_reported_single_values() == {"accuracy": 0.9}
+        (sample,) = found.get_debug_samples("dog", "a")
+        assert sample["url"].endswith("dog.png")
+        assert Path(sample["url"].removeprefix("file://")).read_bytes() == picture.read_bytes()
+    assert push(other._chain).reports == 0
+
+
+def test_what_both_reported_is_joined_everywhere(laptop, other):
+    with laptop:
+        model = laptop.add(io.BytesIO(b"abc"), name="a")
+        model.report_scalar("loss", "laptop", 1.0, 0)
+    push(laptop._chain)
+    pull(other._chain)
+    with other:
+        other.model("a").report_scalar("loss", "other", 2.0, 0)
+    with laptop:
+        laptop.model("a").report_scalar("loss", "laptop", 3.0, 1)
+    assert push(laptop._chain).reports == 1
+    assert push(other._chain).reports == 1  # it has what was there, and more
+    pull(laptop._chain)
+    for each in (laptop, other):
+        found = each.model("a").get_reported_scalars()["loss"]
+        assert (found["laptop"]["y"], found["other"]["y"]) == ([1.0, 3.0], [2.0])
+        assert push(each._chain).reports == 0
+
+
+def test_reports_that_a_merge_brought_are_sent(laptop, other, tmp_path, place):
+    """They are older than the last report here."""
+    with laptop:
+        model = laptop.add(io.BytesIO(b"abc"), name="a")
+        model.report_scalar("loss", "laptop", 1.0, 0)
+    with Registry(tmp_path / "third", durability="fast") as third:
+        third.merge(laptop.path)
+        with third:
+            third.model("a").report_scalar("loss", "third", 2.0, 0)
+        third._chain.first.store.flush()
+        with laptop:
+            model.report_scalar("loss", "laptop", 3.0, 1)
+        assert push(laptop._chain).reports == 1
+        laptop.merge(third.path)
+    assert push(laptop._chain).reports == 1
+    pull(other._chain)
+    found = other.model("a").get_reported_scalars()["loss"]
+    assert (found["laptop"]["y"], found["third"]["y"]) == ([1.0, 3.0], [2.0])
+
+
+def test_reports_that_are_not_there_are_passed_over(laptop, other, place, caplog):
+    with laptop:
+        model = laptop.add(io.BytesIO(b"abc"), name="a")
+        model.report_scalar("loss", "laptop", 1.0, 0)
+    push(laptop._chain)
+    (stream,) = [path for path in (place / "reports").rglob("*") if path.is_file()]
+    stream.unlink()
+    assert pull(other._chain).arrived.reports == 0
+    assert model.id in caplog.text
+    with laptop:
+        model.report_scalar("loss", "laptop", 2.0, 1)
+    push(laptop._chain)
+    assert pull(other._chain).arrived.reports == 2
+
+
+def test_large_reports_travel_by_a_file(laptop, other):
+    steps = 300_000
+    with laptop:
+        model = laptop.add(io.BytesIO(b"abc"), name="a")
+        for step in range(steps):
+            model.report_scalar("loss", "a", random.random(), step)
+    push(laptop._chain)
+    pull(other._chain)
+    found = [each.model("a").get_reported_scalars()["loss"]["a"]["y"] for each in (laptop, other)]
+    assert len(found[0]) > 0
+    assert found[0] == found[1]
