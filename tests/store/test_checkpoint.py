@@ -55,7 +55,7 @@ def packed(clone, tmp_path):
     """The database of a checkpoint of it, in a folder of its own."""
     path = tmp_path / "packed.db"
     shutil.copy(clone / "clone" / "registry.db", tmp_path / "source.db")
-    assert checkpoint.end_of(tmp_path / "source.db") == 7
+    assert checkpoint.end_of(tmp_path / "source.db") == PLACE
     facts = checkpoint.Facts("c0", 1_000)
     assert checkpoint.pack(tmp_path / "source.db", path, facts) == checkpoint.check(path)
     return path
@@ -149,7 +149,7 @@ REFUSED = {
         DamagedRowError,
     ),
     "another format": (("PRAGMA user_version = 2",), NewerFormatError),
-    "an older format": (("PRAGMA user_version = 0",), NewerFormatError),
+    "an older format": (("PRAGMA user_version = 0",), ForeignSchemaError),
     "of another program": (("PRAGMA application_id = 1",), NotARegistryError),
     "a trigger": (
         ("CREATE TRIGGER spy AFTER INSERT ON model BEGIN DELETE FROM blob; END",),
@@ -199,9 +199,10 @@ REFUSED = {
     "a remote without a table": (("UPDATE remote SET table_id = NULL",), DamagedRowError),
     "no place": (("UPDATE remote SET last_place = NULL",), DamagedRowError),
     "a cursor after the last row": (("UPDATE remote SET cursor = 8",), DamagedRowError),
-    "no commit": (("UPDATE remote SET seen = '{}'",), DamagedRowError),
+    "no commit": (("UPDATE remote SET commit_id = NULL",), DamagedRowError),
     "no facts": (("UPDATE remote SET seen = NULL",), DamagedRowError),
     "strange facts": (("UPDATE remote SET seen = '['",), DamagedRowError),
+    "strange notes": (("UPDATE remote SET seen = '{\"notes\": []}'",), DamagedRowError),
     "a strange last event": (("UPDATE remote SET last = '../x'",), DamagedRowError),
     "a reference to nothing": (
         ("PRAGMA foreign_keys = OFF", "UPDATE event SET actor = 999 WHERE pk = 3"),

@@ -23,6 +23,7 @@ from localreg.errors import (
     MissingPackageError,
     NewerFormatError,
     NotARegistryError,
+    RemoteChangedError,
 )
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.temporary_owners import unfinished
@@ -96,9 +97,9 @@ def checkpoints(store: RemoteStore) -> list[Checkpoint]:
     return sorted(found, key=lambda each: each.place, reverse=True)
 
 
-def key_of(content: checkpoint.Content) -> str:
-    """Return the key of the checkpoint with some content."""
-    return f"{CHECKPOINTS}/{content.last_place}.db.zst"
+def key_of(place: int) -> str:
+    """Return the key of the checkpoint of a place."""
+    return f"{CHECKPOINTS}/{place}.db.zst"
 
 
 def begin(
@@ -230,13 +231,23 @@ def _parsed(payload: object) -> object:
 
 
 def put(
-    store: RemoteStore, source: Path, folder: Path, progress: Progress | None = None
+    store: RemoteStore,
+    identity: Identity,
+    source: Path,
+    folder: Path,
+    *,
+    used: str | None = None,
+    progress: Progress | None = None,
 ) -> Checkpoint | None:
     """Make a checkpoint of a clone, and bring it to the remote.
 
+    One of the same place that cannot be used is deleted before.
+
     Args:
+        store, identity: the remote, and what it says that it is.
         source: the database of the clone, which is used up.
         folder: for temporary files.
+        used: the key of the checkpoint that the clone began with.
         progress: called with the bytes that are sent, and with all.
 
     Returns:
@@ -248,16 +259,32 @@ def put(
     database, packed = folder / "checkpoint.db", folder / "checkpoint.db.zst"
     with disk_errors("making a checkpoint", folder):
         end = checkpoint.end_of(source)
-        commit = None if end is None else store.commit_id(end)
-        if end is None or commit is None:  # there is nothing, or not any more
+        if end is None or key_of(end) == used:
             return None
-        facts = checkpoint.Facts(commit, store.count_rows(end))
-        content = checkpoint.pack(source, database, facts)
-        key = key_of(content)
-        if store.size_of(key) is not None:
-            return None
-        size = zstandard.compress(database, packed)
+        version = commit_of(end)[0]
+        commit = store.commit_id(version)
+        if commit is None:
+            raise RemoteChangedError(
+                f"{store.url}: commit {version} was removed meanwhile", remote=store.url
+            )
+        checkpoint.pack(source, database, checkpoint.Facts(commit, store.count_rows(version)))
+        made = Checkpoint(key_of(end), end, zstandard.compress(database, packed))
         database.unlink()
-        if not store.put(key, packed, progress=progress):
-            return None
-    return Checkpoint(key, content.last_place, size)
+        for there in checkpoints(store):
+            if there.place == made.place and not _is_bad(store, identity, there, folder):
+                return None
+        return made if store.put(made.key, packed, progress=progress) else None
+
+
+def _is_bad(store: RemoteStore, identity: Identity, there: Checkpoint, folder: Path) -> bool:
+    """Return True if a checkpoint could not be used, and was deleted."""
+    with _folder_in(folder) as unpacked:
+        try:
+            path, content = fetch(store, there, unpacked)
+            compare(store, identity, content, path)
+        except NewerFormatError:
+            return False  # others can use it
+        except _DAMAGE:
+            store.delete([there.key])
+            return True
+    return False

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from localreg.errors import DamagedRegistryError, ForeignSchemaError, NewerFormatError
+from localreg.errors import DamagedRegistryError, ForeignSchemaError
 from localreg.store.database import opening
 from localreg.store.database.checking import damage
 from localreg.store.database.schema_check import check_schema
@@ -94,14 +94,14 @@ class Facts(Frozen):
 
 
 def end_of(source: Path) -> int | None:
-    """Return the commit with the last row that a clone got; None without any.
+    """Return the place of the last row that a clone got; None without any.
 
     Args:
         source: its database; nobody has it open.
     """
     with translated(source), closing(opening.connect(source, durability="fast")) as connection:
         (last,) = connection.execute("SELECT last_place FROM remote").fetchone()
-    return None if last is None else commit_of(last)[0]
+    return None if last is None else int(last)
 
 
 def pack(source: Path, target: Path, facts: Facts) -> Content:
@@ -110,7 +110,7 @@ def pack(source: Path, target: Path, facts: Facts) -> Content:
     Args:
         source: a database that got all it has from its only remote; nobody has it open.
         target: a new path.
-        facts: of the commit `end_of`.
+        facts: of the commit with the place `end_of`.
     """
     with translated(source), closing(opening.connect(source, durability="fast")) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -120,8 +120,9 @@ def pack(source: Path, target: Path, facts: Facts) -> Content:
         (count,) = connection.execute("SELECT count(*) FROM event").fetchone()
         notes = None if facts.rows is None else facts.rows - count
         connection.execute(
-            f"UPDATE remote SET name = '', url = '', cursor = last_place / {MOST_ROWS}, seen = ?",
-            (json.dumps({"commit": facts.commit, "notes": notes}),),
+            f"UPDATE remote SET name = '', url = '', cursor = last_place / {MOST_ROWS}, "
+            "commit_id = ?, seen = ?",
+            (facts.commit, json.dumps({"notes": notes})),
         )
         for table in ("origin", "actor"):
             connection.execute(f"DELETE FROM {table} WHERE pk NOT IN (SELECT {table} FROM event)")
@@ -202,10 +203,11 @@ def _opened(path: Path) -> Iterator[Connection]:
 def _checked(connection: Connection, path: Path) -> Content:
     version = opening.check_header(connection, path)
     if version != opening.FORMAT_VERSION:
-        raise NewerFormatError(
+        raise ForeignSchemaError(  # a newer one was refused above
             f"{path} has format {version}, and this localreg takes checkpoints of "
             f"{opening.FORMAT_VERSION}",
             path=str(path),
+            name="user_version",
         )
     check_schema(connection, path)
     _check_nothing_more(connection, path)
@@ -242,21 +244,20 @@ def _check_packages(connection: Connection) -> None:
 
 def _content(connection: Connection) -> Content:
     rows = connection.execute(
-        "SELECT table_id, mirror, cursor, last, last_place, seen FROM remote"
+        "SELECT table_id, mirror, cursor, last, last_place, commit_id, seen FROM remote"
     ).fetchmany(2)
     if len(rows) != 1:
         raise damaged_row("remote", "all", "rows", "must be of one remote")
-    ((table_id, mirror, cursor, last, place, seen),) = rows
+    ((table_id, mirror, cursor, last, place, commit, seen),) = rows
     if not is_id(table_id) or mirror != 0:
         raise damaged_row("remote", 1, "table_id", "must be of a remote that orders events")
     if type(cursor) is not int or type(place) is not int or not is_id(last):
         raise damaged_row("remote", 1, "cursor", "must come with the last row")
     if cursor != commit_of(place)[0]:
         raise damaged_row("remote", 1, "cursor", "must be that of the last row")
-    facts = object_of(seen, "remote", "1", "seen") if isinstance(seen, str) else {}
-    commit, notes = facts.get("commit"), facts.get("notes")
+    notes = object_of(seen, "remote", "1", "seen").get("notes") if type(seen) is str else ""
     if type(commit) is not str or not (notes is None or type(notes) is int):
-        raise damaged_row("remote", 1, "seen", "must name the commit of the last row")
+        raise damaged_row("remote", 1, "commit_id", "must be that of the last row")
     count, placed = connection.execute(
         "SELECT count(*), count(*) FILTER (WHERE remote = ? AND typeof(position) = 'integer') "
         "FROM event",

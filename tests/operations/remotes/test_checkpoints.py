@@ -13,10 +13,8 @@ from support.used_registry import make_used_registry
 
 from localreg.blobs.archives import zstandard
 from localreg.blobs.remote_store.store import open_remote
-from localreg.operations.remotes import checkpoints, names
-from localreg.operations.remotes.remote_events import Coming
-from localreg.registry import Chain, open_registry
-from localreg.store.events.arriving import take_in
+from localreg.operations.remotes import checkpoints, cloning
+from localreg.registry import open_registry
 from localreg.store.rows import logged_rows, remote_rows
 from localreg.values.ids import new_id
 from localreg.values.remote_format import NOTES
@@ -59,22 +57,22 @@ def note(row):
 
 
 def pulled(store, root):
-    """Make a registry of all events of a remote; return its directory."""
-    chain = Chain(open_registry(root, durability="fast"))
-    names.add(chain, "origin", store.objects.root)
-    head = store.head()
-    with chain.first.store.write() as change:
-        (remote,) = remote_rows.remotes(change.connection)
-        coming = Coming(remote, store.rows(-1))
-        take_in(change, coming.events(), coming.names)
-        remote_rows.advance(change.connection, remote.pk, head.version, None, None, coming.last)
-    chain.close()
+    """Make a registry of all events of a remote, from the log; return its directory."""
+    hidden = store.objects.root / "checkpoint"
+    if hidden.exists():
+        hidden.rename(store.objects.root / "hidden")
+    try:
+        cloned = cloning.clone(store.objects.root, root, durability="fast")
+    finally:
+        if (store.objects.root / "hidden").exists():
+            (store.objects.root / "hidden").rename(hidden)
+    assert cloned.checkpoint is None
     return root
 
 
 def put_checkpoint(store, folder):
     root = pulled(store, folder / "temporary")
-    made = checkpoints.put(store, root / "registry.db", folder)
+    made = checkpoints.put(store, store.identity(), root / "registry.db", folder)
     assert made is not None
     shutil.rmtree(root)
     (folder / "checkpoint.db.zst").unlink()
@@ -132,8 +130,20 @@ def test_a_checkpoint_of_this_place_is_not_replaced(remote, tmp_path):
     before = path.read_bytes()
     found = begun(remote, tmp_path / "new")
     assert found.checkpoint == newest
-    assert checkpoints.put(remote, tmp_path / "new" / "registry.db", tmp_path) is None
+    source = tmp_path / "new" / "registry.db"
+    assert checkpoints.put(remote, remote.identity(), source, tmp_path) is None
     assert path.read_bytes() == before
+
+
+def test_one_that_cannot_be_used_is_replaced(remote, tmp_path):
+    newest = checkpoints.checkpoints(remote)[0]
+    FAULTS["a view"][0](tmp_path / "remote" / newest.key)
+    # The newest row came later: without it, both are of one place.
+    sorted((tmp_path / "remote" / "events" / "_delta_log").glob("*.json"))[-1].unlink()
+    source = pulled(open_remote(tmp_path / "remote"), tmp_path / "shorter") / "registry.db"
+    made = checkpoints.put(remote, remote.identity(), source, tmp_path)
+    assert made.key == newest.key
+    assert begun(open_remote(tmp_path / "remote"), tmp_path / "new").skipped == ()
 
 
 def edited(*statements):
@@ -213,7 +223,7 @@ FAULTS = {
         "commit 2 of the remote is another one",
     ),
     "another commit": (
-        edited("UPDATE remote SET seen = '{\"commit\": \"x\", \"notes\": 1}'"),
+        edited("UPDATE remote SET commit_id = 'x'"),
         "of the remote is another one",
     ),
     "another remote": (
