@@ -190,6 +190,8 @@ CALLS = {
     "blob_rows:is_alone_here": lambda c: blob_rows.is_alone_here(c, DIGEST),
     "blob_rows:used_by_others": lambda c: blob_rows.used_by_others(c, DIGEST, [ID]),
     "logged_rows:of_unit": lambda c: list(logged_rows.of_unit(c, ID)),
+    "logged_rows:placed_since": lambda c: list(logged_rows.placed_since(c, ID, 9, 1)),
+    "logged_rows:came_at": lambda c: logged_rows.came_at(c, 1),
     "logged_rows:all_events": lambda c: list(logged_rows.all_events(c)),
     "logged_rows:beyond": lambda c: list(logged_rows.beyond(c, {ID: 1})),
     "arriving_rows:alias_of": lambda c: arriving_rows.alias_of(c, "vision", "net", "prod"),

@@ -1,6 +1,7 @@
 """What the receiver of a bundle has already, so that only the rest must travel.
 
-A bundle shows it by what it holds, and an event by what came here up to it.
+A bundle shows it by what it holds, and an event by what came here up to it. An event that got its
+place in the order of a remote since then travels again: the receiver may have it without the place.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from localreg.blobs.bundles.reading import Bundle
+    from localreg.values.records import LoggedEvent
 
 _DIGITS = re.compile(r"[0-9a-f]{6,32}")
 
@@ -31,19 +33,32 @@ class Baseline(Frozen):
     """What the receiver has.
 
     Attributes:
-        after: only events with a greater key than this must travel.
+        after: only events with a greater key than this must travel, and those before that got
+            their places since.
+        since: when the event with this key came, microseconds.
         events: ids of events that it has, as bytes.
+        unplaced: those of them that had no place in the order of a remote there.
         digests: of blobs and layers that it has, as bytes; None if the events in the bundle show
             which it lacks.
     """
 
     after: int = 0
+    since: int = 0
     events: Collection[bytes] = frozenset()
+    unplaced: Collection[bytes] = frozenset()
     digests: Collection[bytes] | None = frozenset()
 
     def holds(self, event_id: str) -> bool:
         """Return True if the receiver has an event."""
         return bool(self.events) and bytes.fromhex(event_id) in self.events
+
+    def lacks_place(self, event: LoggedEvent) -> bool:
+        """Return True if the receiver has an event, perhaps without the place that it has here."""
+        return (
+            bool(self.unplaced)
+            and event.position is not None
+            and bytes.fromhex(event.event_id) in self.unplaced
+        )
 
     def has(self, digest: str, named: Collection[str]) -> bool:
         """Return True if the receiver has a blob.
@@ -100,7 +115,10 @@ def _of_event(registry: OpenRegistry, text: str) -> Baseline:
             reference=text,
             hits=tuple(event_id for _, event_id in found),
         )
-    return Baseline(after=found[0][0], digests=None)
+    key = found[0][0]
+    with registry.store.read() as connection:
+        since = logged_rows.came_at(connection, key)
+    return Baseline(after=key, since=since, digests=None)
 
 
 def _of_bundle(path: Path) -> Baseline:
@@ -112,6 +130,7 @@ def _of_bundle(path: Path) -> Baseline:
 
 def _held_by(bundle: Bundle) -> Baseline:
     events: set[bytes] = set()
+    unplaced: set[bytes] = set()
     digests: set[bytes] = set()
     for _, manifest in bundle.manifests():
         for layer in manifest.layers:
@@ -119,8 +138,13 @@ def _held_by(bundle: Bundle) -> Baseline:
             if layer.media_type == bundle_format.EVENTS:
                 part = f"layer sha256:{layer.digest[:12]}"
                 for found in bundle_format.read_lines(bundle.read(layer), part):
-                    event_id = found.get("event_id") if type(found) is dict else None
+                    line = found if isinstance(found, dict) else {}
+                    event_id = line.get("event_id")
                     if type(event_id) is not str or not _DIGITS.fullmatch(event_id):
                         raise bundle_format.broken(part, "a line is not an event")
                     events.add(bytes.fromhex(event_id))
-    return Baseline(events=frozenset(events), digests=frozenset(digests))
+                    if line.get("position") is None:
+                        unplaced.add(bytes.fromhex(event_id))
+    return Baseline(
+        events=frozenset(events), unplaced=frozenset(unplaced), digests=frozenset(digests)
+    )

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from localreg.blobs.bundles.drafting import Contents, Draft
     from localreg.progress import Progress
     from localreg.store.rows.logged_rows import Connection
-    from localreg.values.records import Json
+    from localreg.values.records import Json, LoggedEvent
 
 ENDING = ".tar"
 _COMPRESSED = frozenset({".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z"})
@@ -491,15 +491,22 @@ class _Exporting:
     def _lines(self, connection: Connection, units: Iterable[str]) -> Iterator[bytes]:
         for unit in units:
             self._sent_units[unit] = connection
-            for event in logged_rows.of_unit(connection, unit, self._base.after):
-                if self._base.holds(event.event_id):
+            base = self._base
+            for event in logged_rows.of_unit(connection, unit, base.after):
+                if base.holds(event.event_id) and not base.lacks_place(event):
                     continue
-                self._origins.add(event.origin)
-                line = event_line(event)
-                if self._base.digests is None:
+                line = self._line(event)
+                if base.digests is None:
                     self._named.update(each.decode() for each in _DIGEST.findall(line))
-                self._events += 1
                 yield line
+            if base.after:
+                placed = logged_rows.placed_since(connection, unit, base.after, base.since)
+                yield from map(self._line, placed)
+
+    def _line(self, event: LoggedEvent) -> bytes:
+        self._origins.add(event.origin)
+        self._events += 1
+        return event_line(event)
 
     def _add_needs(self) -> None:
         """Add a layer of the ids of the events that the bundle leaves out; none without any."""

@@ -50,6 +50,33 @@ def of_unit(connection: Connection, subject: str, after: int = 0) -> Iterator[Lo
     yield from _events(connection, sql, (subject, after))
 
 
+def placed_since(
+    connection: Connection, subject: str, until: int, since: int
+) -> Iterator[LoggedEvent]:
+    """Yield the events of a unit that got their places in the order of a remote since some time.
+
+    Args:
+        until: only events with a key up to this.
+        since: the time, microseconds.
+    """
+    sql = (
+        f"{_SELECT} WHERE e.subject = ? AND e.pk <= ? AND e.position IS NOT NULL "
+        "AND e.positioned >= ? ORDER BY e.position"
+    )
+    yield from _events(connection, sql, (subject, until, since))
+
+
+def came_at(connection: Connection, key: int) -> int:
+    """Return when an event came to this registry, or was made in it.
+
+    If the clock went back since, it is the time of a later event.
+    """
+    row = connection.execute(
+        "SELECT min(coalesce(arrived, at)) FROM event WHERE pk >= ?", (key,)
+    ).fetchone()
+    return int(row[0] or 0)
+
+
 def all_events(connection: Connection, after: int = 0) -> Iterator[LoggedEvent]:
     """Yield all events, in the order in which they came here.
 

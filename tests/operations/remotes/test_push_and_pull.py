@@ -209,6 +209,33 @@ def test_what_came_by_stick_reaches_the_remote(fleet, tmp_path):
     assert b.model(model.id).comment == "c"
 
 
+@pytest.mark.parametrize("kind", ["bundle", "event"])
+def test_a_later_stick_brings_the_places(fleet, tmp_path, kind):
+    """Of events that it would leave out, since the receiver has them; their bytes stay at home."""
+    a, b, c = fleet("a"), fleet("b", remote=None), fleet("c")
+    model = add(a, b"one")
+    first = a.export(everything=True, path=tmp_path / "1.tar").path
+    b.import_bundle(first)
+    last = a.history(limit=1)[0].event_id
+    b.model(model.id).comment = "theirs"  # not known to the others when they change it, too
+    model.comment = "mine"
+    push(a)
+    add(c, b"other", name="other")
+    push(c)
+    pull(a)
+    second = a.export(
+        everything=True, path=tmp_path / "2.tar", since=first if kind == "bundle" else last
+    )
+    assert second.blobs == 0  # not the weights of the first model; those of the other never came
+    assert second.events == len(order(a))
+    arrived = b.import_bundle(second.path)
+    assert arrived.events == 3
+    assert [each for each in order(b) if each[2] is not None] == order(a)
+    assert b.model(model.id).comment == "mine"
+    third = a.export(everything=True, path=tmp_path / "3.tar", since=second.path)
+    assert third.events == 0
+
+
 def test_places_that_are_learned_change_what_search_finds(fleet):
     """The index takes in what was folded again without a new event."""
     a, b = fleet("a"), fleet("b", remote=None)
