@@ -47,6 +47,8 @@ def test_compaction_changes_no_row(remote, root):
     before = rows_of(remote)
     done = remote.compact()
     assert (done.version, done.files, done.into) == (21, 20, 1)
+    newest = max(parquet_files(root), key=lambda path: path.stat().st_size)
+    assert polars.read_parquet(newest, use_pyarrow=False)["seq"].to_list() == list(range(2, 42))
     assert rows_of(remote) == before
     assert rows_of(remote, 12, 14) == [each for each in before if 12 < each[0] <= 14]
     assert remote.at([place(7, 1)]) == [each for each in before if each[:2] == (7, 1)]
@@ -83,10 +85,9 @@ def test_vacuum_deletes_what_is_not_needed_for_a_week(remote, root):
     assert not (root / "blobs/.temporary").exists()
     for path in root.glob("events/_delta_log/*.json"):
         aged(path)
-    reader = open_remote(root).rows(4)  # it goes by the files that the commits brought
     assert remote.vacuum().files == 10
-    assert [each for batch in reader for each in batch] == [each for each in before if each[0] > 4]
     assert rows_of(remote) == before
+    assert rows_of(remote, 4, 10) == [each for each in before if each[0] > 4]
     assert remote.vacuum().files == 0
     assert remote.check() == []
 
@@ -111,7 +112,8 @@ def test_the_log_is_read_from_a_checkpoint(remote, root):
         path.write_bytes(data)
     checkpoint.chmod(0o644)
     checkpoint.write_bytes(checkpoint.read_bytes()[:500])
-    assert rows_of(open_remote(root)) == before  # without the checkpoint
+    fresh = open_remote(root)  # without the checkpoint
+    assert fresh.count_rows(CHECKPOINT_INTERVAL + 1) == 2 * CHECKPOINT_INTERVAL + 2
     assert remote.repair() == ["the checkpoint of its log was damaged, and is not used any more"]
     assert remote.repair() == []
 
@@ -128,12 +130,20 @@ def test_other_engines_read_the_events(remote, root):
     assert frame["time"].dtype == polars.Datetime("us", "UTC")
 
 
-@pytest.mark.parametrize("left", [0, 100, -20])
-def test_a_newest_commit_that_was_cut_is_repaired(remote, root, left):
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda data: b"",
+        lambda data: data[:100],
+        lambda data: data[: data.index(b"\n") + 1],  # after a whole line
+        lambda data: data[:-20],
+    ],
+)
+def test_a_newest_commit_that_was_cut_is_repaired(remote, root, cut):
     grown(remote, 3)
     path = root / commit_key(3)
     path.chmod(0o644)
-    path.write_bytes(path.read_bytes()[:left])
+    path.write_bytes(cut(path.read_bytes()))
     fresh = open_remote(root)
     with pytest.raises(RemoteError, match=r"commit 3 .*`localreg remote check --repair`"):
         fresh.head()
