@@ -115,6 +115,12 @@ def test_a_refused_write_is_no_conflict(proxy, through):
     assert not isinstance(raised.value, CommitConflict)
 
 
+def test_a_clock_that_is_wrong_is_said(proxy, through):
+    proxy.misbehave("get", misbehaviours.answers(403, "RequestTimeTooSkewed"))
+    with pytest.raises(RemoteError, match="the clock of this machine differs"):
+        through.identity()
+
+
 def test_a_busy_store_is_no_conflict(proxy, through):
     """It says that it did not do it."""
     proxy.misbehave("put", misbehaviours.answers(503, "SlowDown"), where=of_a_commit)
@@ -174,8 +180,10 @@ def test_looking_costs_two_requests(remote, proxy, through):
     assert kinds == ["list", "get", "get", "get"], "head, its commit, again, and its file"
     asked = len(proxy.requests)
     through.append([row(3)], 3)
+    assert through.commit_id(3) is not None
     kinds = [each.kind for each in proxy.requests[asked:]]
     assert sorted(kinds) == ["head", "head", "put", "put"]
+    assert through.commit_id(3) == remote.commit_id(3) != remote.commit_id(2)
 
 
 @pytest.mark.parametrize("size", [7, 9_000_000])

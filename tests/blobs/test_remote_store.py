@@ -1,12 +1,21 @@
 """Remotes in a directory and in an object store: both must behave the same."""
 
+import contextlib
+import hashlib
+import os
 import sys
 
 import pytest
 from support.remote_rows import row, rows_of
 
 from localreg.blobs.remote_store.store import CommitConflict, Head, open_remote
-from localreg.errors import InvalidURLError, MissingPackageError, RemoteError
+from localreg.errors import (
+    DigestMismatchError,
+    DownloadError,
+    InvalidURLError,
+    MissingPackageError,
+    RemoteError,
+)
 from localreg.values.remote_format import place
 
 
@@ -135,6 +144,36 @@ def test_a_place_that_is_not_there_is_named(new_bucket, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(RemoteError, match=r"file: registry\.json cannot be read: Not a directory"):
         open_remote(tmp_path / "file").identity()
+
+
+class StopError(Exception):
+    """The user stops a download."""
+
+
+def test_a_download_that_was_cut_is_continued(remote, tmp_path):
+    data = os.urandom(1_000_000) * 10
+    (tmp_path / "net.pt").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    assert remote.put("blobs/sha256/ab/cd", tmp_path / "net.pt", digest=digest)
+    seen = []
+
+    def stops(done, _):
+        seen.append(done)
+        raise StopError
+
+    for progress in (stops, lambda done, _: seen.append(done)):
+        with contextlib.suppress(StopError):
+            came = remote.download(
+                "blobs/sha256/ab/cd", tmp_path / "copy", wanted=digest, progress=progress
+            )
+    assert seen == sorted(set(seen)), "it began again"
+    assert seen[-1] == came.size == len(data)
+    assert (tmp_path / "copy").read_bytes() == data
+    with pytest.raises(DigestMismatchError):
+        remote.download("blobs/sha256/ab/cd", tmp_path / "other", wanted="0" * 64)
+    with pytest.raises(DownloadError):
+        remote.download("blobs/sha256/ab/none", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("package", ["deltalake", "obstore"])

@@ -67,6 +67,7 @@ class EventLog:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
+        self._commit: Commit | None = None  # the newest one, if it was read or written
         self.newest: Head | None = None
 
     def head(self) -> Head:
@@ -84,20 +85,29 @@ class EventLog:
         try:
             if not data:
                 raise DamagedCommitError(f"commit {version} is empty")
-            parse_commit(version, data)
+            commit = parse_commit(version, data)
         except DamagedCommitError as error:
             raise self.failed(
                 f"{error}, the newest one: `localreg remote check --repair` removes it"
             ) from None
-        self.newest = Head(version, facts.mark)
-        return self.newest
+        return self.saw(Head(version, facts.mark), commit)
+
+    def saw(self, head: Head, commit: Commit | None) -> Head:
+        """Remember which commit is the newest; return it."""
+        if head != self.newest or commit is not None:
+            self.newest, self._commit = head, commit
+        return head
+
+    def forget(self) -> None:
+        """Forget which commit is the newest: it was removed."""
+        self.newest = self._commit = None
 
     def compare(self, head: Head) -> Compared:
         """Return if a commit is there as it was, and if there are others after it."""
         found, later = self._objects.look([commit_key(head.version), commit_key(head.version + 1)])
         if found is None or found.mark != head.mark:
             return "other"
-        self.newest = head
+        self.saw(head, None)
         return "same" if later is None else "grown"
 
     def can_follow(self, version: int) -> bool:
@@ -130,7 +140,9 @@ class EventLog:
         return found
 
     def commit(self, version: int) -> Commit | None:
-        """Return a commit; None if it does not exist."""
+        """Return a commit; None if it does not exist. The newest one is not read again."""
+        if self._commit is not None and self._commit.version == version:
+            return self._commit
         found = self._objects.get(commit_key(version), COMMIT_LIMIT)
         return None if found is None else self._parsed(version, found[0])
 

@@ -232,7 +232,7 @@ def repair(objects: Objects, log: EventLog) -> list[str]:
         if why is None:
             break
         objects.delete([commit_key(version)])
-        log.newest = None
+        log.forget()
         done.append(f"commit {version} was removed: {why}")
     if objects.look([LAST_CHECKPOINT])[0] is not None and not log.reads_checkpoint():
         objects.delete([LAST_CHECKPOINT])

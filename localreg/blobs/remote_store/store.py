@@ -13,6 +13,7 @@ from localreg.blobs.remote_store.commits import (
     AddedFile,
     commit_bytes,
     commit_key,
+    parse_commit,
 )
 from localreg.blobs.remote_store.event_files import (
     CHECKPOINT_INTERVAL,
@@ -321,10 +322,10 @@ class RemoteStore:
             raise CommitConflict(str(error)) from None
         if found is None:
             raise CommitConflict(f"{self.url}: somebody else wrote commit {version}")
-        self.log.newest = Head(version, found.mark)
+        head = self.log.saw(Head(version, found.mark), parse_commit(version, data))
         if version % CHECKPOINT_INTERVAL == 0:
             self.log.make_checkpoint(version)
-        return self.log.newest
+        return head
 
     # upkeep -------------------------------------------------------------------------------
 

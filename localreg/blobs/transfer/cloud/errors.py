@@ -12,6 +12,8 @@ from localreg.values.frozen import Frozen
 _STATUS = re.compile(r"status code: (\d{3})\b")
 _TLS = re.compile(r"invalid peer certificate|UnknownIssuer|certificate verify failed")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
+# What S3 and Azure answer to a signature with a time that is too old or too new.
+_SKEWED = re.compile(r"RequestTimeTooSkewed|Request date header too old")
 _LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 # Any of these in an error means that obstore found no credentials: it asked services that exist
 # on the clouds' own machines only, or has no account for Azure.
@@ -56,6 +58,11 @@ def trouble_of(error: BaseException, scheme: str) -> Trouble:
         bucket = code is not None and code[1] in ("NoSuchBucket", "ContainerNotFound")
         what = "there is no such bucket" if bucket else "it does not exist, or its bucket does not"
         return Trouble(what=what, status=404, missing=not bucket)
+    if _SKEWED.search(text):
+        return Trouble(
+            what=f"the clock of this machine differs from that of the server{named}: set it right",
+            status=status,
+        )
     if status in (401, 403):
         return Trouble(
             what=f"the server refuses it{named}: check the rights of the credentials, or set "
