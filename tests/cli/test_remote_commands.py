@@ -83,13 +83,25 @@ class TestPushAndPull:
         run("alias", "vision/resnet:1", "prod", "--drop", "-R", "second")
         code, out, _ = run("push", "--dry-run", "-R", "second")
         assert code == 5
-        assert "lost: " in out
+        assert out.count("lost: ") == 1
         code, shown, err = run("push", "-R", "second")
         assert (code, shown) == (5, out)
         assert "1 event came.\n" in err
         assert "1 event went to origin.\n" in err
         assert run("push", "-R", "second")[0] == 0
         assert json.loads(run("pull", "--json")[1])["arrived"]["conflict"] is False
+
+    def test_force_makes_it_again(self, run, pushed):
+        run("meta", "vision/resnet:1", "k=first")
+        run("push")
+        run("meta", "vision/resnet:1", "k=second", "-R", "second")
+        assert run("push", "--dry-run", "-R", "second")[0] == 5
+        code, out, err = run("push", "--force", "-R", "second")
+        assert code == 0, out
+        assert "set again: vision/resnet:1 metadata k → 'second'\n" in out
+        assert "2 events went to origin.\n" in err
+        run("pull")
+        assert "second" in run("meta", "vision/resnet:1")[1]
 
     @pytest.mark.parametrize(
         ("words", "remedy"),

@@ -118,6 +118,7 @@ NOT_A_METADATA_FILTER = [
 ]
 NOT_A_LIMIT = [0, -1, -(2**70), 2**63, 2**70, LARGE, True, False, 1.0, "1", "", [], object(), DEEP]
 NOT_AN_ID = [*NOT_A_NAME, "f" * 32, "f" * 31, "x" * 5_000, "../" * 20, "'; DROP TABLE model"]
+NOT_A_REMOTE = [5, "", "a\0b", "unknown", "a/b", "s3://b", b"x", [], {}, 1.5, LARGE]
 NOT_A_REFERENCE = [None, *NOT_AN_ID, "", "a/" * 3_000, "m:2", "m@none", "/m", "%", "*"]
 NOT_AN_ALIAS = [None, "", "a/b", "a:b", "a@b", "a b", *NOT_A_NAME]
 NOT_A_REGISTRY = [5, 0, "path", "", [], object(), LARGE, DEEP]
@@ -574,6 +575,22 @@ CALLS = {
     "Registry.merge(directory=)": (
         lambda at, value: at.registry.merge(value),
         [None, 5, "", "a\0b", "not-there", [], 1.5], "directory|registry",
+    ),
+    "Registry.push(remote=)": (
+        lambda at, value: at.registry.push(value), NOT_A_REMOTE, "remote|name",
+    ),
+    "Registry.pull(remote=)": (
+        lambda at, value: at.registry.pull(value), NOT_A_REMOTE, "remote|name",
+    ),
+    "Registry.clone(url=)": (
+        lambda at, value: Registry.clone(value, at.registry.path.parent / "cloned"),
+        [None, 5, "", "a\0b", "not-there", "s3://", "s3:/b", "ftp://h/p", "s3://k:s@b", b"x", [],
+         1.5, LARGE],
+        "url|no remote at|object store",
+    ),
+    "Registry.clone(directory=)": (
+        lambda at, value: Registry.clone("not-there", value),
+        [None, 5, "", "a\0b", b"x", [], 1.5], "directory",
     ),
     "Registry.as_of(when=)": (
         lambda at, value: at.registry.as_of(value),

@@ -158,7 +158,7 @@ def call_everything_as_another_user(table, folder):
     (folder / "mine").mkdir()
     os.chown(folder / "mine", BOB, BOB)
     (folder / "mine" / "rehearsal").mkdir()
-    path_calls.World(folder / "mine" / "rehearsal").registry.close()
+    path_calls.rehearse(folder / "mine" / "rehearsal")
     become(BOB, 0o022, pages=True)
     os.chdir(folder / "mine")
     (folder / "mine" / "own").mkdir()

@@ -117,6 +117,20 @@ def final(world: World) -> Dataset:
     return made
 
 
+def rehearse(folder: Path) -> None:
+    """Load what another user may not be able to read."""
+    world = World(folder)
+    Registry.clone(a_remote(world), folder / "cloned").close()
+    world.registry.close()
+
+
+def a_remote(world: World) -> Path:
+    place = world.folder / "remote"
+    if not place.exists():
+        world.cli("remote", "add", "origin", place, *world.here())
+    return place
+
+
 def with_one_file(world: World) -> Path:
     folder = world.folder / "of one file"
     folder.mkdir(exist_ok=True)
@@ -221,6 +235,8 @@ API = {
     ),
     "Registry.import_bundle(source)": Call(lambda w, p: w.registry.import_bundle(p)),
     "Registry.merge(directory)": Call(lambda w, p: w.registry.merge(p)),
+    "Registry.clone(url)": Call(lambda w, p: Registry.clone(p, w.folder / "cloned")),
+    "Registry.clone(directory)": Call(lambda w, p: Registry.clone(a_remote(w), p)),
     "StorageManager.get_local_copy(remote_url)": Call(
         lambda w, p: StorageManager.get_local_copy(p, raise_on_error=True), FOLDER | FOREIGN
     ),
@@ -328,6 +344,11 @@ COMMANDS = {
     "backup target": Call(lambda w, p: w.cli("backup", p, *w.here())),
     "export --output": Call(lambda w, p: w.cli("export", "net", "-o", p, *w.here())),
     "merge source": Call(lambda w, p: w.cli("merge", p, *w.here())),
+    "clone target": Call(lambda w, p: w.cli("clone", a_remote(w), p)),
+    "clone target, its URL": Call(lambda w, p: w.cli("clone", p, w.folder / "cloned")),
+    "clone target, the URL of remote add": Call(
+        lambda w, p: w.cli("remote", "add", f"at-{p.name}", p, *w.here()), FOLDER
+    ),
     "task clone --set-config": Call(
         lambda w, p: w.cli("task", "clone", w.task.id, "--set-config", f"c={p}", *w.here())
     ),

@@ -259,6 +259,7 @@ def _check_new(known: list[RemoteRow], name: str, url: str, table_id: str | None
 def _find(registry: OpenRegistry, known: list[RemoteRow], name: str | None) -> RemoteRow:
     listed = ", ".join(each.name for each in known)
     if name is not None:
+        check_text("remote", name)
         for each in known:
             if each.name == name:
                 return each
