@@ -208,6 +208,10 @@ CALLS = {
     "remote_rows:settle_sent": lambda c: [remote_rows.settle_sent(c, each) for each in REMOTES],
     "remote_rows:count_waiting": lambda c: [remote_rows.count_waiting(c, r) for r in REMOTES],
     "remote_rows:waiting": lambda c: [list(remote_rows.waiting(c, r, 1_000)) for r in REMOTES],
+    "remote_rows:waiting_keys": lambda c: [list(remote_rows.waiting_keys(c, r)) for r in REMOTES],
+    "remote_rows:waiting_among": lambda c: [
+        list(remote_rows.waiting_among(c, r, [1])) for r in REMOTES
+    ],
     "remote_rows:set_places": lambda c: remote_rows.set_places(c, ID, 1, [(1, 1)]),
     "remote_rows:mark_mirrored": lambda c: remote_rows.mark_mirrored(c, 1, [ID]),
     "remote_rows:mark_keys_mirrored": lambda c: remote_rows.mark_keys_mirrored(c, 1, [1]),

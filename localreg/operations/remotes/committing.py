@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Sequence
 
-from localreg.errors import RemoteBusyError
 from localreg.operations.remotes import names, pulling
 from localreg.operations.remotes.remote_events import note_row
+from localreg.operations.remotes.retries import Retries
 from localreg.registry import Chain
 from localreg.store.rows import remote_deletion_rows
 from localreg.store.rows.remote_rows import RemoteRow
@@ -18,9 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.blobs.remote_store.store import RemoteStore
     from localreg.operations.remotes.remote_events import Row
-
-_FIRST_WAIT, _LONGEST_WAIT = 0.02, 2.0  # seconds between two tries
-_PATIENCE = 300.0
 
 
 def commit(
@@ -42,7 +37,7 @@ def commit(
     """
     from localreg.blobs.remote_store.store import CommitConflict
 
-    pause, limit = _FIRST_WAIT, time.monotonic() + _PATIENCE
+    retries = Retries(remote)
     while True:
         pulling.bring(chain, remote, store)
         now = names.current(chain, remote)
@@ -52,14 +47,7 @@ def commit(
         try:
             store.append(found, now.cursor + 1)
         except CommitConflict:
-            if time.monotonic() > limit:
-                raise RemoteBusyError(
-                    f"others wrote to the remote {remote.name} ({remote.url}) before each try; try "
-                    "again later",
-                    remote=remote.url,
-                ) from None
-            time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(2 * pause, _LONGEST_WAIT)
+            retries.wait()
         else:
             pulling.bring(chain, remote, store)
             return True

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from localreg.progress import Progress
     from localreg.store.events.change import Change
 
-_AT_ONCE = 100_000  # rows in memory, and of one transaction; a larger commit stays whole
+_AT_ONCE = 50_000  # rows in memory, and of one transaction; a larger commit stays whole
 _IDS_AT_ONCE = 10_000
 _TRIES = 20
 
@@ -127,7 +127,8 @@ def bring(
             if then is None:
                 return taken
             return Pulling(chain, remote, store, seen, dry_run=dry_run).rehearse([], then)
-        names.check_identity(remote, store)
+        if state == "other":
+            names.check_identity(remote, store)
         head = store.head()
         if state == "other":
             comparing.check_rows(chain.first, remote, store, head)

@@ -8,15 +8,14 @@ nothing is left out, whatever is killed in between.
 
 from __future__ import annotations
 
-import random
-import time
+from array import array
 from collections.abc import Sequence
 
-from localreg.errors import RemoteBusyError
 from localreg.operations.carry.arrival import Arrived
 from localreg.operations.carry.export import Missing
 from localreg.operations.remotes import forcing, names, pulling
 from localreg.operations.remotes.remote_events import row_of
+from localreg.operations.remotes.retries import Retries
 from localreg.operations.remotes.sending_blobs import Sending
 from localreg.operations.remotes.sending_reports import Changed
 from localreg.registry import Chain
@@ -34,10 +33,8 @@ if TYPE_CHECKING:
     from localreg.progress import Progress
     from localreg.store.events.change import Change
 
-_AT_ONCE = 50_000  # events of one commit
-_CHARACTERS = 64_000_000  # of their payloads
-_FIRST_WAIT, _LONGEST_WAIT = 0.02, 2.0  # seconds between two tries
-_PATIENCE = 300.0  # seconds without a commit of our own
+_AT_ONCE = 20_000  # events of one commit
+_CHARACTERS = 32_000_000  # of their payloads
 
 
 class Pushed(Frozen):
@@ -104,35 +101,6 @@ def push(
     return pushing.result(dry_run=dry_run)
 
 
-class _Waits:
-    """The waits between tries: longer each time, and never the same as those of others."""
-
-    def __init__(self, remote: RemoteRow) -> None:
-        self._remote = remote
-        self._random = random.Random()  # not that of the program, which it may have seeded
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin with the shortest wait, after a success."""
-        self._seconds = _FIRST_WAIT
-        self._end = time.monotonic() + _PATIENCE
-
-    def wait(self) -> None:
-        """Wait until the next try.
-
-        Raises:
-            RemoteBusyError: there was none that succeeded for too long.
-        """
-        if time.monotonic() > self._end:
-            raise RemoteBusyError(
-                f"others wrote to the remote {self._remote.name} ({self._remote.url}) before each "
-                f"try of {_PATIENCE:.0f} s. What is here waits; push again later",
-                remote=self._remote.url,
-            )
-        time.sleep(self._seconds * self._random.uniform(0.5, 1.0))
-        self._seconds = min(2 * self._seconds, _LONGEST_WAIT)
-
-
 class _Pushing:
     """One push."""
 
@@ -152,6 +120,8 @@ class _Pushing:
         self._changed = changed
         self._pulled = pulling.NOTHING
         self._events = 0
+        self._tried: Sequence[int] = ()  # keys of the events of a commit that may be there
+        self._plan = array("q")  # keys of events that it lacked, in the order of the fold
         self._owners = 0
         self._lost: dict[str, str] = {}  # by the id of the event
         self._forced: list[str] = []
@@ -162,14 +132,13 @@ class _Pushing:
 
         with self._registry.store.read() as connection:
             until = event_rows.newest_key(connection)
-        waits = _Waits(self._remote)
+        retries = Retries(self._remote)
         while True:
             self._add(pulling.bring(self._chain, self._remote, self._store))
+            self._count_tried()
             if force:
                 until = self._force(until)
-            remote, waiting = self._waiting()
-            if not any(each.pk <= until for each in waiting):
-                waiting = []
+            remote, waiting = self._waiting(until)
             self._sending.send([each.event for each in waiting])
             notes = self._changed.rows()
             rows = [*map(row_of, waiting), *notes]
@@ -178,14 +147,14 @@ class _Pushing:
             try:
                 head = self._store.append(rows, remote.cursor + 1)
             except CommitConflict:
-                waits.wait()
+                self._tried = [each.pk for each in waiting]
+                retries.wait()
                 continue
-            waits.restart()
+            retries.restart()
             self._record(remote, waiting, rows, head)
 
     def rehearse(self, *, force: bool) -> None:
         """Find out what would be sent; change nothing."""
-        found: list[Waiting] = []
 
         def look(change: Change) -> None:
             if force:
@@ -193,13 +162,21 @@ class _Pushing:
             remote = remote_rows.by_key(change.connection, self._remote.pk)
             if remote is not None:
                 until = event_rows.newest_key(change.connection)
-                found.extend(remote_rows.waiting(change.connection, remote, until))
-                self._lost |= forcing.lost(change.connection, found)
+                self._events = remote_rows.count_waiting(change.connection, remote)
+                waiting = remote_rows.waiting(change.connection, remote, until)
+                self._lost |= forcing.lost(change.connection, waiting)
 
         self._add(pulling.bring(self._chain, self._remote, self._store, dry_run=True, then=look))
-        self._sending.send([each.event for each in found])
+        with self._registry.store.read() as connection:
+            plan = array("q", remote_rows.waiting_keys(connection, self._remote))
+        for start in range(0, len(plan), _AT_ONCE):
+            with self._registry.store.read() as connection:
+                some = remote_rows.waiting_among(
+                    connection, self._remote, plan[start : start + _AT_ONCE]
+                )
+                events = [each.event for each in some]
+            self._sending.send(events)
         self._changed.rows()
-        self._events = len(found)
         self._owners = self._changed.owners
 
     def result(self, *, dry_run: bool) -> Pushed:
@@ -236,18 +213,38 @@ class _Pushing:
             self._forced += forced
             return event_rows.newest_key(change.connection) if forced else until
 
-    def _waiting(self) -> tuple[RemoteRow, list[Waiting]]:
-        """Return the remote, and what it lacks, as both are known at one moment."""
+    def _count_tried(self) -> None:
+        """Count the events of a commit whose answer was lost, if they are there."""
+        if self._tried:
+            with self._registry.store.read() as connection:
+                remote = names.current(self._chain, self._remote)
+                left = remote_rows.waiting_among(connection, remote, self._tried)
+                self._events += len(self._tried) - sum(1 for _ in left)
+            self._tried = ()
+
+    def _waiting(self, until: int) -> tuple[RemoteRow, list[Waiting]]:
+        """Return the remote, and the next events that it lacks, as both are known at one moment.
+
+        There are none if it lacks no event with a key up to `until`.
+        """
         with self._registry.store.read() as connection:
             remote = names.current(self._chain, self._remote)
-            until = event_rows.newest_key(connection)
             found: list[Waiting] = []
-            characters = 0
-            for each in remote_rows.waiting(connection, remote, until, _AT_ONCE):
-                found.append(each)
-                characters += len(each.payload)
-                if characters > _CHARACTERS:
-                    break
+            while not found:
+                if not self._plan:
+                    plan = remote_rows.waiting_keys(connection, remote)
+                    self._plan = array("q", plan)
+                    if not self._plan or min(self._plan) > until:
+                        return remote, []
+                some = self._plan[:_AT_ONCE]
+                characters = 0
+                for each in remote_rows.waiting_among(connection, remote, some):
+                    found.append(each)
+                    characters += len(each.payload)
+                    if characters > _CHARACTERS:
+                        break
+                else:
+                    self._plan = self._plan[_AT_ONCE:]
             self._lost |= forcing.lost(connection, found)
             return remote, found
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from localreg.store.rows import event_rows
 from localreg.store.rows.checked_values import (
@@ -97,6 +97,12 @@ _WAITING = Columns(
     seq=COUNT, lamport=COUNT, stamp=COUNT, at=TIME, actor=TEXT, kind=TEXT, v=COUNT, subject=ID,
     field=or_null(TEXT), payload=TEXT,
 )  # fmt: skip
+_EVENTS = (
+    "SELECT e.pk, e.arrived IS NULL, e.outcome, e.event_id, o.id, o.name, e.seq, e.lamport, "
+    "e.stamp, e.at, a.name, e.kind, e.v, e.subject, e.field, e.payload FROM event e "
+    "JOIN origin o ON o.pk = e.origin JOIN actor a ON a.pk = e.actor"
+)
+_ORDER = "ORDER BY e.position IS NULL, e.position, e.lamport, e.event_id"
 _WAITS = {
     False: "e.pk > :sent AND e.position IS NULL",
     True: "e.pk > :sent AND NOT EXISTS "
@@ -215,23 +221,41 @@ def count_waiting(connection: Connection, remote: RemoteRow) -> int:
     return int(row[0])
 
 
-def waiting(
-    connection: Connection, remote: RemoteRow, until: int, limit: int = -1
+def waiting_keys(connection: Connection, remote: RemoteRow) -> Iterator[int]:
+    """Yield the keys of the events that a remote lacks, in the order in which they are folded."""
+    rows = connection.execute(
+        f"SELECT e.pk FROM event e WHERE {_WAITS[remote.mirror]} {_ORDER}",
+        {"pk": remote.pk, "sent": remote.sent},
+    )
+    return (int(pk) for (pk,) in rows)
+
+
+def waiting_among(
+    connection: Connection, remote: RemoteRow, keys: Iterable[int]
 ) -> Iterator[Waiting]:
+    """Yield those of the events with some keys that a remote lacks, in the order of the fold."""
+    sql = (
+        f"{_EVENTS} JOIN json_each(:keys) j ON j.value = e.pk "
+        f"WHERE {_WAITS[remote.mirror]} {_ORDER}"
+    )
+    values = {"pk": remote.pk, "sent": remote.sent, "keys": json.dumps([*keys])}
+    yield from _found_waiting(connection, sql, values)
+
+
+def waiting(connection: Connection, remote: RemoteRow, until: int) -> Iterator[Waiting]:
     """Yield the events that a remote lacks, in the order in which they are folded.
 
     Args:
         until: only those with a key up to this.
-        limit: the most to yield; -1 for all.
     """
-    sql = (
-        "SELECT e.pk, e.arrived IS NULL, e.outcome, e.event_id, o.id, o.name, e.seq, e.lamport, "
-        "e.stamp, e.at, a.name, e.kind, e.v, e.subject, e.field, e.payload FROM event e "
-        "JOIN origin o ON o.pk = e.origin JOIN actor a ON a.pk = e.actor "
-        f"WHERE {_WAITS[remote.mirror]} AND e.pk <= :until "
-        "ORDER BY e.position IS NULL, e.position, e.lamport, e.event_id LIMIT :limit"
-    )
-    values = {"pk": remote.pk, "sent": remote.sent, "until": until, "limit": limit}
+    sql = f"{_EVENTS} WHERE {_WAITS[remote.mirror]} AND e.pk <= :until {_ORDER}"
+    values = {"pk": remote.pk, "sent": remote.sent, "until": until}
+    yield from _found_waiting(connection, sql, values)
+
+
+def _found_waiting(
+    connection: Connection, sql: str, values: Mapping[str, object]
+) -> Iterator[Waiting]:
     for row in _WAITING.stream(connection, sql, values):  # type: ignore[arg-type]  # by name
         (pk, own, outcome, event_id, origin, origin_name, seq, lamport, stamp, at, actor, kind, v,
          subject, field, payload) = row  # fmt: skip
