@@ -1,6 +1,8 @@
 """The table of a remote: compaction, vacuum, check and repair."""
 
+import contextlib
 import os
+import tempfile
 
 import polars
 import pytest
@@ -10,7 +12,7 @@ from localreg.blobs.remote_store import maintenance
 from localreg.blobs.remote_store.commits import commit_key
 from localreg.blobs.remote_store.event_files import CHECKPOINT_INTERVAL
 from localreg.blobs.remote_store.store import CommitConflict, open_remote
-from localreg.errors import RemoteError
+from localreg.errors import RemoteError, StorageError
 from localreg.values.remote_format import IDENTITY, place
 
 
@@ -230,3 +232,28 @@ def test_compaction_gives_up_for_another_one(remote, root):
     with pytest.raises(RemoteError, match="others wrote at the same time"):
         maintenance._commit(remote.objects, remote.log, 9, lines, 0, gone)
     assert remote.head().version == 10
+
+
+def test_rows_of_another_program_are_refused(remote, root):
+    grown(remote, 2)
+    plain = root.rename(root.parent / "plain")
+    first = polars.read_parquet(parquet_files(plain)[0], use_pyarrow=False)
+    first.write_delta(str(plain / "events"), mode="append")
+    with pytest.raises(RemoteError, match="commit 3 holds rows of others: another program"):
+        rows_of(open_remote(plain))
+
+
+@pytest.mark.parametrize("room", [0, 12_288])
+def test_a_full_disk_for_temporary_files_is_said(remote, made_disk, monkeypatch, room):
+    grown(remote, 1)
+    disk = made_disk("ext2", 1)
+    (disk / "room").write_bytes(bytes(room))
+    with contextlib.suppress(OSError), open(disk / "filler", "wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(1024))
+    (disk / "room").unlink()
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    with pytest.raises((StorageError, RemoteError), match=r"(?i)disk is full|no space"):
+        remote.append([row(number, payload="x" * 9000) for number in range(9)], 2)
+    monkeypatch.undo()
+    assert rows_of(remote) == [(1, 0, *row(2)), (1, 1, *row(3))]

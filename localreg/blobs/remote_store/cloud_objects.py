@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 RETRIES = 4  # of each request that reads or deletes
 TRIES = 4  # of a write
+LITTLE = 256 * 1024  # bytes; more may take longer than a server may be silent
+PATIENCE = 10.0  # times the allowed silence: the time limit of a request with more
 AT_ONCE = 16  # requests
 PIECE = 1024 * 1024  # bytes
 _TAKEN = frozenset({304, 409, 412})  # answers to a create-only put of a name that is taken
@@ -53,7 +55,7 @@ class CloudObjects:
         self.place = place
         self.shown = shown
         self._pace = pace
-        self._stores: dict[int, ObjectStore] = {}
+        self._stores: dict[tuple[int, float], ObjectStore] = {}
 
     def look(self, keys: Sequence[str]) -> list[Found | None]:
         """Return facts about objects, asked at once; None for each that does not exist."""
@@ -89,7 +91,7 @@ class CloudObjects:
         from obstore.exceptions import AlreadyExistsError, NotSupportedError, PreconditionError
 
         try:
-            put = self._store(0).put_async(
+            put = self._store(0, len(data)).put_async(
                 self._full(key), data, mode="create", use_multipart=False
             )
             return (await put)["e_tag"]
@@ -174,7 +176,7 @@ class CloudObjects:
             key, path = file
             try:
                 with self._translated(f"{key} cannot be read"):
-                    result = await self._store(RETRIES).get_async(self._full(key))
+                    result = await self._store(RETRIES, LITTLE + 1).get_async(self._full(key))
                     with open(path, "wb") as writer:
                         async for piece in result.stream(min_chunk_size=PIECE):
                             writer.write(piece)
@@ -288,17 +290,21 @@ class CloudObjects:
         except ForkedError as error:
             raise self.failed(str(error)) from None
 
-    def _store(self, retries: int) -> ObjectStore:
-        if retries not in self._stores:
+    def _store(self, retries: int, size: int = 0) -> ObjectStore:
+        """Return the store for requests that send or get so many bytes."""
+        patience = 1.0 if size <= LITTLE else PATIENCE
+        key = (retries, patience)
+        if key not in self._stores:
             with self._translated("it cannot be opened"):
-                self._stores[retries] = open_store(
+                self._stores[key] = open_store(
                     self.place,
                     retries=retries,
-                    patience=self._pace.silence,
+                    patience=self._pace.silence * patience,
+                    silence=self._pace.silence,
                     connect=self._pace.connect,
                     pause=self._pace.pause,
                 )
-        return self._stores[retries]
+        return self._stores[key]
 
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:

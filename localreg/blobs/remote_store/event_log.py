@@ -24,6 +24,7 @@ from localreg.blobs.remote_store.event_files import UnreadableError, files_of, m
 from localreg.blobs.remote_store.objects import Objects
 from localreg.blobs.transfer.cloud.event_loop import ForkedError
 from localreg.errors import RemoteError, UploadError
+from localreg.filesystem.disk_errors import disk_errors
 from localreg.values.frozen import Frozen
 from localreg.values.remote_format import COLUMNS, EVENTS
 
@@ -183,6 +184,14 @@ class EventLog:
         if len(commits) != len(versions):  # another program deletes old commits
             return None
         gone = {name for each in commits for name in each.removed}
+        for each in commits:
+            if each.brings and any(
+                file.first is not None and (file.first, file.last) != (each.version, each.version)
+                for file in each.added
+            ):
+                raise self.failed(
+                    f"its commit {each.version} holds rows of others: another program wrote it"
+                )
         files = [file for each in commits if each.brings for file in each.added]
         if any(each.defines for each in commits) or any(file.path in gone for file in files):
             return None
@@ -251,16 +260,23 @@ class EventLog:
             yield folder
 
     @contextmanager
-    def local(self) -> Iterator[Path]:
-        """Yield a new folder for files of the table; errors of reading them are translated."""
-        with tempfile.TemporaryDirectory(prefix="localreg-remote-") as folder:
+    def local(self, doing: str = "read") -> Iterator[Path]:
+        """Yield a new folder for files of the table; errors of deltalake are translated.
+
+        Args:
+            doing: what cannot be done then, for the error.
+        """
+        with (
+            disk_errors(f"making files of events to be {doing}", Path(tempfile.gettempdir())),
+            tempfile.TemporaryDirectory(prefix="localreg-remote-") as folder,
+        ):
             try:
                 yield Path(folder)
             except ForkedError as error:
                 raise self.failed(str(error)) from None
             except UnreadableError as error:
                 raise DamagedFilesError(
-                    f"{self._objects.shown}: its events cannot be read: {error}",
+                    f"{self._objects.shown}: its events cannot be {doing}: {error}",
                     remote=self._objects.shown,
                 ) from None
 

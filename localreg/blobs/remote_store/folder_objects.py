@@ -52,6 +52,10 @@ class FolderObjects:
     def look(self, keys: Sequence[str]) -> list[Found | None]:
         """Return facts about objects; None for each that does not exist."""
         with self._translated("looked at"):
+            for folder in {self.path_of(key).parent for key in keys}:
+                # NFS remembers for a minute that a file is not there, unless its folder is opened.
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    os.close(os.open(folder, os.O_RDONLY))
             return [self._seen(self.path_of(key)) for key in keys]
 
     def create(self, key: str, data: bytes) -> Found | None:

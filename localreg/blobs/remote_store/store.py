@@ -308,7 +308,7 @@ class RemoteStore:
         """
         if not 0 < len(rows) <= MOST_ROWS:
             raise ValueError(f"a commit has 1 to {MOST_ROWS} rows, not {len(rows)}")
-        with self.log.local() as folder:
+        with self.log.local("written") as folder:
             files = write_rows(rows, version, folder)
             if not self.log.can_follow(version):
                 raise CommitConflict(f"{self.url}: commit {version} cannot follow what is there")

@@ -49,7 +49,13 @@ def check_extra(url: str) -> None:
 
 
 def open_store(
-    place: Place, *, retries: int, patience: float, connect: float, pause: float
+    place: Place,
+    *,
+    retries: int,
+    patience: float,
+    connect: float,
+    pause: float,
+    silence: float | None = None,
 ) -> ObjectStore:
     """Return the store of a place.
 
@@ -59,6 +65,7 @@ def open_store(
         patience: seconds for one request, from its begin to its end.
         connect: seconds for a connection.
         pause: seconds before the first repetition.
+        silence: seconds without a byte of an answer; None for as many as `patience`.
 
     Raises:
         InvalidURLError: a variable cannot be used.
@@ -70,7 +77,7 @@ def open_store(
     client.setdefault("connect_timeout", timedelta(seconds=connect))
     client |= {
         "timeout": timedelta(seconds=patience),
-        "read_timeout": timedelta(seconds=patience),
+        "read_timeout": timedelta(seconds=patience if silence is None else silence),
     }
     backoff = {"init_backoff": timedelta(seconds=pause), "max_backoff": timedelta(seconds=15)}
     from_url: Callable[..., ObjectStore] = store.from_url  # typed for each provider, not for all
