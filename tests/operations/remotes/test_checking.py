@@ -154,6 +154,10 @@ def test_another_remote_at_its_place_is_a_problem(fleet, tmp_path):
     open_remote(tmp_path / "remote").create()
     found = checking.check(fleet)
     assert "--reset" in found.problems[0]
+    found = checking.check(fleet, reset=True)
+    assert (found.problems, found.events) == ((), 0)
+    assert pushing.push(fleet).events > 50
+    assert checking.check(fleet).events > 50
 
 
 def test_a_repair_removes_a_commit_that_was_cut(fleet, tmp_path):
