@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,6 +33,7 @@ _CLIENT_SETTINGS = (
     "pool_idle_timeout", "pool_max_idle_per_host", "proxy_url", "proxy_excludes",
     "proxy_ca_certificate", "randomize_addresses", "user_agent",
 )  # fmt: skip
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _CA_BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 
@@ -71,20 +73,58 @@ def open_store(
         InvalidURLError: a variable cannot be used.
         ValueError, obstore.exceptions.BaseError: obstore refuses the settings.
     """
-    from obstore import store
-
     options, client = settings_of(place)
     client.setdefault("connect_timeout", timedelta(seconds=connect))
     client |= {
         "timeout": timedelta(seconds=patience),
         "read_timeout": timedelta(seconds=patience if silence is None else silence),
     }
-    backoff = {"init_backoff": timedelta(seconds=pause), "max_backoff": timedelta(seconds=15)}
+    url, backoff = f"{place.scheme}://{place.bucket}", timedelta(seconds=pause)
+    if "credential_provider" in options:
+        return _made(url, options, client, retries, backoff)
+    prefixes = (*PROVIDERS[place.scheme].prefixes, *_PROXIES)
+    return _kept(
+        url,
+        frozenset(options.items()),
+        frozenset(client.items()),
+        retries,
+        backoff,
+        frozenset(each for each in os.environ.items() if each[0].upper().startswith(prefixes)),
+    )
+
+
+@lru_cache(maxsize=8)
+def _kept(
+    url: str,
+    options: frozenset[tuple[str, Any]],
+    client: frozenset[tuple[str, Any]],
+    retries: int,
+    backoff: timedelta,
+    environment: frozenset[tuple[str, str]],
+) -> ObjectStore:
+    """Return a store that later calls share, as long as nothing that it was made of changes.
+
+    Making one takes ten times as long as a request, and each has connections of its own.
+
+    Args:
+        environment: what obstore itself reads of it.
+    """
+    return _made(url, dict(options), dict(client), retries, backoff)
+
+
+def _made(
+    url: str, options: dict[str, Any], client: dict[str, Any], retries: int, backoff: timedelta
+) -> ObjectStore:
+    from obstore import store
+
     from_url: Callable[..., ObjectStore] = store.from_url  # typed for each provider, not for all
     return from_url(
-        f"{place.scheme}://{place.bucket}",
+        url,
         client_options=client,
-        retry_config={"max_retries": retries, "backoff": backoff},
+        retry_config={
+            "max_retries": retries,
+            "backoff": {"init_backoff": backoff, "max_backoff": timedelta(seconds=15)},
+        },
         **options,
     )
 
