@@ -109,11 +109,44 @@ def change(registry, chance, number):
             model.comment = value
 
 
+def add_and_remove(log, root, number, rounds, seed):
+    """Add models of a few bytes that are wanted and not wanted again and again, and push."""
+    from localreg import Model, Registry
+
+    registry = Registry(root, durability="fast")
+    started(log)
+    while log.count("pushed") < rounds:
+        done = log.count("pushed")
+        chance = random.Random(f"{seed}/{number}/{done}/{os.getpid()}")
+        if log.count("changed") == done:
+            for model in registry.models(limit=10):
+                if chance.random() < 0.3:
+                    Model.remove(model, registry=registry)
+            data = b"%d" % chance.randrange(4) * 1_000
+            registry.add(io.BytesIO(data), "resnet", "vision", filename="w.pt")
+            log.write(changed=done, events=own_events(registry))
+        registry.push()
+        log.write(pushed=done)
+
+
+def tidy_up(log, root, rounds):
+    """Compact a remote, and collect its garbage without any grace, again and again."""
+    from localreg import Registry
+    from localreg.operations.remotes import collecting, compaction
+
+    registry = Registry(root, durability="fast")
+    started(log)
+    while log.count("tidied") < rounds:
+        found = collecting.collect(registry._chain, None, grace_seconds=0, dry_run=False)
+        compaction.compact(registry._chain, None)
+        log.write(tidied=log.count("tidied"), freed=len(found.garbage))
+
+
 def own_events(registry):
     """Return the ids of all events that were made in a registry."""
     return [
         row["event_id"]
-        for row in registry.db.query("SELECT event_id FROM event WHERE arrived IS NULL")
+        for row in registry.db.query("SELECT event_id FROM event WHERE arrived IS NULL ORDER BY pk")
     ]
 
 
@@ -161,7 +194,10 @@ def started(log):
     log.path.with_suffix(f".{os.getpid()}").touch()
 
 
-ROLES = {each.__name__: each for each in (send_rows, work_and_push, race_for_alias)}
+ROLES = {
+    each.__name__: each
+    for each in (send_rows, work_and_push, race_for_alias, add_and_remove, tidy_up)
+}
 
 if __name__ == "__main__":
     role, path, arguments = sys.argv[1:]

@@ -54,13 +54,14 @@ class Fleet:
 
     Args:
         folder: for logs.
-        role: what each does, one of `fleet_machines.ROLES`.
+        roles: what each does, one of `fleet_machines.ROLES`; one text if it is the same for all.
         arguments: of each machine, after its log.
         environments: variables of each machine.
     """
 
-    def __init__(self, folder, role, arguments, environments=None):
+    def __init__(self, folder, roles, arguments, environments=None):
         folder.mkdir(parents=True, exist_ok=True)
+        roles = [roles] * len(arguments) if isinstance(roles, str) else roles
         environments = environments or [{}] * len(arguments)
         common = {"PYTHONPATH": str(TESTS), "LOCALREG_AUTO_RENDER": "0"}
         self.machines = [
@@ -71,7 +72,9 @@ class Fleet:
                  str(folder / f"{number}.log"), json.dumps(each, default=str)],
                 os.environ | common | environment,
             )
-            for number, (each, environment) in enumerate(zip(arguments, environments, strict=True))
+            for number, (role, each, environment) in enumerate(
+                zip(roles, arguments, environments, strict=True)
+            )
         ]  # fmt: skip
         self.kills = 0
 
