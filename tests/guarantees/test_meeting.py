@@ -1,7 +1,8 @@
 """P31, P32: registries that met in any way hold what the rules say, the same everywhere.
 
 Random operations are done on two to five registries. Between them they meet: by merges, bundles,
-copies of their folder that go on, and older copies that come back. After each meeting the registry
+copies of their folder that go on, older copies that come back, and a remote with a mirror, of which
+older copies come back, too. After each meeting the registry
 is compared with the small model of the rules (tests/carry/rules_model.py), folded over its events.
 """
 
@@ -18,53 +19,37 @@ from contextlib import closing, suppress
 
 import pytest
 from carry.rules_model import AmbiguousError, MissingError, differences
+from support.contents import rows
+from support.fleet_checks import check_remote
 from support.proofs import TIMES
 from support.random_registries import CHANGES, Operations, Place, copy_of
 from support.rules_of_registries import check_by_rules, shown_by
 
-from localreg.errors import AmbiguousReferenceError, BundleError, LocalregError, ModelNotFoundError
-from localreg.store.events.arriving import take_in
+from localreg import Model, Registry
+from localreg.errors import (
+    AmbiguousReferenceError,
+    BundleError,
+    EventConflictError,
+    LocalregError,
+    ModelNotFoundError,
+    RemoteChangedError,
+)
+from localreg.operations.remotes import names, resetting
 from localreg.store.events.refolding import refold
-from localreg.store.rows import logged_rows
-from localreg.values.frozen import replace
 
-HARD = ("lost", "same", "kept", "ambiguous", "contested", "flipped", "killed", "copy", "roll_back")
 MEETINGS = {
     "merge": 6, "merge_and_renumber": 1, "part": 4, "part_with_aliases": 1, "copies": 1,
     "everything": 2, "since_event": 2, "since_bundle": 3, "copy": 1, "keep_copy": 2, "roll_back": 1,
-    "push": 2, "pull": 1, "undo": 3, "killed_merge": 1,
+    "undo": 3, "killed_merge": 1, "push": 3, "pull": 2, "force": 1, "killed_push": 1, "clone": 1,
+    "to_mirror": 1, "keep_remote": 2, "restore_remote": 2,
 }  # fmt: skip
-REMOTE = "f" * 32
-
-
-class Remote:
-    """Gives events their positions, as a remote will: all that have none, at head + 1."""
-
-    def __init__(self):
-        self.events = []
-        self.origins = {}
-
-    def pull(self, place: Place):
-        """Let a registry take in all events with their positions."""
-        return _take_in(place, self.events, self.origins)
-
-    def push(self, place: Place, *, reply: bool):
-        """Take what has no position; without `reply` the registry does not learn of it."""
-        self.pull(place)
-        with place.registry._chain.first.store.read() as connection:
-            fresh = [e for e in logged_rows.all_events(connection) if e.position is None]
-            self.origins |= dict(connection.execute("SELECT id, name FROM origin").fetchall())
-        head = self.events[-1].position if self.events else 0
-        in_order = sorted(fresh, key=lambda each: (each.lamport, each.event_id))
-        placed = [replace(each, remote=REMOTE, position=head + 1) for each in in_order]
-        self.events += placed
-        if reply:
-            _take_in(place, placed, self.origins)
-
-
-def _take_in(place, events, origins):
-    with place.registry._chain.first.store.write() as change:
-        return take_in(change, events, origins, same_order=True)
+OF_REMOTES = {
+    "push", "pull", "force", "killed_push", "clone", "to_mirror", "keep_remote", "restore_remote",
+}  # fmt: skip
+HARD = (
+    "lost", "same", "kept", "ambiguous", "contested", "flipped", "killed", "copy", "roll_back",
+    "forced", "was reset", "other order", *MEETINGS,
+)  # fmt: skip
 
 
 class Fleet:
@@ -80,10 +65,20 @@ class Fleet:
         self.chance, self.folder = chance, folder
         self.operations = Operations(chance, folder, site)
         self.places = [Place(folder / f"r{each}") for each in range(chance.randrange(2, 4))]
-        self.remote = Remote()
-        # A bundle that leaves out what the other side has leaves out its positions, too.
-        without = self.chance.choice([("push", "pull"), ("since_event", "since_bundle")])
-        self.meetings = {name: often for name, often in MEETINGS.items() if name not in without}
+        # Some fleets have no remote: they are faster, and all of them can merge. In the others all
+        # meet at the remote more often.
+        kind = self.chance.choice(["no remote", "a remote", "a remote that is restored"])
+        without = {
+            "no remote": OF_REMOTES, "a remote": {"restore_remote"}, "a remote that is restored": {}
+        }[kind]  # fmt: skip
+        self.meetings = {
+            name: often * (3 if name in OF_REMOTES else 1)
+            for name, often in MEETINGS.items()
+            if name not in without
+        }
+        self.remotes = {name: folder / name for name in ("origin", "mirror")}
+        self.kept_remotes: list = []
+        self.restored = False
         self.reached: Counter[str] = Counter()
         self.kept: list[Place] = []
         self.bundles: list = []
@@ -114,6 +109,9 @@ class Fleet:
             if name not in ("since_event", "since_bundle"):  # what it leaves out is lacking here
                 raise
             self.reached["refused"] += 1
+        except EventConflictError:
+            assert self.restored, "the places of one remote never differ, unless it was restored"
+            self.reached["other order"] += 1
         except LocalregError:
             if name not in ("undo", "part", "copies", "part_with_aliases"):
                 raise
@@ -157,13 +155,7 @@ class Fleet:
             "import sys; from localreg import Registry; here = Registry(sys.argv[1])\n"
             "here.models(limit=1); print(flush=True); here.merge(sys.argv[2])"
         )
-        command = [sys.executable, "-c", code, str(place.root), str(other.root)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
-            child.stdout.readline()
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(self.chance.random() / 20)
-            child.kill()
-        self.reached["killed"] += child.returncode != 0
+        self.run_and_kill(code, place.root, other.root)
 
     def merge_and_renumber(self, place, other):
         place.registry.merge(other.root, renumber=True)
@@ -244,11 +236,102 @@ class Fleet:
             shutil.copytree(self.chance.choice(self.kept).root, place.root, symlinks=True)
             self.places[self.places.index(place)] = Place(place.root)
 
+    def attach(self, place, name="origin"):
+        """Add a remote to a registry that does not have it; the first one orders its events."""
+        there = {each.name for each in place.registry.remotes()}
+        for each in ("origin", name):
+            if each not in there:
+                names.add(place.registry._chain, each, self.remotes[each])
+                there.add(each)
+
+    def exchange(self, place, call, name="origin"):
+        """Push or pull; if the remote was restored, take it as it is now, and do it again."""
+        self.attach(place, name)
+        before = check_by_rules(place.root)
+        try:
+            return call()
+        except RemoteChangedError:
+            assert self.restored
+            after = check_by_rules(place.root)
+            assert (after.state(), after.positions) == (before.state(), before.positions)
+            self.reset(place, name)
+            return call()
+
+    def reset(self, place, name):
+        resetting.reset(place.registry._chain, name)
+        self.reached["was reset"] += 1
+
     def push(self, place, other):
-        self.remote.push(place, reply=self.chance.random() < 0.7)
+        self.exchange(place, place.registry.push)
+        assert self.exchange(place, place.registry.push).events == 0, "twice is once"
+        self.check_remote("origin")
 
     def pull(self, place, other):
-        self.remote.pull(place)
+        self.exchange(place, place.registry.pull)
+
+    def force(self, place, other):
+        """What lost is what the remote has afterwards, if somebody insists."""
+        both = sorted({*place.ids("model")} & {*other.ids("model")})
+        if both:
+            model = self.chance.choice(both)
+            for each, text in ((other, "theirs"), (place, "mine")):
+                Model(model, registry=each.registry).comment = text
+            self.exchange(other, other.registry.push)
+        found = self.exchange(place, lambda: place.registry.push(force=True))
+        self.reached["forced"] += bool(found.forced)
+        assert not place.registry.push(force=True).forced
+
+    def killed_push(self, place, other):
+        """A process that pushes is killed anywhere."""
+        self.exchange(place, place.registry.pull)
+        code = (
+            "import sys; from localreg import Registry; here = Registry(sys.argv[1])\n"
+            "import localreg.operations.remotes.pushing; here.models(limit=1)\n"
+            "print(flush=True); here.push()"
+        )
+        self.run_and_kill(code, place.root)
+        self.check_remote("origin")
+
+    def to_mirror(self, place, other):
+        self.exchange(place, lambda: place.registry.push("mirror"), "mirror")
+        self.check_remote("mirror")
+
+    def clone(self, place, other):
+        """A clone shows what a registry shows that has sent everything."""
+        self.exchange(place, place.registry.push)
+        made = self.target("clone")
+        Registry.clone(self.remotes["origin"], made).close()
+        view = check_by_rules(made)
+        assert view.state() == check_by_rules(place.root).state()
+        assert view.positions == check_by_rules(place.root).positions
+        if len(self.places) < 5:
+            self.places.append(Place(made))
+
+    def keep_remote(self, place, other):
+        self.attach(place)
+        self.kept_remotes.append(self.target("kept remote"))
+        shutil.copytree(self.remotes["origin"], self.kept_remotes[-1])
+
+    def restore_remote(self, place, other):
+        if self.kept_remotes:
+            shutil.rmtree(self.remotes["origin"])
+            shutil.copytree(self.chance.choice(self.kept_remotes), self.remotes["origin"])
+            self.restored = True
+
+    def check_remote(self, name):
+        """Check that each event is there once, and none before what it knew."""
+        events = check_remote(self.remotes[name], ())
+        return {row["event_id"] for row in events}
+
+    def run_and_kill(self, code, *arguments):
+        """Run a program; after it printed a line, kill it at any moment."""
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+            child.stdout.readline()
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(self.chance.random() / 20)
+            child.kill()
+        self.reached["killed"] += child.returncode != 0
 
     def undo(self, place, other):
         rows = place.registry.db.query("SELECT event_id FROM event ORDER BY pk DESC LIMIT 6")
@@ -257,6 +340,8 @@ class Fleet:
     def finish(self) -> None:
         """Let all meet all: then all hold the same, and a refold changes nothing."""
         self.trail.append("finish")
+        if "push" in self.meetings:
+            self.send_all()
         for _ in range(2):
             for place in self.places:
                 for other in self.places:
@@ -272,13 +357,26 @@ class Fleet:
             assert view.state().keys() == first[0].keys()
             for part, found in shown.items():
                 assert found == first[1][part], part
-            if "push" not in self.meetings:  # bytes do not come with events from `Remote`
+            if "push" not in self.meetings:  # else some bytes are at the remote only
                 assert place.registry.verify().ok
         with place.registry._chain.first.store.write() as change:
             refold(change.connection)
         assert _shown(place) == first[1], "refold gives the same"
         for place in self.places:
             place.registry.close()
+
+    def send_all(self) -> None:
+        """Push from all to the remote; a clone shows the same then."""
+        for _ in range(2):
+            for place in self.places:
+                self.exchange(place, place.registry.push)
+                here = {
+                    event_id for (event_id,) in rows(place.registry, "SELECT event_id FROM event")
+                }
+                assert here <= self.check_remote("origin"), "all is there"
+        made = self.target("clone")
+        Registry.clone(self.remotes["origin"], made).close()
+        self.places.append(Place(made))
 
 
 def _shown(place):
