@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from functools import partial
 from itertools import islice
@@ -15,7 +16,7 @@ from localreg.errors import DigestMismatchError, SourceNotFoundError
 from localreg.operations.carry.export import Missing, has_bytes
 from localreg.operations.remotes import pulling
 from localreg.operations.remotes.committing import end_deletion
-from localreg.operations.remotes.deletions import Waiting
+from localreg.operations.remotes.deletions import Waiting, elapsed
 from localreg.operations.weights.locations import holder
 from localreg.registry import Chain
 from localreg.store.events.change import canonical
@@ -51,6 +52,8 @@ class Sending:
     Args:
         dry_run: only look what is lacking there.
         progress: called with the bytes sent so far, and with all bytes.
+        sleep: waits for some seconds.
+        clock: returns seconds, also those that the machine slept.
 
     Attributes:
         blobs, size: how many were sent, or would be, and their bytes.
@@ -65,6 +68,8 @@ class Sending:
         *,
         dry_run: bool,
         progress: Progress | None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = elapsed,
     ) -> None:
         self.blobs = 0
         self.size = 0
@@ -78,6 +83,8 @@ class Sending:
             remote,
             partial(pulling.bring, chain, remote, store),
             partial(end_deletion, chain, remote, store),
+            clock=clock,
+            sleep=sleep,
         )
         self._there: set[str] = set()
         self._missing: dict[str, Missing] = {}

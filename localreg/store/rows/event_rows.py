@@ -261,6 +261,22 @@ def newest_id(connection: sqlite3.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+def lately_lost(connection: sqlite3.Connection, since: int) -> set[str]:
+    """Return the models and tasks that were removed, or lost bytes that they had.
+
+    Args:
+        since: only by events that were made, came here or got a place later, microseconds.
+    """
+    rows = connection.execute(
+        "SELECT DISTINCT subject FROM event "
+        "WHERE max(coalesce(arrived, at), coalesce(positioned, 0)) > ? AND kind IN "
+        "('model.removed', 'model.weights', 'model.weights_dropped', 'weights.fetched', "
+        "'task.removed', 'task.artifact')",
+        (since,),
+    )
+    return {str(subject) for (subject,) in rows}
+
+
 def have_lost(connection: sqlite3.Connection, subject: str) -> bool:
     """Return True if some event on a subject is not in effect, or only kept."""
     found = connection.execute(

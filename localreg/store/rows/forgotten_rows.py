@@ -22,3 +22,8 @@ def remember(connection: Connection, model_id: str) -> bool:
     """Undo `forget`; return True if the model was forgotten."""
     cursor = connection.execute("DELETE FROM forgotten WHERE model = ?", (model_id,))
     return cursor.rowcount > 0
+
+
+def every(connection: Connection) -> set[str]:
+    """Return the models that are removed from this registry only."""
+    return {str(model) for (model,) in connection.execute("SELECT model FROM forgotten")}

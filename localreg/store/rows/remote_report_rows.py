@@ -6,7 +6,9 @@ it has. So only the newest one counts.
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Collection
 
 from localreg.store.rows.checked_values import COUNT, DIGEST, ID, Columns, or_null
 from localreg.values.frozen import Frozen
@@ -82,13 +84,18 @@ def mark_changed(connection: Connection, owner: Owner) -> None:
     )
 
 
-def streams(connection: Connection, remote: int) -> set[str]:
-    """Return the digests of the newest streams of all models and tasks that are here."""
+def streams(connection: Connection, remote: int, owners: Collection[str] = ()) -> set[str]:
+    """Return the digests of the newest streams of all models and tasks that are here.
+
+    Args:
+        owners: ids of further models and tasks.
+    """
     rows = _STREAMS.all(
         connection,
         "SELECT digest FROM remote_report r WHERE remote = ?1 AND "
         "(EXISTS (SELECT 1 FROM model m WHERE kind = 'model' AND m.id = r.owner) "
-        "OR EXISTS (SELECT 1 FROM task t WHERE kind = 'task' AND t.id = r.owner))",
-        (remote,),
+        "OR EXISTS (SELECT 1 FROM task t WHERE kind = 'task' AND t.id = r.owner) "
+        "OR owner IN (SELECT value FROM json_each(?2)))",
+        (remote, json.dumps([*owners])),
     )
     return {digest for (digest,) in rows}
