@@ -71,6 +71,13 @@ def add(chain: Chain, name: str, url: str | os.PathLike[str]) -> Remote:
     registry.store.check_writable()
     check_name(name)
     place = check_url(url)
+    is_path = _SCHEME.match(place) is None
+    if is_path and Path(os.path.realpath(place)).is_relative_to(os.path.realpath(registry.root)):
+        raise InvalidValueError(
+            f"{place} is inside the registry {registry.root}; a remote needs a directory of its "
+            "own, which others can reach",
+            argument="url",
+        )
     with registry.store.read() as connection:
         known = remote_rows.remotes(connection)
     _check_new(known, name, place, None)

@@ -252,7 +252,7 @@ class Pulling:
 
     def take_in_batches(self) -> Arrived:
         """Take in the rows, some commits at a time, each time with what was reported."""
-        for batch, is_last in _batches(self.rows):
+        for batch, is_last in batches(self.rows):
             head = self._head if is_last else None
             if is_last:
                 self._commit_id = self._store.commit_id(self._head.version)
@@ -354,8 +354,9 @@ class Pulling:
         if now is None or now.table_id != self._remote.table_id:
             raise ResetMeanwhileError
         # A merge or a bundle may have brought places from a registry that knew this remote before
-        # it was restored: then they are not among those that come.
-        start = comparing.last_of(self._remote.cursor)
+        # it was restored: then they are not among those that come. Another process of this registry
+        # may have taken in more meanwhile.
+        start = comparing.last_of(max(self._remote.cursor, now.cursor))
         if not now.mirror:
             coming.expected = dict(remote_rows.ids_at(connection, start))
         came = take_in(change, coming.events(), coming.names, same_order=True, again=again)
@@ -403,12 +404,12 @@ class Pulling:
         remote_rows.settle_sent(connection, now)
 
 
-def _batches(rows: Iterable[list[Row]]) -> Iterator[tuple[list[Row], bool]]:
+def batches(rows: Iterable[list[Row]], at_once: int = _AT_ONCE) -> Iterator[tuple[list[Row], bool]]:
     """Yield rows some commits at a time, and True with the last of them; at least once."""
     batch: list[Row] = []
     for some in rows:
         batch += some
-        if len(batch) >= _AT_ONCE:
+        if len(batch) >= at_once:
             newest = batch[-1][0]
             cut = next(n for n, row in enumerate(batch) if row[0] == newest)
             if cut:

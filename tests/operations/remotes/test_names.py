@@ -59,6 +59,8 @@ def test_what_cannot_be_a_remote_is_refused(chain, tmp_path):
         names.add(chain, "other", "https://example.org/x")
     with pytest.raises(InvalidValueError, match="is a registry, not a remote"):
         names.add(chain, "other", chain.first.root)
+    with pytest.raises(InvalidValueError, match="is inside the registry"):
+        names.add(chain, "other", chain.first.root / "remote")
     for name in ("", "a b", "-x", "a/b", 5):
         with pytest.raises(InvalidValueError, match="name must"):
             names.add(chain, name, tmp_path / "other")

@@ -527,6 +527,43 @@ def test_two_processes_of_one_registry_push_at_once(fleet, tmp_path):
     other.close()
 
 
+def test_a_slower_process_of_one_registry_takes_nothing_back(fleet, tmp_path):
+    """It read what was there before; the other one took in more meanwhile."""
+    a, b = fleet("a"), fleet("b")
+    add(a, b"one")
+    push(a)
+    store = open_remote(tmp_path / "remote")
+    slow = pulling.Pulling(b._chain, remote_of(b), store, store.head(), dry_run=False)
+    add(a, b"two")
+    push(a)
+    pull(b)
+    known = order(b), remote_of(b)
+    assert slow.take_in_batches().events == 0
+    assert (order(b), remote_of(b)) == known
+    slow = pulling.Pulling(b._chain, remote_of(b), store, store.head(), dry_run=False)
+    resetting.reset(b._chain, "origin")
+    with pytest.raises(pulling.ResetMeanwhileError):
+        slow.take_in_batches()
+    assert order(b) == order(a)
+
+
+def test_many_rows_come_in_batches_of_whole_commits():
+    rows = [[(1, 0), (1, 1), (2, 0)], [(2, 1), (3, 0)], [(4, 0), (4, 1), (4, 2), (4, 3)], [(5, 0)]]
+
+    def batches(at_once):
+        return [([row[0] for row in some], end) for some, end in pulling.batches(rows, at_once)]
+
+    assert batches(100) == [([1, 1, 2, 2, 3, 4, 4, 4, 4, 5], True)]
+    assert batches(3) == [
+        ([1, 1], False),
+        ([2, 2], False),
+        ([3], False),
+        ([4] * 4, False),
+        ([5], True),
+    ]
+    assert list(pulling.batches([], 3)) == [([], True)]
+
+
 def test_what_the_table_remote_says_is_read_back(fleet, tmp_path):
     """A damaged row is named, and nothing is sent."""
     a = fleet("a")
