@@ -90,7 +90,18 @@ def print_pushed(done: Pushed, *, as_json: bool, quiet: bool) -> int:
     if came:
         remark(f"{came} {'would come' if done.dry_run else 'came'}.")
     remark(_went(done))
+    if done.lost:
+        remark(_what_now(done))
     return code
+
+
+def _what_now(done: Pushed) -> str:
+    """Return what has lost, and how that can be changed."""
+    one = len(done.lost) == 1
+    yours = "1 change of yours" if one else f"{len(done.lost):,} changes of yours"
+    lost = "would lose" if done.dry_run else "has lost" if one else "have lost"
+    again = f"`localreg push {one_line(done.remote)} --force` sets {'it' if one else 'them'} again"
+    return f"{yours} {lost}, since others came first. {again}; to leave it so, do nothing."
 
 
 def _owners(number: int) -> str:

@@ -103,9 +103,13 @@ REMOTE_SYNONYMS = {
     "delete": "remote rm",
     "list": "remote ls",
     "new": "remote add",
+    "optimize": "remote compact",
     "remove": "remote rm",
+    "repair": "remote check --repair",
+    "reset": "remote check --reset",
     "show": "remote ls",
     "status": "remote ls",
+    "verify": "remote check",
 }
 READING = frozenset(
     "cache compare dataset diff doctor du env export files get guide history lineage ls path "

@@ -130,6 +130,9 @@ push
 pull --dry-run
 pull
 clone fleet cloned
+remote check
+remote check --reset --dry-run
+remote compact
 remote rm origin
 verify
 verify --full

@@ -24,7 +24,8 @@ READING = (
     "config", "mv m n", "merge other", "undo", "export m", "backup other",
     "dataset ls", "dataset show p/n", "dataset get p/n",
     "push", "push o --dry-run", "pull", "pull o --blobs", "remote ls", "remote add o folder",
-    "remote rm o",
+    "remote rm o", "remote check o", "remote check o --repair", "remote check o --reset",
+    "remote compact o",
 )  # fmt: skip
 MAKING = {"init", "demo", "add", "import"}
 WITHOUT = {"clone", "completion", "guide", "schema"}  # need no registry

@@ -230,16 +230,21 @@ class TestRemote:
         assert (code, out) == (0, "")
         assert err == (
             f"Added the remote origin: {tmp_path / 'fleet'}.\n"
-            "`localreg push origin` sends what it lacks: at most 4 events.\n"
+            "`localreg push origin` sends what it lacks: 4 events.\n"
         )
         code, _, err = run("remote", "add", "origin", "elsewhere")
         assert code == 5
         assert "there is a remote origin already" in err
-        assert run("remote", "add", "backup", "mirror")[2].startswith("Added the remote backup, a")
+        assert run("remote", "add", "backup", "mirror")[2].startswith("Added the mirror backup")
         code, out, err = run("remote", "rm", "origin")
         assert (code, out) == (0, "")
         assert err == f"Removed the remote origin; what is in {tmp_path / 'fleet'} stays.\n"
         assert run("remote", "rm", "origin")[0] == 3
+        assert run("remote", "add", "again", "fleet")[2].splitlines() == [
+            f"Added the remote again, which was there already: {tmp_path / 'fleet'}.",
+            "`localreg pull again` takes in what it has.",
+            "`localreg push again` sends what it lacks: at most 4 events.",
+        ]
 
     def test_ls_shows_what_is_to_push(self, run, models, tmp_path):
         run("remote", "add", "origin", "fleet")
@@ -263,6 +268,56 @@ def test_doctor_and_env_know_the_remotes(run, models, tmp_path):
     assert found == [{"what": "remote", "state": "note", "text": text}]
     assert json.loads(run("env", "--json")[1])["remotes"] == {"origin": str(tmp_path / "fleet")}
     assert f"origin: {tmp_path / 'fleet'}" in run("env")[1]
+
+
+class TestUpkeep:
+    """`localreg remote check` and `localreg remote compact`."""
+
+    def test_a_whole_remote(self, run, pushed):
+        code, out, err = run("remote", "check", "--full")
+        assert (code, out) == (0, "")
+        assert err == "origin is whole: 4 events, 2 blobs (3 B), 2 of them hashed.\n"
+        assert run("remote", "check", "-q") == (0, "", "")
+
+    def test_bytes_that_are_gone_are_named_and_sent_again(self, run, pushed, tmp_path):
+        shutil.rmtree(tmp_path / "fleet" / "blobs")
+        code, out, err = run("remote", "check")
+        assert code == 4
+        assert out.count(" is missing; vision/resnet:") == 2
+        assert "origin has 2 problems; it has 4 events" in err
+        assert "`localreg push origin` in a registry that has them" in err
+        assert run("push")[2] == "2 blobs (3 B) went to origin.\n"
+        assert run("remote", "check")[0] == 0
+
+    def test_a_checkpoint_is_made_once(self, run, pushed):
+        code, out, err = run("remote", "compact")
+        assert (code, out) == (0, "")
+        assert "Made a checkpoint of 4 events (" in err
+        assert run("remote", "compact")[2] == "Nothing changed: origin is compact already.\n"
+        assert run("clone", "fleet", "third")[0] == 0
+        assert run("ls", "-q", "-R", "third")[1] == run("ls", "-q")[1]
+
+    def test_reset_takes_a_restored_remote(self, run, pushed, tmp_path):
+        """What came there since is not lost: the next push sends it again."""
+        shutil.copytree(tmp_path / "fleet", tmp_path / "old")
+        run("tag", "vision/resnet:2", "new")
+        run("push")
+        shutil.rmtree(tmp_path / "fleet")
+        (tmp_path / "old").rename(tmp_path / "fleet")
+        code, _, err = run("pull")
+        assert code == 1
+        assert "`localreg remote check origin --reset`" in " ".join(err.split())
+        assert run("remote", "check", "--reset", "--dry-run")[0] == 0
+        assert run("pull")[0] == 1
+        assert run("remote", "check", "--reset") == (
+            0, "", "Nothing came: all of it was here already.\n",
+        )  # fmt: skip
+        assert run("push")[2] == "1 event went to origin.\n"
+        assert run("pull", "-R", "second")[2] == "1 event came.\n"
+
+    def test_options_that_do_not_go_together(self, run, pushed):
+        for words in ("--reset --full", "--reset --repair", "--dry-run"):
+            assert run("remote", "check", *words.split())[0] == 2
 
 
 WITHOUT = """

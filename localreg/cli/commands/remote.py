@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import click
 
+from localreg.cli.carried import print_arrival, print_lines
+from localreg.cli.exchanged import remote_name
 from localreg.cli.output import (
     AS_JSON,
+    CORRUPT,
     HEADER,
     IN_REGISTRY,
     SILENT,
@@ -17,11 +20,20 @@ from localreg.cli.output import (
     print_table,
     record_json,
     remark,
+    say,
 )
 from localreg.cli.suggestions import REMOTE_SYNONYMS, CommandGroup
-from localreg.operations.remotes import names
+from localreg.operations.remotes import checking, compaction, names, resetting
+from localreg.progress import shown_progress
+from localreg.values.units import size_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.remotes.checking import Checked
+    from localreg.operations.remotes.compaction import Compaction
 
 NAME = click.argument("remote", metavar="NAME")
+ANY = click.argument("remote", metavar="[NAME]", required=False)
 
 
 @click.group("remote", cls=CommandGroup, synonyms=REMOTE_SYNONYMS)
@@ -49,11 +61,15 @@ def add_command(remote: str, url: str, as_json: bool, quiet: bool, directory: st
     if as_json:
         print_json(record_json(added) | {"changed": True})
         return
-    mirror = ", a mirror" if added.mirror else ""
-    lacks = counted(added.waiting, "event")
-    remark(one_line(f"Added the remote {added.name}{mirror}: {added.url}."))
+    what = "mirror" if added.mirror else "remote"
+    was = "" if added.made else ", which was there already"
+    remark(one_line(f"Added the {what} {added.name}{was}: {added.url}."))
+    if not added.made:
+        remark(f"`localreg pull {added.name}` takes in what it has.")
     if added.waiting:
-        remark(f"`localreg push {added.name}` sends what it lacks: at most {lacks}.")
+        events = counted(added.waiting, "event")
+        most = "" if added.made else "at most "
+        remark(f"`localreg push {added.name}` sends what it lacks: {most}{events}.")
 
 
 @remote_command.command("ls")
@@ -99,3 +115,108 @@ def rm_command(remote: str, as_json: bool, quiet: bool, directory: str | None) -
         print_json(record_json(removed) | {"changed": True})
     else:
         remark(one_line(f"Removed the remote {removed.name}; what is in {removed.url} stays."))
+
+
+@remote_command.command("check")
+@ANY
+@click.option("--full", is_flag=True, help="Download and hash all weights; else those of a few.")
+@click.option("--repair", is_flag=True, help="Remove newest commits that cannot be read.")
+@click.option(
+    "--reset",
+    is_flag=True,
+    help="Forget how far the remote is known here, and take what is there now, after it was "
+    "restored or replaced.",
+)
+@click.option("--dry-run", is_flag=True, help="With --reset: only show what would be different.")
+@AS_JSON
+@SILENT
+@IN_REGISTRY
+def check_command(
+    remote: str | None,
+    full: bool,
+    repair: bool,
+    reset: bool,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    directory: str | None,
+) -> int:
+    """Look if a remote is whole: its events, and the weights that they need.
+
+    Nothing is changed without --repair or --reset. The exit code is 4 if something is damaged or
+    missing; after --reset 5 if a change that was made here has lost.
+    """
+    if reset and (full or repair):
+        raise click.UsageError("--reset changes this registry, and checks nothing: call it alone.")
+    if dry_run and not reset:
+        raise click.UsageError("--dry-run belongs to --reset.")
+    with opened(directory) as chain:
+        name = remote_name(chain, remote, "check")
+        if reset:
+            arrived = resetting.reset(chain, name, dry_run=dry_run)
+            return print_arrival(arrived, as_json=as_json, quiet=quiet)
+        with shown_progress("Checking") as progress:
+            found = checking.check(chain, name, full=full, repair=repair, progress=progress)
+    if as_json:
+        print_json(record_json(found))
+    else:
+        print_lines(found.problems)
+        for each in found.repaired:
+            say(f"Repaired: {one_line(each)}")
+        _remark_on(found)
+    return CORRUPT if found.problems else 0
+
+
+def _remark_on(found: Checked) -> None:
+    name = one_line(found.remote)
+    what = (
+        f"{counted(found.events, 'event')}, {counted(found.blobs, 'blob')} "
+        f"({size_text(found.size)}), {found.hashed:,} of them hashed"
+    )
+    if found.problems:
+        remark(f"{name} has {counted(len(found.problems), 'problem')}; it has {what}.")
+    else:
+        remark(f"{name} is whole: {what}.")
+    if found.missing:
+        remark(f"`localreg push {name}` in a registry that has them sends the bytes again.")
+    if found.unused:
+        remark(
+            f"Nothing needs {counted(found.unused, 'object')} there "
+            f"({size_text(found.unused_size)}): see `localreg remote gc {name}`."
+        )
+
+
+@remote_command.command("compact")
+@ANY
+@AS_JSON
+@SILENT
+@IN_REGISTRY
+def compact_command(remote: str | None, as_json: bool, quiet: bool, directory: str | None) -> None:
+    """Join the small files of a remote, and make a checkpoint for quick clones.
+
+    Others may push and pull meanwhile. Files that were joined are deleted a week later, by the
+    next call.
+    """
+    with opened(directory) as chain, shown_progress("Compacting") as progress:
+        name = remote_name(chain, remote, "compact")
+        done = compaction.compact(chain, name, progress=progress)
+    if as_json:
+        print_json(record_json(done))
+        return
+    for each in done.skipped:
+        say(one_line(each))
+    _remark_on_compaction(done)
+
+
+def _remark_on_compaction(done: Compaction) -> None:
+    if done.files:
+        remark(f"Joined {counted(done.files, 'file')} of events into {done.into:,}.")
+    if done.deleted:
+        remark(f"Deleted {counted(done.deleted, 'old file')} ({size_text(done.freed)}).")
+    if done.made:
+        remark(
+            f"Made a checkpoint of {counted(done.events, 'event')} ({size_text(done.size)}): "
+            f"{done.checkpoint}."
+        )
+    if not (done.files or done.deleted or done.made):
+        remark(f"Nothing changed: {one_line(done.remote)} is compact already.")

@@ -1,7 +1,8 @@
 """Look if a remote is whole: its identity, its events, the bytes that they name, its checkpoint.
 
-Only the remote is looked at, by a clone that is thrown away. Nothing changes, unless it is asked
-for: a repair removes newest commits that cannot be read, and a reset forgets what was known here.
+Only the remote is looked at, by a clone that is thrown away. Nothing there changes, unless it is
+asked for: a repair removes newest commits that cannot be read. Here it is noted which bytes are
+missing there.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from localreg.errors import LocalregError, RemoteError
-from localreg.operations.remotes import cloning, names, resetting
+from localreg.operations.remotes import cloning, names, sending_blobs
 from localreg.operations.remotes.log_check import RowCheck
 from localreg.operations.remotes.object_check import ObjectCheck
 from localreg.registry import Chain, open_registry
@@ -41,8 +42,6 @@ class Checked(Frozen, kw_only=True):
         checkpoint: the key of the checkpoint that a clone begins with; None without one.
         problems: what is wrong, a sentence for each.
         repaired: what was repaired, a sentence for each.
-        differences: what a reset made different in this registry.
-        conflict: True if a change that was made here has lost by the reset.
     """
 
     remote: str
@@ -59,8 +58,6 @@ class Checked(Frozen, kw_only=True):
     checkpoint: str | None = None
     problems: tuple[str, ...] = ()
     repaired: tuple[str, ...] = ()
-    differences: tuple[str, ...] = ()
-    conflict: bool = False
 
     @property
     def ok(self) -> bool:
@@ -74,7 +71,6 @@ def check(
     *,
     full: bool = False,
     repair: bool = False,
-    reset: bool = False,
     progress: Progress | None = None,
 ) -> Checked:
     """Look if a remote is whole.
@@ -83,8 +79,6 @@ def check(
         name: of the remote; None for the one that gives the order, else the only one.
         full: hash the bytes of all blobs, which are downloaded for that; else those of a few.
         repair: remove newest commits that cannot be read first.
-        reset: forget what this registry knew of the remote, and take what is there now: for one
-            that was replaced, or restored from an older copy. The next push sends what it lacks.
         progress: called with the bytes that were hashed so far, and with all.
 
     Raises:
@@ -94,13 +88,9 @@ def check(
     chain.first.store.check_writable()  # the clone is made there
     remote = names.find(chain, name)
     store = names.open_store(remote.url)
-    found = Checked(remote=remote.name, url=store.url)
+    found = Checked(remote=remote.name, url=remote.url)
     if repair:
         found = replace(found, repaired=tuple(store.repair()))
-    if reset:
-        came = resetting.reset(chain, remote.name)
-        found = replace(found, differences=came.differences, conflict=came.conflict)
-        remote = names.find(chain, remote.name)
     problems = _Problems()
     try:
         names.check_identity(remote, store)
@@ -118,6 +108,8 @@ def check(
         found = _look_by_clone(
             found, remote, store, folder, log, problems, full=full, progress=progress
         )
+    if found.missing:  # then the next push sends what is here of it
+        sending_blobs.look_for_gaps(chain, remote, store)
     return replace(found, problems=tuple(problems))
 
 

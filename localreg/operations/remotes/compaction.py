@@ -87,7 +87,7 @@ def compact(
     store.delete([each.key for each in there[KEPT:] if each != newest])
     return Compaction(
         remote=remote.name,
-        url=store.url,
+        url=remote.url,
         files=joined.files,
         into=joined.into,
         deleted=vacuumed.files,

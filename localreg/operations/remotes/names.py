@@ -55,7 +55,13 @@ class Remote(Frozen):
     waiting: int
 
 
-def add(chain: Chain, name: str, url: str | os.PathLike[str]) -> Remote:
+class Added(Remote):
+    """A remote that was added; `made`: nothing was there before."""
+
+    made: bool
+
+
+def add(chain: Chain, name: str, url: str | os.PathLike[str]) -> Added:
     """Add a remote to the first registry of a chain; make it where nothing is yet.
 
     Args:
@@ -83,14 +89,19 @@ def add(chain: Chain, name: str, url: str | os.PathLike[str]) -> Remote:
     _check_new(known, name, place, None)
     store = open_store(place)
     store.probe()
-    identity = store.identity() or store.create()
+    there = store.identity()
+    identity = there or store.create()
     check_format(identity, place)
     with registry.store.write() as change:
         _check_new(remote_rows.remotes(change.connection), name, place, identity.table_id)
         order = remote_rows.ordering_table(change.connection)
         mirror = order is not None and order != identity.table_id
         row = remote_rows.insert(change.connection, name, place, identity.table_id, mirror=mirror)
-        return _remote(change.connection, row)
+        remote = _remote(change.connection, row)
+    return Added(
+        remote.name, remote.url, remote.table_id, remote.mirror, remote.cursor, remote.waiting,
+        there is None,
+    )  # fmt: skip
 
 
 def ls(chain: Chain) -> list[Remote]:

@@ -10,7 +10,7 @@ from support.remote_rows import row
 from support.used_registry import make_used_registry
 
 from localreg.blobs.remote_store.store import open_remote
-from localreg.operations.remotes import checking, compaction, names, pushing
+from localreg.operations.remotes import checking, compaction, names, pushing, resetting
 from localreg.registry import Chain, open_registry
 from localreg.store.rows import blob_rows
 from localreg.values.remote_format import blob_path
@@ -154,7 +154,8 @@ def test_another_remote_at_its_place_is_a_problem(fleet, tmp_path):
     open_remote(tmp_path / "remote").create()
     found = checking.check(fleet)
     assert "--reset" in found.problems[0]
-    found = checking.check(fleet, reset=True)
+    resetting.reset(fleet, "origin")
+    found = checking.check(fleet)
     assert (found.problems, found.events) == ((), 0)
     assert pushing.push(fleet).events > 50
     assert checking.check(fleet).events > 50

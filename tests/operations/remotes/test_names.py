@@ -35,10 +35,13 @@ def test_the_first_remote_gives_the_order(chain, tmp_path):
     second = names.add(chain, "second", f"file://{tmp_path}/second/")
     assert (second.url, second.mirror) == (str(tmp_path / "second"), True)
     assert second.table_id != first.table_id
-    assert names.ls(chain) == [first, second]
+    assert [(each.name, each.mirror) for each in names.ls(chain)] == [
+        ("origin", False), ("second", True),
+    ]  # fmt: skip
+    assert (first.made, second.made) == (True, True)
     assert names.find(chain).name == "origin"
     assert names.find(chain, "second").name == "second"
-    assert names.rm(chain, "origin") == first
+    assert names.rm(chain, "origin").table_id == first.table_id
     assert names.find(chain).name == "second"
     names.add(chain, "third", tmp_path / "third")
     assert [(each.name, each.mirror) for each in names.ls(chain)] == [
