@@ -195,6 +195,15 @@ def test_a_blob_with_another_digest_is_not_written(remote, tmp_path, size):
     assert remote.size_of(key) is None
 
 
+@pytest.mark.parametrize(("size", "kind"), [(7, "put"), (9_000_000, "part")])
+def test_a_refused_blob_is_said(proxy, through, tmp_path, size, kind):
+    (tmp_path / "net.pt").write_bytes(bytes(size))
+    proxy.misbehave(kind, misbehaviours.answers(403, "AccessDenied"))
+    with pytest.raises(RemoteError, match=r"the server refuses it \(AccessDenied\)"):
+        through.put("blobs/sha256/ab/cd", tmp_path / "net.pt")
+    assert through.size_of("blobs/sha256/ab/cd") is None
+
+
 def test_a_blob_that_is_not_whole_is_replaced(remote, bucket, tmp_path):
     (tmp_path / "net.pt").write_bytes(b"weights")
     bucket.put("r/blobs/sha256/ab/cd", b"wei")

@@ -8,6 +8,7 @@ import sys
 import pytest
 from support.remote_rows import row, rows_of
 
+from localreg.blobs.remote_store import maintenance
 from localreg.blobs.remote_store.store import CommitConflict, Head, open_remote
 from localreg.errors import (
     DigestMismatchError,
@@ -214,3 +215,19 @@ def test_a_forked_process_is_refused_instead_of_hanging(children, tmp_path):
     said = children.run(forked, str(tmp_path / "r"))
     assert 'start it with "spawn" or "forkserver"' in said
     assert rows_of(open_remote(tmp_path / "r")) == [(1, 0, *row(1))]
+
+
+def test_upkeep(remote, new_remote):
+    for version in range(1, 10):
+        remote.append([row(version), row(version + 50)], version)
+    before = rows_of(remote)
+    done = remote.compact()  # which also makes a checkpoint of the log
+    assert (done.version, done.files, done.into) == (10, 9, 1)
+    fresh = new_remote()
+    assert (fresh.head().version, rows_of(fresh)) == (10, before)
+    assert fresh.at([place(3, 1)]) == [(3, 1, *row(53))]
+    assert fresh.count_rows(10) == 18
+    assert fresh.vacuum().files == 0  # they are too young
+    assert maintenance.vacuum(fresh.objects, fresh.log, kept=-60).files == 9
+    assert (fresh.check(), fresh.repair(), rows_of(fresh)) == ([], [], before)
+    assert rows_of(new_remote(), 4, 6) == [each for each in before if 4 < each[0] <= 6]

@@ -20,7 +20,7 @@ from localreg.blobs.transfer.cloud.upload import SMALL, upload
 from localreg.blobs.transfer.downloading import download
 from localreg.blobs.transfer.pace import Pace
 from localreg.blobs.transfer.transferred import check_sent
-from localreg.errors import RemoteError
+from localreg.errors import RemoteError, UploadError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import unchanged
 from localreg.values.ids import new_id
@@ -133,9 +133,17 @@ class CloudObjects:
                 if progress is not None:
                     progress(size, size)
                 return
-        upload(
-            path, self.url_of(key), replace=True, wanted=digest, progress=progress, pace=self._pace
-        )
+        try:
+            upload(
+                path,
+                self.url_of(key),
+                replace=True,
+                wanted=digest,
+                progress=progress,
+                pace=self._pace,
+            )
+        except UploadError as error:
+            raise RemoteError(str(error), remote=self.shown) from None
 
     def replace(self, key: str, data: bytes) -> None:
         """Write an object, also if it is there."""
@@ -254,18 +262,15 @@ class CloudObjects:
 
     def now(self) -> float:
         """Return the time by the clock of the server."""
-        key = f"now-{new_id()}"
-        self.create(key, b"")
-
-        async def modified() -> float:
-            with self._translated(f"{key} cannot be looked at"):
-                meta = await self._store(RETRIES).head_async(self._full(key))
-            return meta["last_modified"].timestamp()
-
+        folder = f"now-{new_id()}"
+        self.create(f"{folder}/now", b"")
         try:
-            return self._run(modified)
+            times = [modified for _, _, modified in self.keys(folder)]
         finally:
-            self.delete([key])
+            self.delete([f"{folder}/now"])
+        if not times:
+            raise self.failed("the server does not list an object that was just written")
+        return times[0]
 
     def clear(self, before: float) -> None:
         """Do nothing: the parts of uploads that were cut are deleted by rules of the bucket."""

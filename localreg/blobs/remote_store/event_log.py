@@ -23,7 +23,7 @@ from localreg.blobs.remote_store.commits import (
 from localreg.blobs.remote_store.event_files import UnreadableError, files_of, make_checkpoint
 from localreg.blobs.remote_store.objects import Objects
 from localreg.blobs.transfer.cloud.event_loop import ForkedError
-from localreg.errors import RemoteError, UploadError
+from localreg.errors import RemoteError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.values.frozen import Frozen
 from localreg.values.remote_format import COLUMNS, EVENTS
@@ -223,7 +223,7 @@ class EventLog:
                 made, last = make_checkpoint(folder)
                 self._objects.put(f"{LOG}/{made.name}", made, None, None)
                 self._objects.replace(LAST_CHECKPOINT, last.read_bytes())
-        except (RemoteError, UploadError) as error:
+        except RemoteError as error:
             log.info("no checkpoint of the log was made: %s", error)
 
     def reads_checkpoint(self) -> bool:

@@ -17,7 +17,7 @@ import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from email.utils import formatdate
+from email.utils import formatdate, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from xml.sax.saxutils import escape
 
@@ -237,7 +237,8 @@ class _Answers(BaseHTTPRequestHandler):
         lines = [
             f"<Contents><Key>{escape(key)}</Key><Size>{len(there[key].data)}</Size>"
             f"<ETag>{escape(there[key].etag)}</ETag><Generation>{there[key].generation}</Generation>"
-            "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+            f"<LastModified>{parsedate_to_datetime(there[key].modified).isoformat()}</LastModified>"
+            "</Contents>"
             for key in page
         ]
         prefixes = [f"<Prefix>{escape(each)}</Prefix>" for each in sorted(folders)]
