@@ -581,6 +581,7 @@ CREATE TABLE refolded (
 --   commit_id the id of the commit at the cursor: no other commit has it
 --   seen      JSON: what that commit looked like, so that "nothing is new" costs one look
 --   sent      the key up to which all events are there
+--   pushed    the key after which the changes of the last push come that were made here; NULL: none
 CREATE TABLE remote (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
@@ -592,7 +593,8 @@ CREATE TABLE remote (
     last_place INTEGER,
     commit_id TEXT,
     seen TEXT,
-    sent INTEGER NOT NULL
+    sent INTEGER NOT NULL,
+    pushed INTEGER
 );
 CREATE UNIQUE INDEX remote_order ON remote (mirror) WHERE mirror = 0;
 

@@ -173,8 +173,8 @@ def join_reports(connection):
 
 
 REMOTES = (
-    RemoteRow(1, "origin", "/x", ID, False, 2, ID, 3, None, None, 0),
-    RemoteRow(2, "other", "/y", ID, True, 2, ID, 3, None, None, 0),
+    RemoteRow(1, "origin", "/x", ID, False, 2, ID, 3, None, None, 0, 0),
+    RemoteRow(2, "other", "/y", ID, True, 2, ID, 3, None, None, 0, 0),
 )
 
 
@@ -210,6 +210,8 @@ CALLS = {
     "remote_rows:settle_sent": lambda c: [remote_rows.settle_sent(c, each) for each in REMOTES],
     "remote_rows:count_waiting": lambda c: [remote_rows.count_waiting(c, r) for r in REMOTES],
     "remote_rows:waiting": lambda c: [list(remote_rows.waiting(c, r, 1_000)) for r in REMOTES],
+    "remote_rows:lost_in_push": lambda c: list(remote_rows.lost_in_push(c, REMOTES[0])),
+    "remote_rows:set_pushed": lambda c: remote_rows.set_pushed(c, 9, 1),
     "remote_rows:waiting_keys": lambda c: [list(remote_rows.waiting_keys(c, r)) for r in REMOTES],
     "remote_rows:waiting_among": lambda c: [
         list(remote_rows.waiting_among(c, r, [1])) for r in REMOTES

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from itertools import chain
 
 from localreg.store.events.arriving import losses
 from localreg.store.events.judging import KEPT, LOST
@@ -55,9 +56,10 @@ def lost(connection: remote_rows.Connection, waiting: Iterable[Waiting]) -> dict
 
 
 def force(change: Change, remote: RemoteRow) -> list[str]:
-    """Set again what changes that were made here wanted, that have lost and that a remote lacks.
+    """Set again what changes that were made here wanted, and that have lost.
 
-    Of several changes of one value the last one counts.
+    They are those that a remote lacks; and those of the last push to it, as long as what they lost
+    to is still there. Of several changes of one value the last one counts.
 
     Returns:
         What was set, a sentence each.
@@ -65,7 +67,8 @@ def force(change: Change, remote: RemoteRow) -> list[str]:
     connection = change.connection
     until = event_rows.newest_key(connection)
     last: dict[tuple[str, str], Waiting] = {}
-    for each in remote_rows.waiting(connection, remote, until):
+    sent = list(remote_rows.lost_in_push(connection, remote))
+    for each in chain(sent, remote_rows.waiting(connection, remote, until)):
         register = _register(each.event) if each.own else None
         if register is not None:
             last[each.event.subject, register] = each
@@ -74,10 +77,22 @@ def force(change: Change, remote: RemoteRow) -> list[str]:
     subjects = sorted({each.event.subject for each in wanted})
     said = losses(connection, subjects, {each.event.event_id for each in wanted})
     for each in wanted:
-        if _set_again(change, each.event):
+        if _is_as_it_was(connection, each) and _set_again(change, each.event):
             loss = said.get(each.event.event_id)
             done.append(_sentence(connection, each.event, loss))
     return done
+
+
+def _is_as_it_was(connection: remote_rows.Connection, sent: Waiting) -> bool:
+    """Return True if nothing was written since an event was pushed, or if it was not."""
+    if sent.place is None:
+        return True
+    register = _register(sent.event)
+    assert register is not None
+    first = None if register == ALIAS else sent.event.subject
+    writers = writer_rows.writers(connection, sent.event.subject, register, first)
+    places = [remote_rows.place_of(connection, each) for each in writers[-1:]]
+    return all(each is not None and each < sent.place for each in places)
 
 
 def _sentence(connection: remote_rows.Connection, event: LoggedEvent, loss: Lost | None) -> str:

@@ -121,6 +121,7 @@ class _Pushing:
         self._pulled = pulling.NOTHING
         self._events = 0
         self._tried: Sequence[int] = ()  # keys of the events of a commit that may be there
+        self._own = array("q")  # keys of the events made here that were sent
         self._plan = array("q")  # keys of events that it lacked, in the order of the fold
         self._owners = 0
         self._lost: dict[str, str] = {}  # by the id of the event
@@ -253,6 +254,7 @@ class _Pushing:
     ) -> None:
         """Record that a commit is there."""
         self._events += len(waiting)
+        self._own.extend(each.pk for each in waiting if each.own)
         commit_id = self._store.commit_id(head.version)
         with self._registry.store.write() as change:
             connection = change.connection
@@ -275,5 +277,7 @@ class _Pushing:
                 seen = pulling.seen_text(head)
                 remote_rows.advance(connection, now.pk, head.version, commit_id, seen, last)
             remote_rows.settle_sent(connection, now)
+            if self._own:
+                remote_rows.set_pushed(connection, now.pk, min(self._own) - 1)
             self._changed.sent(change)
         self._owners += self._changed.owners

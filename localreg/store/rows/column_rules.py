@@ -153,7 +153,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "remote": {
         "pk": WHOLE, "name": TEXT, "url": TEXT, "table_id": or_null(ID), "mirror": FLAG,
         "cursor": WHOLE, "last": or_null(ID), "last_place": or_null(COUNT),
-        "commit_id": or_null(TEXT), "seen": or_null(JSON), "sent": COUNT,
+        "commit_id": or_null(TEXT), "seen": or_null(JSON), "sent": COUNT, "pushed": or_null(COUNT),
     },
     "mirrored": {"remote": WHOLE, "event": WHOLE},
     "remote_gap": {"remote": WHOLE, "digest": DIGEST},

@@ -47,6 +47,7 @@ class RemoteRow(Frozen):
         commit_id: the id of the commit at the cursor; None if it is not known.
         seen: what that commit looked like; None if it was not seen.
         sent: the key up to which all events are there.
+        pushed: the key after which the changes of the last push come that were made here.
     """
 
     pk: int
@@ -60,10 +61,11 @@ class RemoteRow(Frozen):
     commit_id: str | None
     seen: str | None
     sent: int
+    pushed: int | None
 
 
 class Waiting(Frozen):
-    """An event that a remote lacks.
+    """An event that a remote lacks, or that was sent to it last.
 
     Attributes:
         pk: its key.
@@ -71,7 +73,8 @@ class Waiting(Frozen):
         outcome: as of `Event`.
         origin_name: the name of the registry that made it.
         payload: its payload as it is stored, which is canonical JSON.
-        event: the event.
+        event: the event, without its place.
+        place: its place; None if it has none.
     """
 
     pk: int
@@ -80,26 +83,27 @@ class Waiting(Frozen):
     origin_name: str
     payload: str
     event: LoggedEvent
+    place: int | None
 
 
 _MANY = 10_000  # events
 _REMOTES = Columns(
     "remote", pk=WHOLE, name=TEXT, url=TEXT, table_id=or_null(ID), mirror=FLAG, cursor=WHOLE,
     last=or_null(ID), last_place=or_null(COUNT), commit_id=or_null(TEXT), seen=or_null(TEXT),
-    sent=COUNT,
+    sent=COUNT, pushed=or_null(COUNT),
 )  # fmt: skip
 _SELECT = (
-    "SELECT pk, name, url, table_id, mirror, cursor, last, last_place, commit_id, seen, sent "
-    "FROM remote"
+    "SELECT pk, name, url, table_id, mirror, cursor, last, last_place, commit_id, seen, sent, "
+    "pushed FROM remote"
 )
 _WAITING = Columns(
     "event", pk=COUNT, own=FLAG, outcome=or_null(TEXT), event_id=ID, origin=ID, origin_name=TEXT,
     seq=COUNT, lamport=COUNT, stamp=COUNT, at=TIME, actor=TEXT, kind=TEXT, v=COUNT, subject=ID,
-    field=or_null(TEXT), payload=TEXT,
+    field=or_null(TEXT), payload=TEXT, position=or_null(COUNT),
 )  # fmt: skip
 _EVENTS = (
     "SELECT e.pk, e.arrived IS NULL, e.outcome, e.event_id, o.id, o.name, e.seq, e.lamport, "
-    "e.stamp, e.at, a.name, e.kind, e.v, e.subject, e.field, e.payload FROM event e "
+    "e.stamp, e.at, a.name, e.kind, e.v, e.subject, e.field, e.payload, e.position FROM event e "
     "JOIN origin o ON o.pk = e.origin JOIN actor a ON a.pk = e.actor"
 )
 _ORDER = "ORDER BY e.position IS NULL, e.position, e.lamport, e.event_id"
@@ -142,7 +146,7 @@ def insert(
         (name, url, table_id, mirror),
     )
     pk = int(cursor.lastrowid or 0)
-    return RemoteRow(pk, name, url, table_id, mirror, -1, None, None, None, None, 0)
+    return RemoteRow(pk, name, url, table_id, mirror, -1, None, None, None, None, 0, None)
 
 
 def delete(connection: Connection, pk: int) -> None:
@@ -253,17 +257,32 @@ def waiting(connection: Connection, remote: RemoteRow, until: int) -> Iterator[W
     yield from _found_waiting(connection, sql, values)
 
 
+def lost_in_push(connection: Connection, remote: RemoteRow) -> Iterator[Waiting]:
+    """Yield the changes of the last push to a remote that are not in effect, in their order."""
+    sql = (
+        f"{_EVENTS} WHERE e.outcome IN ('lost', 'kept') AND e.pk > :pushed AND e.arrived IS NULL "
+        "AND e.position IS NOT NULL ORDER BY e.position"
+    )
+    if remote.pushed is not None and not remote.mirror:
+        yield from _found_waiting(connection, sql, {"pushed": remote.pushed})
+
+
+def set_pushed(connection: Connection, pk: int, key: int | None) -> None:
+    """Record after which key the changes come that were made here and pushed last."""
+    connection.execute("UPDATE remote SET pushed = ? WHERE pk = ?", (key, pk))
+
+
 def _found_waiting(
     connection: Connection, sql: str, values: Mapping[str, object]
 ) -> Iterator[Waiting]:
     for row in _WAITING.stream(connection, sql, values):  # type: ignore[arg-type]  # by name
         (pk, own, outcome, event_id, origin, origin_name, seq, lamport, stamp, at, actor, kind, v,
-         subject, field, payload) = row  # fmt: skip
+         subject, field, payload, position) = row  # fmt: skip
         event = LoggedEvent(
             event_id, origin, seq, lamport, stamp, at, actor, kind, v, subject, field,
             object_of(payload, "event", event_id, "payload"),
         )  # fmt: skip
-        yield Waiting(pk, bool(own), outcome, origin_name, payload, event)
+        yield Waiting(pk, bool(own), outcome, origin_name, payload, event, position)
 
 
 def set_places(

@@ -706,6 +706,36 @@ def test_what_has_lost_is_set_again_by_force(fleet):
     assert push(b, force=True).forced == ()
 
 
+def test_what_lost_in_the_last_push_is_set_again_by_force(fleet):
+    """As long as what it lost to is there; what lost before never."""
+    a, b = fleet("a"), fleet("b")
+    models = [add(a, b"one", name=name) for name in ("old", "net", "changed", "own")]
+    old, net, changed, own = (each.id for each in models)
+    push(a)
+    pull(b)
+    a.model(old).comment = "mine"
+    b.model(old).comment = "yours"
+    push(a)
+    assert len(push(b).lost) == 1
+    pull(a)
+    for each in (net, changed, own):
+        a.model(each).comment = "mine"
+        b.model(each).comment = "yours"
+    push(a)
+    assert len(push(b).lost) == 3
+    a.model(changed).comment = "mine again"
+    push(a)
+    b.model(own).comment = "yours, too"
+    done = push(b, force=True)
+    assert done.forced == ("set again: p/net:1 comment → 'yours'",)
+    assert done.events == 2
+    pull(a)
+    assert order(a) == order(b)
+    comments = [a.model(each).comment for each in (old, net, changed, own)]
+    assert comments == ["mine", "yours", "mine again", "yours, too"]
+    assert push(b, force=True).forced == ()
+
+
 def test_weights_that_are_kept_are_served_by_force_but_not_of_a_published_model(fleet):
     a, b = fleet("a"), fleet("b")
     models = [add(a, b"one").id, add(a, b"two", name="other").id]
