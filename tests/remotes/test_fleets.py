@@ -15,6 +15,7 @@ import pytest
 from support.fleet_checks import (
     check_bytes,
     check_fleet,
+    check_live_bytes,
     check_registry,
     events_at,
 )
@@ -148,4 +149,38 @@ def test_of_machines_that_race_for_an_alias_one_wins_each_round(remote, tmp_path
     assert effective == winners
     for root in roots:
         check_registry(root, events)
+        shutil.rmtree(root)
+
+
+@pytest.mark.long
+def test_a_remote_is_compacted_and_its_garbage_collected_while_machines_push(remote, tmp_path):
+    """What a live model names is there, also if it was garbage just before."""
+    chance = random.Random(seed())
+    url, get, _ = remote
+    roots = [tmp_path / f"machine{n}" for n in range(MACHINES)]
+    for root in roots:
+        attach(root, url)
+    arguments = [[root, n, ROUNDS, chance.random()] for n, root in enumerate(roots[1:])]
+    others = [tmp_path / f"logs/{n}.log" for n in range(1, MACHINES)]
+    fleet = Fleet(
+        tmp_path / "logs",
+        ["tidy_up"] + ["add_and_remove"] * (MACHINES - 1),
+        [[roots[0], others, ROUNDS], *arguments],
+    )
+    fleet.run()
+    logs = fleet.logs()
+    acknowledged = {event for lines in logs for line in lines for event in line.get("events", ())}
+    send_all(roots)
+    clone = tmp_path / "clone"
+    Registry.clone(url, clone).close()
+    check_fleet(url, [*roots, clone], acknowledged)
+    digests = check_live_bytes(get, roots[0])
+    with Registry(clone, durability="fast") as registry:
+        registry.pull(blobs=True)
+        assert registry.verify().ok
+    freed = [line["freed"] for line in logs[0]]
+    print(f"{len(acknowledged)} events, {len(freed)} times compacted and collected, "
+          f"{sum(freed)} blobs deleted, {len(digests)} live")  # fmt: skip
+    assert sum(freed) or not WHOLE
+    for root in (*roots, clone):
         shutil.rmtree(root)

@@ -120,7 +120,7 @@ def add_and_remove(log, root, number, rounds, seed):
         chance = random.Random(f"{seed}/{number}/{done}/{os.getpid()}")
         if log.count("changed") == done:
             for model in registry.models(limit=10):
-                if chance.random() < 0.3:
+                if chance.random() < 0.6:
                     Model.remove(model, registry=registry)
             data = b"%d" % chance.randrange(4) * 1_000
             registry.add(io.BytesIO(data), "resnet", "vision", filename="w.pt")
@@ -129,14 +129,19 @@ def add_and_remove(log, root, number, rounds, seed):
         log.write(pushed=done)
 
 
-def tidy_up(log, root, rounds):
-    """Compact a remote, and collect its garbage without any grace, again and again."""
+def tidy_up(log, root, others, rounds):
+    """Compact a remote, and collect its garbage without any grace, until the others are done.
+
+    Args:
+        others: their logs.
+        rounds: how often each of them pushes.
+    """
     from localreg import Registry
     from localreg.operations.remotes import collecting, compaction
 
     registry = Registry(root, durability="fast")
     started(log)
-    while log.count("tidied") < rounds:
+    while any(sum("pushed" in line for line in read_log(each)) < rounds for each in others):
         found = collecting.collect(registry._chain, None, grace_seconds=0, dry_run=False)
         compaction.compact(registry._chain, None)
         log.write(tidied=log.count("tidied"), freed=len(found.garbage))
@@ -160,7 +165,8 @@ def race_for_alias(log, root, number, rounds, meeting):
     own = [each.id for each in registry.models(limit=100) if each.comment == f"of {number}"]
     while log.count("round") < rounds:
         turn = log.count("round")
-        wait_for(meeting, f"{turn}-seen", number, lambda: registry.pull())
+        meet(meeting, f"{turn}-pushed", number)  # the round before
+        registry.pull()
         before = registry.db.query("SELECT model FROM alias WHERE alias = 'prod'")
         before = [row["model"] for row in before]
         meet(meeting, f"{turn}-ready", number)
@@ -174,19 +180,15 @@ def race_for_alias(log, root, number, rounds, meeting):
         log.write(round=turn, won=not pushed.lost, event=event)
 
 
-def meet(folder, name, number, count=None):
+def meet(folder, name, number):
     """Wait until all machines are here, as files say."""
     folder = Path(folder)
-    count = count or int((folder / "count").read_text())
-    (folder / f"{name}-{number}").touch()
-    while len(list(folder.glob(f"{name}-*"))) < count:
-        time.sleep(0.002)
-
-
-def wait_for(folder, name, number, call):
-    """Meet, and then call: all have pushed by then."""
-    meet(folder, name, number)
-    call()
+    count = int((folder / "count").read_text())
+    here = folder / name
+    here.mkdir(exist_ok=True)
+    (here / str(number)).touch()
+    while len(os.listdir(here)) < count:
+        time.sleep(0.01)
 
 
 def started(log):

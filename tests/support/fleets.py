@@ -23,7 +23,7 @@ from support.servers.misbehaviours import dies_before_answering
 from support.servers.object_proxy import ObjectProxy
 
 TESTS = Path(__file__).parents[1]
-HANGS_AFTER = 300  # seconds; only a test that fails waits for so long
+HANGS_AFTER = 900  # seconds; only a test that fails waits for so long
 
 
 @dataclass
