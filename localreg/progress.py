@@ -9,6 +9,7 @@ from collections.abc import Callable
 WAIT = 0.5  # seconds: a faster transfer needs no line
 STEP = 0.1
 WIDTH = 24
+_NO_GUESS = 100_000  # seconds: of the first bytes it would be wrong
 
 Progress = Callable[[int, "int | None"], None]
 
@@ -69,6 +70,8 @@ def progress_text(done: int, total: int | None, pace: float) -> str:
 
     >>> progress_text(750_000_000, 1_000_000_000, 50e6)
     '━━━━━━━━━━━━━━━━━━────── 750 of 1,000 MB, 50 MB/s, 5 s left'
+    >>> progress_text(2, 3_000_000, 4.0)
+    '──────────────────────── 0 of 3 MB, 0 MB/s'
     >>> progress_text(750_000_000, None, 50e6)
     '750 MB, 50 MB/s'
     """
@@ -76,6 +79,7 @@ def progress_text(done: int, total: int | None, pace: float) -> str:
     if not total:
         return f"{done / 1e6:,.0f} MB, {speed}"
     full = min(WIDTH * done // total, WIDTH)
-    left = f", {(total - done) / pace:,.0f} s left" if pace > 0 else ""
+    seconds = (total - done) / pace if pace > 0 else _NO_GUESS
+    left = f", {seconds:,.0f} s left" if seconds < _NO_GUESS else ""
     bar = "━" * full + "─" * (WIDTH - full)
     return f"{bar} {done / 1e6:,.0f} of {total / 1e6:,.0f} MB, {speed}{left}"

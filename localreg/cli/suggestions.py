@@ -100,6 +100,7 @@ DATASET_SYNONYMS = {
 CACHE_SYNONYMS = {"clean": "cache prune", "clear": "cache prune", "delete": "cache rm",
                   "list": "cache ls", "remove": "cache rm", "show": "cache ls"}  # fmt: skip
 REMOTE_SYNONYMS = {
+    "collect": "remote gc",
     "delete": "remote rm",
     "list": "remote ls",
     "new": "remote add",

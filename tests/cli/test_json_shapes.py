@@ -133,6 +133,7 @@ clone fleet cloned
 remote check
 remote check --reset --dry-run
 remote compact
+remote gc
 remote rm origin
 verify
 verify --full

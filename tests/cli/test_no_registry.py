@@ -25,7 +25,7 @@ READING = (
     "dataset ls", "dataset show p/n", "dataset get p/n",
     "push", "push o --dry-run", "pull", "pull o --blobs", "remote ls", "remote add o folder",
     "remote rm o", "remote check o", "remote check o --repair", "remote check o --reset",
-    "remote compact o",
+    "remote compact o", "remote gc o", "remote gc o --delete",
 )  # fmt: skip
 MAKING = {"init", "demo", "add", "import"}
 WITHOUT = {"clone", "completion", "guide", "schema"}  # need no registry

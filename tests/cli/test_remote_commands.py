@@ -60,7 +60,8 @@ class TestPushAndPull:
         assert run("ls", "-q", "-R", "third")[1] == run("ls", "-q")[1]
         assert run("clone", "fleet", "fourth", "-q") == (0, "", "")
         assert run("clone", "fleet", "third")[2].startswith("Nothing came")
-        run("init", "other")
+        (tmp_path / "w.pt").write_bytes(b"other")
+        run("add", "w.pt", "-n", "mine", "-R", "other")
         code, _, err = run("clone", "fleet", "other")
         assert code == 5
         assert "is a registry already" in err
@@ -271,7 +272,7 @@ def test_doctor_and_env_know_the_remotes(run, models, tmp_path):
 
 
 class TestUpkeep:
-    """`localreg remote check` and `localreg remote compact`."""
+    """`localreg remote check`, `compact` and `gc`."""
 
     def test_a_whole_remote(self, run, pushed):
         code, out, err = run("remote", "check", "--full")
@@ -314,6 +315,18 @@ class TestUpkeep:
         )  # fmt: skip
         assert run("push")[2] == "1 event went to origin.\n"
         assert run("pull", "-R", "second")[2] == "1 event came.\n"
+
+    def test_gc_deletes_what_nothing_needs(self, run, pushed):
+        assert run("remote", "gc") == (0, "", "Nothing to delete.\n")
+        run("rm", "vision/resnet:2")
+        run("push")
+        assert run("remote", "gc")[2] == "Nothing to delete.\n"  # it can be restored for a week
+        code, out, err = run("remote", "gc", "--grace", "0")
+        assert (code, out.count("\n")) == (0, 1)
+        assert err == "--delete would free 2 B (1 item).\n"
+        assert run("remote", "gc", "--grace", "0", "--delete")[2] == "Freed 2 B (1 item).\n"
+        assert run("remote", "check")[0] == 0
+        assert run("remote", "gc", "--grace", "soon")[0] == 2
 
     def test_options_that_do_not_go_together(self, run, pushed):
         for words in ("--reset --full", "--reset --repair", "--dry-run"):

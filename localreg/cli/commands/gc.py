@@ -6,6 +6,7 @@ import re
 
 import click
 
+from localreg.cli.collected import grace_seconds, print_garbage, say_waiting
 from localreg.cli.output import (
     AS_JSON,
     DELETE,
@@ -21,11 +22,9 @@ from localreg.cli.output import (
     remark,
     say_deleted,
 )
-from localreg.errors import InvalidValueError
 from localreg.operations.upkeep import gc
 from localreg.operations.upkeep.gc import Collection
-from localreg.values.ids import now
-from localreg.values.units import moment, parse_span, size_text, span_text
+from localreg.values.units import size_text
 
 
 @click.command("gc")
@@ -81,10 +80,7 @@ def gc_command(
     input of a task, or is the parent of a model that stays. `localreg restore` takes that back
     until the grace period ends. The exit code is 1 if something could not be deleted.
     """
-    try:
-        seconds = parse_span(int(grace) if grace.isdecimal() else grace)
-    except InvalidValueError as error:
-        raise click.UsageError(f"--grace: {error}") from error
+    seconds = grace_seconds(grace)
     with opened(directory) as chain:
         done = gc.collect(
             chain,
@@ -100,23 +96,10 @@ def gc_command(
         print_json(record_json(done))
     else:
         _print_models(done)
-        print_table(
-            (
-                Column("KIND", "id"),
-                Column("SIZE", "size"),
-                Column("FILE", "path"),
-                Column("WHY", "prose", 1),
-            ),
-            ((each.kind, each.size, each.path, each.why) for each in done.garbage),
-        )
+        print_garbage(done.garbage)
         if done.garbage or done.failed or not any(each.goes for each in done.models):
             say_deleted(len(done.garbage), done.freed, done.failed, dry_run=done.dry_run)
-        if done.next_due is not None:
-            due = int(done.next_due.timestamp() * 1_000_000)
-            remark(
-                f"{size_text(done.waiting)} wait for the end of the grace period: the first can be "
-                f"deleted from {moment(due)} UTC on, in {span_text((due - now()) / 1e6)}."
-            )
+        say_waiting(done.waiting, done.next_due)
     return 1 if done.failed else 0
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 from localreg.cli.carried import print_arrival, print_lines
+from localreg.cli.collected import grace_seconds, print_garbage, say_waiting
 from localreg.cli.exchanged import remote_name
 from localreg.cli.output import (
     AS_JSON,
     CORRUPT,
+    DELETE,
     HEADER,
     IN_REGISTRY,
     SILENT,
@@ -21,9 +23,10 @@ from localreg.cli.output import (
     record_json,
     remark,
     say,
+    say_deleted,
 )
 from localreg.cli.suggestions import REMOTE_SYNONYMS, CommandGroup
-from localreg.operations.remotes import checking, compaction, names, resetting
+from localreg.operations.remotes import checking, collecting, compaction, names, resetting
 from localreg.progress import shown_progress
 from localreg.values.units import size_text
 
@@ -220,3 +223,43 @@ def _remark_on_compaction(done: Compaction) -> None:
         )
     if not (done.files or done.deleted or done.made):
         remark(f"Nothing changed: {one_line(done.remote)} is compact already.")
+
+
+@remote_command.command("gc")
+@ANY
+@click.option(
+    "--grace",
+    default="7d",
+    show_default=True,
+    metavar="TIME",
+    help="Spare what came or was needed more recently than this, such as 12h or 30d.",
+)
+@DELETE
+@AS_JSON
+@SILENT
+@HEADER
+@IN_REGISTRY
+def gc_command(
+    remote: str | None,
+    grace: str,
+    delete: bool,
+    as_json: bool,
+    quiet: bool,
+    directory: str | None,
+) -> int:
+    """Delete from a remote the bytes that nothing there needs.
+
+    What is there is pulled first. A push that needs some of these bytes meanwhile waits, and sends
+    them again. The exit code is 1 if something could not be deleted.
+    """
+    seconds = grace_seconds(grace)
+    with opened(directory) as chain:
+        name = remote_name(chain, remote, "gc")
+        done = collecting.collect(chain, name, grace_seconds=seconds, dry_run=not delete)
+    if as_json:
+        print_json(record_json(done))
+    else:
+        print_garbage(done.garbage)
+        say_deleted(len(done.garbage), done.freed, done.failed, dry_run=done.dry_run)
+        say_waiting(done.waiting, done.next_due)
+    return 1 if done.failed else 0
