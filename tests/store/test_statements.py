@@ -219,7 +219,7 @@ CALLS = {
     "remote_rows:set_places": lambda c: remote_rows.set_places(c, ID, 1, [(1, 1)]),
     "remote_rows:mark_mirrored": lambda c: remote_rows.mark_mirrored(c, 1, [ID]),
     "remote_rows:mark_keys_mirrored": lambda c: remote_rows.mark_keys_mirrored(c, 1, [1]),
-    "remote_rows:overtaken": lambda c: remote_rows.overtaken(c, [1]),
+    "remote_rows:overtaken": lambda c: remote_rows.overtaken(c, REMOTES[0], [1]),
     "remote_rows:places": lambda c: list(remote_rows.places(c, 1, 9)),
     "remote_rows:ids_at": lambda c: remote_rows.ids_at(c, 1),
     "remote_rows:place_of": lambda c: remote_rows.place_of(c, ID),

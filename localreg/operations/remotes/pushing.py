@@ -93,7 +93,7 @@ def push(
     store = names.connect(remote)
     sending = Sending(chain, remote, store, dry_run=dry_run, progress=progress)
     changed = Changed(chain, remote, store, sending, dry_run=dry_run)
-    pushing = _Pushing(chain, remote, store, sending, changed)
+    pushing = Pushing(chain, remote, store, sending, changed)
     if dry_run:
         pushing.rehearse(force=force)
     else:
@@ -101,7 +101,7 @@ def push(
     return pushing.result(dry_run=dry_run)
 
 
-class _Pushing:
+class Pushing:
     """One push."""
 
     def __init__(
@@ -267,7 +267,7 @@ class _Pushing:
             else:
                 places = [(place(head.version, n), pk) for n, pk in enumerate(keys)]
                 remote_rows.set_places(connection, now.table_id, change.at, places)
-                again = remote_rows.overtaken(connection, keys)
+                again = remote_rows.overtaken(connection, now, keys)
                 if again:  # events came here since these were chosen, and stand after them now
                     came = take_in(change, [], {}, same_order=True, again=again)
                     lines = self._pulled.differences + came.lines

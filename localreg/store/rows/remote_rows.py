@@ -327,19 +327,21 @@ def mark_keys_mirrored(connection: Connection, pk: int, keys: Iterable[int]) -> 
     connection.executemany("INSERT OR IGNORE INTO mirrored VALUES (?, ?)", ((pk, k) for k in keys))
 
 
-def overtaken(connection: Connection, keys: Sequence[int]) -> list[str]:
+def overtaken(connection: Connection, remote: RemoteRow, keys: Sequence[int]) -> list[str]:
     """Return the subjects whose events have another order now that some of them got a place.
 
     They have an event without a place that stood before one of these.
 
     Args:
+        remote: that gave the places, as it was before.
         keys: those of the events that got their places, which were the last ones of the order.
     """
     rows = connection.execute(
-        "SELECT DISTINCT e.subject FROM json_each(?) k JOIN event e ON e.pk = k.value "
-        "WHERE EXISTS (SELECT 1 FROM event o WHERE o.subject = e.subject AND o.position IS NULL "
-        "AND (o.lamport, o.event_id) < (e.lamport, e.event_id))",
-        (json.dumps([*keys]),),
+        "SELECT p.subject FROM (SELECT e.subject AS subject, max(e.lamport) AS lamport "
+        "FROM json_each(?) k JOIN event e ON e.pk = k.value GROUP BY e.subject) p "
+        "WHERE EXISTS (SELECT 1 FROM event o WHERE o.subject = p.subject AND o.pk > ? "
+        "AND o.position IS NULL AND o.lamport <= p.lamport)",
+        (json.dumps([*keys]), remote.sent),
     ).fetchall()
     return [str(subject) for (subject,) in rows]
 

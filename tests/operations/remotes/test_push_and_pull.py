@@ -26,6 +26,8 @@ from localreg.operations.models import designs
 from localreg.operations.models.removal import forget_model
 from localreg.operations.remotes import cloning, names, pulling, pushing, resetting
 from localreg.operations.remotes.remote_events import row_of
+from localreg.operations.remotes.sending_blobs import Sending
+from localreg.operations.remotes.sending_reports import Changed
 from localreg.registry import Chain, open_registry
 from localreg.store.rows import model_rows, remote_rows
 from localreg.values.ids import new_id
@@ -525,6 +527,43 @@ def test_two_processes_of_one_registry_push_at_once(fleet, tmp_path):
     assert pushing.push(other).events == 0
     assert len(rows_of(tmp_path / "remote")) == 2
     other.close()
+
+
+def test_what_comes_while_events_are_sent_stands_after_them(fleet):
+    """It stood before them when they were chosen; then they got their places."""
+    a, c = fleet("a"), fleet("c")
+    model = add(a, b"one")
+    push(a)
+    pull(c)
+    c.model(model.id).comment = "c"
+    model.tags = ["so", "that", "the", "next", "is", "later"]
+    model.comment = "a"
+    chain, remote = a._chain, remote_of(a)
+    store = names.connect(remote)
+    sending = Sending(chain, remote, store, dry_run=False, progress=None)
+
+    class Slow:
+        """Another process merges meanwhile."""
+
+        missing, blobs, size = (), 0, 0
+        settled, send_needed, seen = sending.settled, sending.send_needed, sending.seen
+
+        def send(self, events):
+            if events and model.comment == "a":
+                bring_events(c, a)
+                assert model.comment == "c"
+            sending.send(events)
+
+    slow = Slow()
+    pushing.Pushing(
+        chain, remote, store, slow, Changed(chain, remote, store, slow, dry_run=False)
+    ).run(force=False)
+    assert model.comment == "a"
+    assert [len(a.search(word)) for word in ("a", "c")] == [1, 0]
+    before, after = refolded(a)
+    assert before == after
+    pull(c)
+    assert order(a) == order(c)
 
 
 def test_a_slower_process_of_one_registry_takes_nothing_back(fleet, tmp_path):
