@@ -12,7 +12,6 @@ from support.used_registry import make_used_registry
 from localreg.blobs.remote_store.store import open_remote
 from localreg.operations.remotes import checking, compaction, names, pushing, resetting
 from localreg.registry import Chain, open_registry
-from localreg.store.rows import blob_rows
 from localreg.values.remote_format import blob_path
 
 
@@ -23,13 +22,6 @@ def template(tmp_path_factory):
     chain = Chain(open_registry(make_used_registry(folder), durability="fast"))
     names.add(chain, "origin", folder / "remote")
     pushing.push(chain)
-    with chain.first.store.read() as connection:
-        for digest, size in blob_rows.referred_blobs(connection):
-            if chain.first.blobs.has(digest, size) and size > len(b"text"):  # which is a report
-                path = folder / "remote" / blob_path(digest)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                if not path.exists():
-                    shutil.copy(chain.first.blobs.blob(digest), path)
     chain.close()
     return folder
 

@@ -17,7 +17,7 @@ from support.used_registry import make_used_registry
 from localreg import Registry
 from localreg.blobs.remote_store.store import open_remote
 from localreg.errors import LocalregError, RemoteChangedError
-from localreg.operations.remotes import checkpoints, cloning, compaction, names, pushing
+from localreg.operations.remotes import checking, checkpoints, cloning, compaction, names, pushing
 from localreg.registry import Chain, open_registry
 from localreg.store.database import checkpoint
 
@@ -85,6 +85,27 @@ def test_a_clone_is_the_same_with_a_checkpoint_and_without(fleet, tmp_path):
     (tmp_path / "remote" / done.checkpoint).unlink()
     assert cloned(tmp_path, "joined").checkpoint is None
     assert tables(tmp_path / "joined") == tables(tmp_path / "before")
+    with Registry(tmp_path / "after") as registry:
+        assert registry.model("vision/net@prod").get_local_copy()
+
+
+def test_an_object_store_is_compacted_like_a_directory(new_bucket, tmp_path):
+    root, url = make_used_registry(tmp_path), f"{new_bucket('seaweedfs').url}/fleet"
+    chain = Chain(open_registry(root, durability="fast"))
+    names.add(chain, "origin", url)
+    pushing.push(chain)
+    grow(tmp_path, chain, COMMITS)
+    cloning.clone(url, tmp_path / "before", durability="fast")
+    done = compaction.compact(chain)
+    assert (done.files, done.into, done.made) == (COMMITS + 1, 1, True)
+    assert compaction.compact(chain).made is False
+    checked = checking.check(chain, full=True)
+    assert (checked.problems, checked.checkpoint) == ((), done.checkpoint)
+    chain.close()
+    after = cloning.clone(url, tmp_path / "after", durability="fast")
+    assert (after.checkpoint, after.skipped) == (done.checkpoint, ())
+    assert tables(tmp_path / "after") == tables(tmp_path / "before")
+    shutil.rmtree(tmp_path)
 
 
 def test_what_came_after_the_checkpoint_comes_from_the_log(fleet, tmp_path):
