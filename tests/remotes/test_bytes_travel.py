@@ -8,10 +8,11 @@ import random
 from pathlib import Path
 
 import pytest
+from support.command_line import run_cli
 from support.contents import blobs
 from support.remotes import object_of
 
-from localreg import Model, Registry, Task
+from localreg import Dataset, Model, Registry, Task
 from localreg.errors import NoWeightsError
 from localreg.operations.remotes import names, sending_blobs
 from localreg.operations.remotes.pulling import pull
@@ -270,3 +271,87 @@ def test_large_reports_travel_by_a_file(laptop, other):
     found = [each.model("a").get_reported_scalars()["loss"]["a"]["y"] for each in (laptop, other)]
     assert len(found[0]) > 0
     assert found[0] == found[1]
+
+
+def test_show_and_pages_say_where_bytes_are(laptop, other, bert, write_file, place):
+    laptop.add(write_file("a.bin", b"abc"), name="a")
+    laptop.add(bert, name="bert")
+
+    def where(registry, ref):
+        return run_cli("-R", str(registry.path), "show", ref)[1]
+
+    assert "kept here" in where(laptop, "a")
+    assert "at the remote" not in where(laptop, "a")
+    push(laptop._chain)
+    pull(other._chain)
+    assert "kept here, and at the remote origin" in where(laptop, "a")
+    for ref in ("a", "bert"):
+        assert "at the remote origin; fetched when needed" in where(other, ref)
+        page = Path(other.model(ref).report()).read_text("utf-8")
+        assert "at the remote origin; fetched when needed" in page
+        assert blobs(other.path) == [], "nothing is downloaded for that"
+    for ref in ("a", "bert"):
+        other.model(ref).get_local_copy(raise_on_error=True)
+        assert "kept here, and at the remote origin" in where(other, ref)
+
+
+def test_the_url_of_what_only_a_remote_has_is_that_of_its_object(laptop, other, bert, place):
+    single = laptop.add(io.BytesIO(b"abc"), name="a")
+    package = laptop.add(bert, name="bert")
+    push(laptop._chain)
+    pull(other._chain)
+    for each in (single, package):
+        found = other.model(each.id)
+        assert found.url == object_of(place, each.digest).as_uri()
+        assert [revision.url for revision in found.revisions()] == [None]
+    assert blobs(other.path) == []
+
+
+def test_lists_of_revisions_download_nothing(laptop, other, bert):
+    """Also if the list of the package is here already."""
+    package = laptop.add(bert, name="bert")
+    push(laptop._chain)
+    pull(other._chain)
+    found = other.model(package.id)
+    found.get_local_copy(file="run.sh", raise_on_error=True)
+    assert [each.url for each in found.revisions()] == [None]
+    assert found.url is not None
+    assert len(blobs(other.path)) == 2
+
+
+def test_pages_show_what_is_here_only(laptop, other, write_file):
+    picture = write_file("dog.png", b"not really a picture")
+    with laptop:
+        task = Task.init("p", "t", reuse_last_task_id=False)
+        task.get_logger().report_image("dog", "a", 0, local_path=str(picture))
+        task.close()
+    push(laptop._chain)
+    pull(other._chain)
+    with other:
+        page = Task.get_task(task.id).report()
+    assert "dog.png" in Path(page).read_text("utf-8")
+    assert blobs(other.path) == []
+
+
+def test_data_sets_come_from_the_remote(laptop, other, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a.txt").write_text("a")
+    (folder / "b.txt").write_text("b")
+    with laptop:
+        first = Dataset.create("d", dataset_project="p")
+        first.add_files(folder)
+        first.finalize(auto_upload=True)
+    push(laptop._chain)
+    pull(other._chain)
+    with other:
+        found = Dataset.get(dataset_id=first.id)
+        assert found.list_files() == ["a.txt", "b.txt"]
+        child = Dataset.create("d", dataset_project="p", parent_datasets=[first.id])
+        (folder / "c.txt").write_text("c")
+        child.add_files(folder / "c.txt")
+        child.finalize(auto_upload=True)
+        copy = Path(child.get_local_copy())
+        assert {each.name: each.read_text() for each in copy.iterdir()} == {
+            "a.txt": "a", "b.txt": "b", "c.txt": "c",
+        }  # fmt: skip

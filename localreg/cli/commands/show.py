@@ -192,6 +192,7 @@ def _weights(registry: OpenRegistry, details: Details) -> str:
         weights,
         held=held,
         upstream=f"the registry {details.holder.root}" if details.holder and not held else None,
+        remotes=details.remotes,
         lost=details.missing,
     )
     if held and details.verified:

@@ -21,6 +21,7 @@ from localreg.operations.weights.packages import (
     record_files,
     staged_files,
 )
+from localreg.operations.weights.remote_packages import bring_package
 from localreg.operations.weights.sources import Source
 from localreg.registry import Chain
 from localreg.store.events.change import Change
@@ -85,6 +86,8 @@ def _files_of(package: StagedPackage | None) -> list[DatasetFile]:
 
 def _known(chain: Chain, digest: str) -> StagedPackage:
     found = known_package(chain, digest)
+    if found is None and bring_package(chain, chain.first, digest):
+        found = known_package(chain, digest)
     if found is None:
         raise CorruptBlobError(
             f"bytes of the package {digest[:12]}…, which the data set begins with, are missing or "

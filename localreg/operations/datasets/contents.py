@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from localreg.errors import CorruptBlobError, ModelNotFoundError
 from localreg.operations.datasets import looking
-from localreg.operations.finding.upstream import Found, read_each
+from localreg.operations.finding.upstream import Found
+from localreg.operations.weights.remote_packages import bring_manifest
 from localreg.registry import Chain
-from localreg.store.rows import dataset_rows, model_rows, tree_rows
+from localreg.store.rows import dataset_rows, model_rows
 from localreg.store.rows.dataset_rows import DatasetRow
 from localreg.values import dataset_names, datasets
 from localreg.values.datasets import DatasetFile
@@ -47,7 +48,7 @@ def contents(chain: Chain, found: Found) -> Files:
     files: Files = {}
     for part in parts(chain, found, row):
         if part.tree is not None:
-            files |= {each.path: each for each in _tree(chain, part.tree)}
+            files |= {each.path: each for each in _tree(chain, found, part.tree)}
         files |= {each.path: each for each in part.links}
     return dict(sorted(files.items()))
 
@@ -69,13 +70,13 @@ def parts(chain: Chain, found: Found, row: DatasetRow) -> list[Part]:
     return inherited
 
 
-def _tree(chain: Chain, digest: str) -> list[DatasetFile]:
-    for _, manifest in read_each(chain, lambda connection: tree_rows.manifest(connection, digest)):
-        if manifest is not None:
-            return [
-                DatasetFile(each.path, each.digest, each.size, each.executable)
-                for each in manifest.files
-            ]
+def _tree(chain: Chain, found: Found, digest: str) -> list[DatasetFile]:
+    manifest = bring_manifest(chain, found.registry, digest)
+    if manifest is not None:
+        return [
+            DatasetFile(each.path, each.digest, each.size, each.executable)
+            for each in manifest.files
+        ]
     raise CorruptBlobError(
         f"the files of the package {digest[:12]}… are not recorded here; `localreg repair` reads "
         "its manifest again",

@@ -25,6 +25,7 @@ class Details(Frozen):
         record: the full record of the model.
         weights: the current weights; an empty record if there are none.
         holder: the registry that has their bytes, its own or an upstream one; None if none has.
+        remotes: the names of the remotes that should have them, and are not known to lack them.
         missing: why they are not there: what the upstream registry that must keep them says, or
             what removed them since the time that is looked at; else None.
         verified: when they were last hashed and found unchanged, in microseconds.
@@ -36,6 +37,7 @@ class Details(Frozen):
     record: ModelRecord
     weights: WeightsRecord
     holder: OpenRegistry | None
+    remotes: tuple[str, ...]
     missing: str | None
     verified: int | None
     facts: Json | None
@@ -59,17 +61,21 @@ def model_details(chain: Chain, found: Found) -> Details:
         weights = record.current_weights
         digest = weights.digest
         if digest is None:
-            return Details(record, weights, None, None, None, None)
+            return Details(record, weights, None, (), None, None, None)
         blob = blob_rows.blob(connection, digest)
+    remotes, lacking = at_remotes(chain, found.registry, digest)
     held = holder(chain, digest, weights.size)
     if blob is not None and blob.upstream is not None:
         missing: str | None = upstream_state(chain, blob.upstream, digest)
     else:
         missing = found.registry.why_gone(digest) if held is None else None
+    if held is None and missing is None and lacking:
+        missing = f"{lacking} should have them, and does not"
     return Details(
         record=record,
         weights=weights,
         holder=held,
+        remotes=remotes,
         missing=missing,
         verified=blob.verified if blob else None,
         facts=blob.facts if blob else None,
@@ -77,27 +83,56 @@ def model_details(chain: Chain, found: Found) -> Details:
     )
 
 
+def at_remotes(
+    chain: Chain, registry: OpenRegistry, digest: str
+) -> tuple[tuple[str, ...], str | None]:
+    """Return the names of the remotes that should have some bytes, and which of them have not.
+
+    No remote is asked: it is remembered which of them lacked the bytes. Those are a text.
+
+    Args:
+        registry: the registry that has the model.
+    """
+    from localreg.operations.weights.remote_bytes import should_have
+
+    found = should_have(chain, registry, digest)
+    lacking = ", ".join(each.name for each in found if each.lacks)
+    names = tuple(each.name for each in found if not each.lacks)
+    return names, f"the remote {lacking}" if lacking else None
+
+
 def where_text(
-    weights: WeightsRecord, *, held: bool, upstream: str | None = None, lost: str | None = None
+    weights: WeightsRecord,
+    *,
+    held: bool,
+    upstream: str | None = None,
+    remotes: tuple[str, ...] = (),
+    lost: str | None = None,
 ) -> str:
     """Return a text that says where the bytes of weights with a known digest are.
 
     Args:
         held: the registry has the bytes.
         upstream: name of the upstream registry that has them instead.
+        remotes: names of the remotes that should have them, too.
         lost: what to say if no registry has them; None if this one should have them.
     """
+    there = f"at the remote {' and '.join(remotes)}" if remotes else ""
     if upstream is not None and (weights.kept or weights.url is None):
-        return f"kept by {upstream}"
-    if weights.kept:
+        return ", and ".join(filter(None, (f"kept by {upstream}", there)))
+    if weights.kept or weights.url is None:
         if held:
-            return "kept here"
+            return ", and ".join(filter(None, ("kept here", there)))
+        if there:
+            return f"{there}; fetched when needed"
         return f"MISSING: {lost or 'the registry should have them; try `localreg repair`'}"
     if weights.uploaded:
         return "uploaded to the URL"
     if weights.url is not None and weights.url.startswith("file://"):
         return "referenced, not copied"
-    return "in the cache" if held else "not in the cache; downloaded when needed"
+    if held:
+        return ", and ".join(filter(None, ("in the cache", there)))
+    return f"not in the cache; {f'{there}, fetched' if there else 'downloaded'} when needed"
 
 
 def shares_bytes(registry: OpenRegistry, digest: str, path: Path) -> bool:

@@ -331,7 +331,7 @@ def _own_url(chain: Chain, registry: OpenRegistry, weights: WeightsRecord) -> st
         return None
     if weights.tree:
         try:
-            return local_url(package_folder(chain, registry, digest, verify=False))
+            return local_url(package_folder(chain, registry, digest, verify=False, only_here=True))
         except CorruptBlobError:  # bytes of a file are missing
             return None
     return local_url(local_file(chain, registry, digest, size, weights.filename))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from localreg import log
-from localreg.errors import CorruptBlobError, StorageError
+from localreg.errors import StorageError, WeightsError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import content_of
 from localreg.operations.reports.reading import reading
@@ -258,7 +258,7 @@ def _picture(row: PlotRow, blob_url: BlobUrl) -> Picture:
     shown = kind if kind in ("image", "audio", "video") else "file"
     try:
         source = blob_url(row.digest or "", row.size, filename)
-    except (CorruptBlobError, StorageError) as error:  # the page can still show everything else
+    except (WeightsError, StorageError) as error:  # the page can still show everything else
         log.warning("the page cannot show the file reported as %r: %s", row.title, error)
         return Picture("", "file", f"{filename} (damaged or missing)")
     return Picture(source, shown, filename)

@@ -15,7 +15,7 @@ from localreg.operations.models.conflicts import (
     contested_text,
     settling_command,
 )
-from localreg.operations.models.details import where_text
+from localreg.operations.models.details import at_remotes, where_text
 from localreg.operations.models.history import HistoryEntry, history
 from localreg.operations.models.lineage import Family, lineage
 from localreg.operations.models.written_card import CARD, README, written_card
@@ -205,8 +205,11 @@ def _weights(
         upstream = None if holding is None or held else "an upstream registry"
         is_upstream = blob is not None and blob.upstream is not None
         # Pages are copied elsewhere, so they name no folder.
-        lost = "an upstream registry should have them" if is_upstream else None
-        yield Fact("where", where_text(weights, held=held, upstream=upstream, lost=lost))
+        remotes, lacking = at_remotes(chain, registry, weights.digest)
+        lost = f"{lacking} should have them, and does not" if lacking else None
+        lost = "an upstream registry should have them" if is_upstream else lost
+        where = where_text(weights, held=held, upstream=upstream, remotes=remotes, lost=lost)
+        yield Fact("where", where)
         if held and blob is not None and blob.verified:
             yield Fact("verified", f"{moment(blob.verified)} UTC")
     elif weights.url:

@@ -175,7 +175,7 @@ def _blob_url(chain: Chain, registry: OpenRegistry, site: Site) -> BlobUrl:
 
     def linked(digest: str, size: int | None, filename: str) -> str:
         # The file lies in this registry, so that both can be moved together.
-        path = local_file(chain, registry, digest, size, filename, in_first=True)
+        path = local_file(chain, registry, digest, size, filename, in_first=True, only_here=True)
         return f"{site.root}../files/{digest}/{quote(path.name)}"
 
     def inlined(digest: str, size: int | None, filename: str) -> str:

@@ -58,19 +58,33 @@ def weights_url(chain: Chain, found: Found) -> str | None:
     """Return the URL of a model's weights, or None.
 
     Weights that only the registry has get the ``file://`` URL of a local copy: a file, or the
-    folder of a package. It is not stored, because it changes when the directory is moved.
+    folder of a package. It is not stored, because it changes when the directory is moved. Nothing
+    is downloaded: those that only a remote has get the URL of the object there, which is the list
+    of its files for a package.
     """
     weights = current(found)
     if weights is None:
         return None
     if weights.url is None and weights.digest is not None:
-        if weights.tree:
-            from localreg.operations.weights.package_copies import package_folder
+        try:
+            return local_url(_copy_here(chain, found, weights, weights.digest))
+        except CorruptBlobError:
+            from localreg.operations.weights.remote_bytes import url_at_remote
 
-            return local_url(package_folder(chain, found.registry, weights.digest, verify=False))
-        path = local_file(chain, found.registry, weights.digest, weights.size, weights.filename)
-        return local_url(path)
+            there = url_at_remote(chain, found.registry, weights.digest)
+            if there is None:
+                raise
+            return there
     return weights.url
+
+
+def _copy_here(chain: Chain, found: Found, weights: WeightsRecord, digest: str) -> Path:
+    """Return a local copy of weights that a registry of the chain has."""
+    if weights.tree:
+        from localreg.operations.weights.package_copies import package_folder
+
+        return package_folder(chain, found.registry, digest, verify=False, only_here=True)
+    return local_file(chain, found.registry, digest, weights.size, weights.filename, only_here=True)
 
 
 def current(found: Found) -> WeightsRecord | None:

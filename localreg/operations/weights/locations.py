@@ -105,6 +105,7 @@ def local_file(
     filename: str | None,
     *,
     in_first: bool = False,
+    only_here: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Return a read-only file with the bytes of a digest, under their original name.
@@ -114,6 +115,7 @@ def local_file(
         size: the number of bytes.
         filename: the original name.
         in_first: copy the bytes of an upstream registry even if that has such a file.
+        only_here: ask no remote.
         progress: called with the bytes brought from a remote so far, and with all bytes.
 
     Raises:
@@ -123,13 +125,23 @@ def local_file(
     """
     try:
         return _local_file(
-            chain, chain.first.blobs, registry, digest, size, filename, in_first, progress
+            chain,
+            chain.first.blobs,
+            registry,
+            digest,
+            size,
+            filename,
+            in_first,
+            only_here,
+            progress,
         )
     except StorageFullError:
         if in_first:
             raise
         spare = chain.first.blobs_of_full_disk
-        return _local_file(chain, spare, registry, digest, size, filename, in_first, progress)
+        return _local_file(
+            chain, spare, registry, digest, size, filename, in_first, only_here, progress
+        )
 
 
 def _local_file(
@@ -140,6 +152,7 @@ def _local_file(
     size: int | None,
     filename: str | None,
     in_first: bool,
+    only_here: bool,
     progress: Progress | None,
 ) -> Path:
     first = chain.first
@@ -151,12 +164,12 @@ def _local_file(
             copy = None if first.blobs.has(digest, size) else whole_local_file(first, digest, size)
             if copy is not None:
                 return local_files.copy_from(blobs, copy, digest, size, filename)
-            from localreg.operations.weights.remote_bytes import Wanted, bring
+            if size is not None and not only_here:
+                from localreg.operations.weights.remote_bytes import Wanted, bring
 
-            if size is not None and bring(
-                chain, registry, digest, [Wanted(digest, size, filename)], progress=progress
-            ):
-                return local_files.local_file(blobs, digest, size, filename)
+                wanted = [Wanted(digest, size, filename)]
+                if bring(chain, registry, digest, wanted, progress=progress):
+                    return local_files.local_file(blobs, digest, size, filename)
             missing = missing_in_registry(chain, registry, digest, error.path)
             if missing is None:
                 raise

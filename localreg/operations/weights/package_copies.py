@@ -78,6 +78,7 @@ def package_folder(
     digest: str,
     *,
     verify: bool,
+    only_here: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Return the read-only folder of a package, whole; it is made if it does not exist.
@@ -89,6 +90,7 @@ def package_folder(
         registry: the registry that has the model.
         digest: sha256 of the manifest.
         verify: hash each file.
+        only_here: ask no remote.
         progress: called with the bytes brought from a remote so far, and with all bytes.
 
     Raises:
@@ -96,7 +98,8 @@ def package_folder(
         LocalregError: a remote should have them, and they did not come: as `remote_bytes.bring`.
         StorageError: this file system cannot have a folder with these names.
     """
-    return _folder(chain, _Package(chain, registry, digest, verify, progress=progress))
+    package = _Package(chain, registry, digest, verify, only_here=only_here, progress=progress)
+    return _folder(chain, package)
 
 
 def folder_of_manifest(
@@ -133,7 +136,7 @@ def differences(chain: Chain, registry: OpenRegistry, digest: str, folder: Path)
     Raises:
         CorruptBlobError: no registry has recorded the files of the package.
     """
-    package = _Package(chain, registry, digest, verify=False)
+    package = _Package(chain, registry, digest, verify=False, only_here=True)
     return package.differences(registry.blobs, folder)
 
 
@@ -289,6 +292,8 @@ class _Package:
         digest: str,
         verify: bool,
         manifest: Manifest | None = None,
+        *,
+        only_here: bool = False,
         progress: Progress | None = None,
     ) -> None:
         self._chain = chain
@@ -296,13 +301,14 @@ class _Package:
         self._digest = digest
         self._verify = verify
         self._given = manifest
+        self._only_here = only_here
         self._progress = progress
         self._entries: list[Entry]
         if manifest is not None:
             self._entries = [(each.path, each.size, each.executable, 0) for each in manifest.files]
             return
         found = _read(chain, registry, lambda connection: tree_rows.entries(connection, digest))
-        if not found:
+        if not found and not only_here:
             from localreg.operations.weights.remote_packages import bring_manifest
 
             if bring_manifest(chain, registry, digest) is not None:
@@ -433,6 +439,8 @@ class _Package:
 
     def _bring(self, manifest: Manifest) -> None:
         """Bring from a remote what no registry of the chain has."""
+        if self._only_here:
+            return
         from localreg.operations.weights.remote_bytes import Wanted, bring
 
         wanted = [Wanted(each.digest, each.size) for each in manifest.files]

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from functools import partial
 from itertools import islice
+from pathlib import Path
 
 from localreg.blobs.staging import staging
 from localreg.blobs.staging.staging import StagedBlob
@@ -41,7 +42,7 @@ from localreg.store.rows import remote_gap_rows
 from localreg.store.rows.remote_gap_rows import Supplier
 from localreg.values.frozen import Frozen
 from localreg.values.remote_format import blob_path
-from localreg.values.urls import public_url
+from localreg.values.urls import local_url, public_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -149,15 +150,24 @@ def should_have(chain: Chain, registry: OpenRegistry, digest: str) -> list[Suppl
     return [place for _, place in _suppliers(chain, registry, digest)]
 
 
+def url_at_remote(chain: Chain, registry: OpenRegistry, digest: str) -> str | None:
+    """Return the URL of some bytes at the remote that is asked first; None without one."""
+    for place in should_have(chain, registry, digest)[:1]:
+        top = place.url if "://" in place.url else local_url(Path(place.url))
+        return f"{top.rstrip('/')}/{blob_path(digest)}"
+    return None
+
+
 def _suppliers(
     chain: Chain, registry: OpenRegistry, digest: str
 ) -> list[tuple[OpenRegistry, Supplier]]:
     found: dict[str, tuple[OpenRegistry, Supplier]] = {}
-    for each in dict.fromkeys((registry, chain.first)):
-        with each.store.read() as connection:
-            if remote_gap_rows.has_remotes(connection):
-                for place in remote_gap_rows.suppliers(connection, digest):
-                    found.setdefault(place.url, (each, place))
+    for each in dict.fromkeys((registry, *chain.registries)):
+        with each.store.one_statement() as connection:
+            if not remote_gap_rows.has_remotes(connection):
+                continue
+            for place in remote_gap_rows.suppliers(connection, digest):
+                found.setdefault(place.url, (each, place))
     return [*found.values()]
 
 
