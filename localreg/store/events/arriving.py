@@ -23,7 +23,6 @@ from localreg.store.events.registers import SERVED, register_of
 from localreg.store.events.shapes import checked_text
 from localreg.store.rows import (
     arriving_rows,
-    event_rows,
     logged_rows,
     origin_rows,
     remote_rows,
@@ -31,6 +30,7 @@ from localreg.store.rows import (
 from localreg.store.rows.arriving_rows import EventPlace, Number, UnitState
 from localreg.store.rows.event_rows import Connection, Logged
 from localreg.store.rows.folded_rows import TABLES, Folded, FoldedRows
+from localreg.store.rows.known_schema import SchemaObject
 from localreg.store.rows.loading import drop_indexes, large_cache, make_indexes
 from localreg.values.arrivals import (
     AliasMoved,
@@ -60,8 +60,13 @@ if TYPE_CHECKING:
     from localreg.values.arrivals import Difference
 
 _AT_ONCE = 1_000  # events in memory
-_KEPT_EVENTS = 20_000  # an arrival of no more stays in memory until it is folded
-_UNITS = 500  # in memory, when more came
+_KEPT_EVENTS = 20_000  # they are folded together
+_UNITS = 1_000  # of one statement
+# Kinds of events that name blobs.
+_NAMING = frozenset(
+    {"model.created", "model.weights_added", "model.weights", "model.weights_kept",
+     "weights.fetched", "task.artifact"}
+)  # fmt: skip
 _REMOVING = frozenset({"model.removed", "model.restored", "task.removed"})
 _CONTENT = frozenset(
     {"model.design", "model.weights", "model.weights_chosen", "model.weights_dropped"}
@@ -97,17 +102,15 @@ def take_in(
     change.finish()
     taking = _Taking(change, origins, same_order=same_order, again=again)
     rest = iter(events)
-    first = list(islice(rest, _AT_ONCE))
-    if len(first) < _AT_ONCE:
-        taking.insert(first)
+    batch = list(islice(rest, _AT_ONCE))
+    if len(batch) < _AT_ONCE:
+        taking.insert(batch)
         return taking.fold()
     with large_cache(change.connection):
-        dropped = drop_indexes(change.connection, ["event"])
-        batch = first
+        taking.drop_indexes()
         while batch:
             taking.insert(batch)
             batch = list(islice(rest, _AT_ONCE))
-        make_indexes(change.connection, dropped)
         return taking.fold()
 
 
@@ -151,6 +154,8 @@ class _Naming:
 
     def origin_name(self, origin: str) -> str:
         """Return the name of an origin."""
+        if origin not in self._names_by_id:  # it came just now
+            self._names_by_id = logged_rows.origins(self._connection)
         return self._names_by_id.get(origin, origin[:8])
 
 
@@ -178,7 +183,14 @@ class _Taking(_Naming):
         self._actors: dict[str, int] = {}
         self._subjects: dict[str, None] = {}  # of new events
         self._aliases: set[str] = set()  # those of them that are aliases
-        self._kept: dict[str, list[Logged]] | None = {}  # the new events, while they are few
+        # New events that are not folded yet, by unit. Those of `_late` are read again at the end.
+        self._kept: dict[str, list[Logged]] = {}
+        self._kept_count = 0
+        self._kept_digests: list[str] = []
+        self._late: dict[str, None] = {}
+        self._folded: set[str] = set()
+        # What was dropped: indexes of the log, and of other tables.
+        self._dropped: tuple[list[SchemaObject], list[SchemaObject]] = ([], [])
         self._moved: dict[str, None] = {}  # subjects of events that got a position
         self._placed = array("q")  # the keys of these events
         self._events = 0
@@ -186,15 +198,23 @@ class _Taking(_Naming):
         self._rows = FoldedRows(self._connection)
         self._projects: dict[int, str] = {}
         self._blobs: set[str] = set()
-        self._models: list[str] = []
-        self._tasks: list[str] = []
+        self._models: dict[str, str] = {}  # references of new models, by id
+        self._tasks: dict[str, None] = {}
+        self._contested: dict[str, Contested] = {}  # new models
         self._differences: list[Difference] = []
         # Aliases whose models were removed or moved away: the models, and what they were.
         self._left: dict[tuple[str, str, str], tuple[str, str]] = {}
         # Version numbers whose claims changed, with the models that began and ceased to claim them.
         self._numbers: dict[Number, tuple[set[str], set[str]]] = {}
         self._released: dict[tuple[Number, str], Side] = {}
-        self._new_models: dict[str, None] = {}
+        self._new_models: set[str] = set()
+
+    def drop_indexes(self) -> None:
+        """Drop indexes until all events are here, if the log is empty: they are made at the end."""
+        if self._before == 0:
+            self._dropped = (
+                drop_indexes(self._connection, ["event"]), drop_indexes(self._connection, TABLES)
+            )  # fmt: skip
 
     def insert(self, events: Sequence[LoggedEvent]) -> None:
         """Check events, and insert those that are not here."""
@@ -224,8 +244,8 @@ class _Taking(_Naming):
                     positions.append((remote, position, at, pk))
                     self._moved[event.subject] = None
                     self._placed.append(pk)
-                    if pk > self._before:
-                        self._kept = None
+                    if pk > self._before:  # what is kept of it has no position
+                        self._late[event.subject] = None
                 continue
             if not self._is_possible(event):
                 remote = position = None
@@ -257,16 +277,46 @@ class _Taking(_Naming):
         """Note events that were inserted; `last` is the key of the last one."""
         self._events += len(came)
         self._change.took_in(came[-1].event_id)
-        for event in came:
-            self._subjects[event.subject] = None
-            if event.kind == "alias.set":
-                self._aliases.add(event.subject)
-        if self._events > _KEPT_EVENTS:
-            self._kept = None
-        if self._kept is not None:
-            for pk, event in enumerate(came, last - len(came) + 1):
-                logged = Logged(pk, None, False, event)
-                self._kept.setdefault(event.subject, []).append(logged)
+        kept, late = self._kept, self._late
+        for pk, event in enumerate(came, last - len(came) + 1):
+            subject = event.subject
+            self._subjects[subject] = None
+            if event.kind in _NAMING and event.v == 1:
+                self._kept_digests += _digests(event)
+            elif event.kind == "alias.set":
+                self._aliases.add(subject)
+                late[subject] = None
+            if subject in late:
+                continue
+            logged = Logged(pk, None, False, event)
+            if subject in kept:
+                kept[subject].append(logged)
+            else:
+                kept[subject] = [logged]
+        self._kept_count += len(came)
+        if self._kept_count >= _KEPT_EVENTS:
+            self._fold_kept()
+
+    def _fold_kept(self) -> None:
+        """Fold the kept units of which nothing was here before; the others are late."""
+        found = {each: logged for each, logged in self._kept.items() if each not in self._late}
+        older = self._folded.intersection(found)
+        if self._before:
+            older |= arriving_rows.subjects_until(self._connection, [*found], self._before)
+        self._late |= dict.fromkeys(older)
+        self._blobs.update(self._kept_digests)
+        self._rows.expect(self._kept_digests)
+        self._rows.expect_models([*found])
+        for subject, logged in found.items():
+            if subject not in older:
+                if len(logged) > 1:
+                    logged.sort(key=_order)
+                self._folded.add(subject)
+                self._fold_new(subject, logged, fresh=True)
+        self._rows.write()
+        self._kept = {}
+        self._kept_count = 0
+        self._kept_digests = []
 
     def _place(self, event: LoggedEvent) -> tuple[str | None, int | None]:
         """Return remote and position of an event, as they are kept here."""
@@ -310,26 +360,26 @@ class _Taking(_Naming):
             origin_rows.mint(connection, origin_rows.name_of(connection, self._own))
         subjects = [each for each in self._subjects if each not in self._aliases]
         subjects += [each for each in self._subjects if each in self._aliases]
-        moved = [each for each in self._again if each not in self._subjects]
-        again = {*moved}
+        again = {each for each in self._again if each not in self._subjects}
         placed = [e for e in self._moved if e not in self._subjects and e not in again]
-        moved += self._in_other_order(placed)
+        moved = [each for each in self._again if each in again] + self._in_other_order(placed)
         remote_rows.note_refolded(connection, moved)
-        self._names_by_id = logged_rows.origins(connection)
-        empty = self._before == 0 and len(subjects) > _AT_ONCE
-        dropped = drop_indexes(connection, TABLES) if empty else []
-        aliases = []
-        for subject, logged, fresh in self._units(subjects + moved):
+        self._fold_kept()
+        log, others = self._dropped
+        make_indexes(connection, log)
+        aliases = [each for each in self._late if each in self._aliases]
+        late = [each for each in self._late if each not in self._aliases]
+        for subject, logged in units(connection, [*late, *moved]):
             if _alias_of(logged) is None:
-                self._fold_unit(subject, logged, fresh=fresh)
+                self._fold_late(subject, logged)
             else:
                 aliases.append(subject)
         self._rows.write()
         # After the models, whose references they name.
-        for subject, logged, fresh in self._units(aliases):
-            self._fold_unit(subject, logged, fresh=fresh)
+        for subject, logged in units(connection, aliases):
+            self._fold_late(subject, logged)
         self._rows.write()
-        make_indexes(connection, dropped)
+        make_indexes(connection, others)
         self._note_new_claims()
         for alias, (model_id, ref) in self._left.items():
             if arriving_rows.alias_of(connection, *alias) == model_id:
@@ -339,10 +389,10 @@ class _Taking(_Naming):
         return Arrival(
             events=self._events,
             subjects=(*subjects, *again, *placed),
-            models=tuple(self._models),
-            tasks=tuple(self._tasks),
+            models=tuple(self._models[each] for each in subjects if each in self._models),
+            tasks=tuple(each for each in subjects if each in self._tasks),
             blobs=frozenset(self._blobs),
-            differences=tuple(self._differences),
+            differences=(*self._contested.values(), *self._differences),
         )
 
     def _in_other_order(self, subjects: Sequence[str]) -> list[str]:
@@ -367,34 +417,16 @@ class _Taking(_Naming):
                     found[subject] = None
         return [*found]
 
-    def _units(self, subjects: Sequence[str]) -> Iterator[tuple[str, list[Logged], bool]]:
-        """Yield units with all their events, in order, and True if none of them was here before."""
-        for start in range(0, len(subjects), _UNITS):
-            some = subjects[start : start + _UNITS]
-            found: dict[str, list[Logged]] = {}
-            if self._kept is not None:
-                older = arriving_rows.subjects_until(self._connection, some, self._before)
-                found = {each: self._kept[each] for each in some if each not in older}
-            found |= event_rows.of_units(self._connection, [e for e in some if e not in found])
-            self._rows.expect_models(some)
-            self._rows.expect(
-                digest
-                for logged in found.values()
-                for each in logged
-                for digest in _digests(each.event)
-            )
-            for subject in some:
-                logged = sorted(found[subject], key=lambda each: each.event.order)
-                yield subject, logged, all(each.pk > self._before for each in logged)
+    def _fold_new(self, subject: str, logged: Sequence[Logged], *, fresh: bool) -> None:
+        """Fold a unit of which nothing was here before; `fresh`: it was not folded before."""
+        judged, folded = fold_unit(self._rows, subject, logged, fresh=fresh)
+        self._note_new(subject, logged, judged, folded)
 
-    def _fold_unit(self, subject: str, logged: Sequence[Logged], *, fresh: bool) -> None:
+    def _fold_late(self, subject: str, logged: Sequence[Logged]) -> None:
+        """Fold a unit of which something was here, or that came in several parts."""
         connection = self._connection
-        for each in logged:
-            if each.pk > self._before:
-                self._blobs.update(_digests(each.event))
-        if fresh:
-            judged, folded = fold_unit(self._rows, subject, logged, fresh=True)
-            self._note_new(subject, logged, judged, folded)
+        if all(each.pk > self._before for each in logged):
+            self._fold_new(subject, logged, fresh=subject not in self._folded)
             return
         new = {each.event.event_id for each in logged if each.pk > self._before}
         alias = _alias_of(logged)
@@ -405,9 +437,9 @@ class _Taking(_Naming):
         after = UnitState(self._ref(folded.line), folded.removed, folded.contested, folded.claims)
         unit = _Unit(self, subject, logged, judged, new, after.ref)
         if subject in new and after.ref is not None:
-            self._models.append(after.ref)
+            self._models[subject] = after.ref
         elif subject in new and any(each.event.kind == "task.created" for each in logged):
-            self._tasks.append(subject)
+            self._tasks[subject] = None
         self._differences += unit.outcomes()
         self._differences += unit.whereabouts(before, after)
         if alias is not None and target is not None:
@@ -441,16 +473,18 @@ class _Taking(_Naming):
             return
         kinds = {each.event.kind for each in logged}
         if "task.created" in kinds:
-            self._tasks.append(subject)
+            self._tasks[subject] = None
         elif "model.created" in kinds:
             ref = self._ref(folded.line)
             if ref is not None:
-                self._models.append(ref)
-            self._new_models[subject] = None
+                self._models[subject] = ref
+            self._new_models.add(subject)
             if judged.contested:
                 new = {each.event.event_id for each in logged}
                 unit = _Unit(self, subject, logged, judged, new, ref)
-                self._differences.append(unit.contested())
+                self._contested[subject] = unit.contested()
+            else:
+                self._contested.pop(subject, None)
 
     def _note_new_claims(self) -> None:
         """Note the numbers that models which are new here claim, where others do or did."""
@@ -681,23 +715,23 @@ def _alias_name(alias: tuple[str, str, str]) -> str:
     return shown_name(f"{project}/{name}@{text}" if project else f"{name}@{text}")
 
 
-def _digests(event: LoggedEvent) -> Iterator[str]:
-    """Yield the digests of the blobs that an event names."""
-    if event.v != 1:
-        return
+def _digests(event: LoggedEvent) -> list[str]:
+    """Return the digests of the blobs that an event of a kind in `_NAMING` names."""
     payload = event.payload
     match event.kind:
         case "model.created":
             found = [each["digest"] for each in payload["weights"]]
         case "model.weights_added" | "task.artifact":
             found = [payload["new"]["digest"]] if payload["new"] else []
-        case "model.weights" | "weights.fetched":
-            found = [payload["new"]]
         case "model.weights_kept":
             found = [payload["digest"]]
         case _:
-            return
-    yield from (digest for digest in found if digest is not None)
+            found = [payload["new"]]
+    return [digest for digest in found if digest is not None]
+
+
+def _order(logged: Logged) -> tuple[bool, int, int, str]:
+    return logged.event.order
 
 
 def _other_order(event: LoggedEvent) -> EventConflictError:

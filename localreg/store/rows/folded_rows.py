@@ -237,6 +237,8 @@ class FoldedRows:
     def expect_models(self, model_ids: Sequence[str]) -> None:
         """Look which of the next units alias events name, by one statement."""
         self._is_named = dict.fromkeys(model_ids, False)
+        if not has_rows(self.connection, "alias_event"):
+            return
         found = self.connection.execute(
             "SELECT DISTINCT model FROM alias_event "
             "WHERE model IN (SELECT value FROM json_each(?))",
