@@ -20,7 +20,7 @@ from localreg.store.events.fold import KINDS
 from localreg.store.events.judging import KEPT, LOST, Judged, judge
 from localreg.store.events.refolding import fold_unit, units
 from localreg.store.events.registers import SERVED, register_of
-from localreg.store.events.shapes import checked_text
+from localreg.store.events.shapes import checked_texts
 from localreg.store.rows import (
     arriving_rows,
     logged_rows,
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from localreg.values.arrivals import Difference
 
 _AT_ONCE = 1_000  # events in memory
-_KEPT_EVENTS = 20_000  # they are folded together
+_KEPT_EVENTS = 10_000  # they are folded together
 _UNITS = 1_000  # of one statement
 # Kinds of events that name blobs.
 _NAMING = frozenset(
@@ -219,7 +219,7 @@ class _Taking(_Naming):
     def insert(self, events: Sequence[LoggedEvent]) -> None:
         """Check events, and insert those that are not here."""
         connection, at = self._connection, self._change.at
-        texts = [checked_text(event) for event in events]
+        texts = checked_texts(events)
         known = arriving_rows.known_events(connection, [event.event_id for event in events])
         actors = self._actor_keys({event.actor for event in events})
         rows: list[tuple[object, ...]] = []

@@ -11,6 +11,8 @@ Tags are no registers: each addition stands for itself. Neither are publications
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from localreg.values.records import Json
 
 LINE = "line"
@@ -31,35 +33,35 @@ def register_of(kind: str, field: str | None, payload: Json) -> str | None:
     >>> register_of("model.tag", "prod", {"new": True}) is None
     True
     """
-    match kind:
-        case "model.changed" | "task.changed":
-            return f"column/{field}"
-        case "model.moved" | "model.renumbered":
-            return LINE
-        case "model.metadata":
-            return f"metadata/{field}"
-        case "model.design" | "task.design":
-            return DESIGN
-        case "model.weights_added" | "model.weights_chosen":
-            return SERVED
-        case "model.weights" | "model.weights_kept" | "weights.fetched":
-            return f"bytes/{payload['revision']}"
-        case "model.weights_uploaded":
-            return f"url/{payload['revision']}"
-        case "alias.set":
-            return ALIAS
-        case "task.state":
-            return STATE
-        case "task.model":
-            return f"{payload['role']}/{field}"
-        case "task.moved":
-            return "project"
-        case "task.run":
-            return "run"
-        case "task.parameter":
-            return f"parameter/{payload['section']}/{field}"
-        case "task.configuration":
-            return f"configuration/{field}"
-        case "task.artifact":
-            return f"artifact/{field}"
-    return None
+    register = _REGISTERS.get(kind)
+    return register(field, payload) if callable(register) else register
+
+
+def _bytes(field: str | None, payload: Json) -> str:
+    return f"bytes/{payload['revision']}"
+
+
+# By kind: the register, or what names it.
+_REGISTERS: dict[str, str | Callable[[str | None, Json], str]] = {
+    "model.changed": lambda field, _: f"column/{field}",
+    "model.moved": LINE,
+    "model.renumbered": LINE,
+    "model.metadata": lambda field, _: f"metadata/{field}",
+    "model.design": DESIGN,
+    "model.weights": _bytes,
+    "model.weights_added": SERVED,
+    "model.weights_chosen": SERVED,
+    "model.weights_kept": _bytes,
+    "model.weights_uploaded": lambda _, payload: f"url/{payload['revision']}",
+    "weights.fetched": _bytes,
+    "alias.set": ALIAS,
+    "task.changed": lambda field, _: f"column/{field}",
+    "task.state": STATE,
+    "task.design": DESIGN,
+    "task.model": lambda field, payload: f"{payload['role']}/{field}",
+    "task.moved": "project",
+    "task.run": "run",
+    "task.parameter": lambda field, payload: f"parameter/{payload['section']}/{field}",
+    "task.configuration": lambda field, _: f"configuration/{field}",
+    "task.artifact": lambda field, _: f"artifact/{field}",
+}

@@ -47,9 +47,9 @@ def is_id(value: object) -> bool:
     return type(value) is str and _ID(value) is not None
 
 
-def _are_ids(texts: Sequence[str]) -> bool:
+def are_ids(texts: Sequence[str]) -> bool:
     """Return True if each of some texts is an id; faster than one by one."""
-    rest = "".join(texts).encode().translate(None, _HEX.encode())
+    rest = "".join(texts).encode(errors="replace").translate(None, _HEX.encode())
     return not rest and set(map(len, texts)) == {ID_LENGTH}
 
 
@@ -163,7 +163,7 @@ class Columns:
                 continue
             values = column if len(found) == 1 else [each for each in column if each is not None]
             if check is _ID:
-                if not _are_ids(values):
+                if not are_ids(values):
                     return False
             elif check is is_package_path:
                 if not are_package_paths(values):
