@@ -59,8 +59,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.values.arrivals import Difference
 
-_AT_ONCE = 1_000  # events in memory
-_KEPT_EVENTS = 10_000  # they are folded together
+_AT_ONCE = 1_000
+_KEPT = 10_000
 _UNITS = 1_000  # of one statement
 # Kinds of events that name blobs.
 _NAMING = frozenset(
@@ -80,6 +80,8 @@ def take_in(
     *,
     same_order: bool = False,
     again: Sequence[str] = (),
+    at_once: int = _AT_ONCE,
+    kept: int = _KEPT,
 ) -> Arrival:
     """Take in events of other registries, in an open write transaction.
 
@@ -94,23 +96,25 @@ def take_in(
             ordered so. Otherwise they come without these places.
         again: subjects that are folded again in any case, since the places of their events were
             taken away in this transaction; aliases last.
+        at_once: how many events are checked and inserted together; so many are a large arrival.
+        kept: how many wait in memory to be folded together.
 
     Raises:
         InvalidEventError: an event is malformed.
         EventConflictError: an event is here with other content, or in another order.
     """
     change.finish()
-    taking = _Taking(change, origins, same_order=same_order, again=again)
+    taking = _Taking(change, origins, same_order=same_order, again=again, kept=kept)
     rest = iter(events)
-    batch = list(islice(rest, _AT_ONCE))
-    if len(batch) < _AT_ONCE:
+    batch = list(islice(rest, at_once))
+    if len(batch) < at_once:
         taking.insert(batch)
         return taking.fold()
     with large_cache(change.connection):
         taking.drop_indexes()
         while batch:
             taking.insert(batch)
-            batch = list(islice(rest, _AT_ONCE))
+            batch = list(islice(rest, at_once))
         return taking.fold()
 
 
@@ -169,6 +173,7 @@ class _Taking(_Naming):
         *,
         same_order: bool,
         again: Sequence[str],
+        kept: int,
     ) -> None:
         super().__init__(change.connection)
         self._change = change
@@ -185,6 +190,7 @@ class _Taking(_Naming):
         self._aliases: set[str] = set()  # those of them that are aliases
         # New events that are not folded yet, by unit. Those of `_late` are read again at the end.
         self._kept: dict[str, list[Logged]] = {}
+        self._most_kept = kept
         self._kept_count = 0
         self._kept_digests: list[str] = []
         self._late: dict[str, None] = {}
@@ -294,7 +300,7 @@ class _Taking(_Naming):
             else:
                 kept[subject] = [logged]
         self._kept_count += len(came)
-        if self._kept_count >= _KEPT_EVENTS:
+        if self._kept_count >= self._most_kept:
             self._fold_kept()
 
     def _fold_kept(self) -> None:

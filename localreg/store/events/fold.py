@@ -75,9 +75,8 @@ KEPT: dict[tuple[str, int], Fold] = {("model.weights_added", 1): model_fold.weig
 _COMPLETE = frozenset({"model.created", "model.removed", "model.restored"})
 
 
-def moves_time(kind: str, v: int) -> bool:
-    """Return True if an event in effect is the last change of its model, until the next one."""
-    return kind.startswith("model.") and (kind, v) in KINDS
+# An event in effect of one of these is the last change of its model, until the next one.
+MOVING = frozenset((kind, v) for kind, v in KINDS if kind.startswith("model."))
 
 
 def apply(state: State, event: Applied, outcome: str | None = None) -> bool:

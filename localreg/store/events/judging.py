@@ -424,8 +424,8 @@ def _project(project: Json | None) -> str:
 
 def _topic(event: LoggedEvent) -> str:
     """Return what an event is about: "model", "task", "project" or "alias"."""
-    topic = event.kind.partition(".")[0]
-    return "model" if topic == "weights" else topic
+    topic = _TOPICS.get(event.kind)
+    return event.kind.partition(".")[0] if topic is None else topic
 
 
 def _topic_of(events: Sequence[LoggedEvent]) -> str | None:
@@ -478,5 +478,7 @@ _RULES: dict[str, Callable[[_Unit, LoggedEvent], str | None]] = {
     "task.tag": _Unit._tagged,
     "task.removed": _Unit._remove,
 }
+# A download is an event on a model, but does not change it.
+_TOPICS = {kind: kind.partition(".")[0] for kind in _RULES} | {"weights.fetched": "model"}
 _CREATIONS = (_Unit._created, _Unit._model_created, _Unit._task_created)
 _NEVER_LOST = (_Unit._tagged, _Unit._remove)

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
 from localreg.store.events import model_fold
-from localreg.store.events.fold import ALWAYS, KINDS, apply, moves_time
+from localreg.store.events.fold import ALWAYS, KINDS, MOVING, apply
 from localreg.store.events.judging import LOST, Judged, judge
 from localreg.store.rows import (
     event_rows,
@@ -108,16 +108,17 @@ def fold_unit(
         for each, outcome in zip(logged, judged.outcomes, strict=True)
         if outcome != each.outcome
     ]
-    if outcomes:
+    if outcomes:  # of most units none
         event_rows.set_outcomes(connection, outcomes)
     rows.begin(subject, fresh=fresh)
     if judged.begun:
         _apply(rows, events, judged)
-    topics = {event.kind.partition(".")[0] for event in events}
+    kinds = {event.kind for event in events}
+    topics = {kind.partition(".")[0] for kind in kinds}
     verdicts = [*zip(events, judged.outcomes, strict=True)]
     if "model" in topics:
         _settle_model(rows, subject, verdicts, fresh=fresh)
-        if not judged.removed and any(event.kind in _RELEASING for event in events):
+        if not judged.removed and kinds & _RELEASING:
             rows.claim_own_number()
     if "task" in topics:
         _settle_task(rows, subject, verdicts, fresh=fresh)
@@ -236,7 +237,7 @@ def _times_of_model(verdicts: Iterable[Verdict]) -> list[tuple[int, int]]:
     return [
         (event.stamp, event.at)
         for event, outcome in verdicts
-        if outcome != LOST and moves_time(event.kind, event.v)
+        if outcome != LOST and (event.kind, event.v) in MOVING
     ]
 
 
