@@ -11,7 +11,7 @@ the number of events, apart from the ids of what they touch.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 
 from localreg.errors import EventConflictError
