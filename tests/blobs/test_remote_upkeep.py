@@ -205,8 +205,10 @@ def test_a_lost_identity_is_written_again(remote, root):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"format": "x", "table_id": 1}', '{"format": 1}', '{"format": 2}']
-)
+    "text",
+    ["", "{", "[]", "7", '{"format": "x", "table_id": 1}', '{"format": 1}', '{"format": 2}',
+     '{"format": 1, "table_id": 7}', '{"format": 1e400}'],
+)  # fmt: skip
 def test_a_strange_identity_is_refused(remote, root, text):
     (root / IDENTITY).unlink()
     (root / IDENTITY).write_text(text)

@@ -24,6 +24,7 @@ LOG = f"{EVENTS}/_delta_log"
 LAST_CHECKPOINT = f"{LOG}/_last_checkpoint"
 COMMIT_LIMIT = 64 * 1024 * 1024  # bytes
 _NAME = re.compile(r"(\d{20})\.json")
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,250}")
 _US = "localreg"  # as the engine of a commit
 
 
@@ -143,10 +144,33 @@ def parse_commit(version: int, data: bytes) -> Commit:
 
 def _added(action: dict[str, Any]) -> AddedFile:
     stats = json.loads(action.get("stats") or "{}")
-    return AddedFile(
-        str(action["path"]),
-        int(action["size"]),
+    return checked_file(
+        action["path"],
+        action["size"],
         stats.get("numRecords"),
         stats.get("minValues", {}).get("position"),
         stats.get("maxValues", {}).get("position"),
     )
+
+
+def checked_file(path: object, size: object, *numbers: object) -> AddedFile:
+    """Return a file that a log names. Whoever may write to the remote may have made it up.
+
+    Args:
+        path, size, numbers: as `AddedFile` has them.
+
+    Raises:
+        ValueError: the path is not a name, or the size not a number.
+
+    >>> checked_file("../x", 9)
+    Traceback (most recent call last):
+    ValueError: '../x' cannot be the name of a file of events
+    """
+    if not isinstance(path, str) or _FILE.fullmatch(path) is None:
+        raise ValueError(f"{path!r:.80} cannot be the name of a file of events")
+    if type(size) is not int or size < 0:
+        raise ValueError(f"{path} cannot have the size {size!r:.40}")
+    rows, first, last = (
+        each if type(each) is int and each >= 0 else None for each in (*numbers, *[None] * 3)[:3]
+    )
+    return AddedFile(path, size, rows, first, last)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from localreg.blobs.remote_store.commits import AddedFile
+from localreg.blobs.remote_store.commits import AddedFile, checked_file
 from localreg.blobs.transfer.cloud.event_loop import ForkedError
 from localreg.values.frozen import Frozen
 from localreg.values.remote_format import COLUMNS, commit_of
@@ -179,7 +179,7 @@ def files_of(folder: Path) -> list[AddedFile]:
             found.column(name).to_pylist() if name in known else [None] * found.num_rows
             for name in names
         ]
-        return [AddedFile(*values) for values in zip(*columns, strict=True)]
+        return [checked_file(*values) for values in zip(*columns, strict=True)]
 
 
 def make_checkpoint(folder: Path) -> tuple[Path, Path]:

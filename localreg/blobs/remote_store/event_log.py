@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Compared = Literal["same", "grown", "other"]
 
 SMALL_FILE = 65_536  # bytes
+_MOST_COMMITS = 1 << 43  # so that places are numbers of 63 bits
 TAIL = 256  # commits; the files of more are found by the whole log
 WINDOW = 250_000  # rows that are read, and sorted, at once
 
@@ -288,9 +289,10 @@ class EventLog:
         """Return the version of the newest checkpoint of the log; 0 for none."""
         found = self._objects.get(LAST_CHECKPOINT, SMALL_FILE)
         try:
-            return max(0, int(json.loads(found[0])["version"])) if found else 0
+            version = json.loads(found[0])["version"] if found else 0
         except (ValueError, KeyError, TypeError, RecursionError):
             return 0
+        return version if type(version) is int and 0 <= version < _MOST_COMMITS else 0
 
     def _read(self, versions: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         keys = [commit_key(version) for version in versions]
@@ -315,8 +317,8 @@ class EventLog:
         copy.mkdir()
         name = f"{start:020}.checkpoint.parquet"
         there = start and not self._objects.fetch([(f"{LOG}/{name}", copy / name)])
-        begin = start + 1 if there else 0
-        for version, data in self._read(range(begin, max(start, end) + 1)):
+        versions = range(start + 1, max(start, end) + 1) if there else range(end + 1)
+        for version, data in self._read(versions):
             (copy / f"{version:020}.json").write_bytes(data)
 
 

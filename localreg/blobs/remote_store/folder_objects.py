@@ -24,7 +24,7 @@ from localreg.blobs.transfer.transferred import Downloaded, check_sent, check_wa
 from localreg.errors import DownloadError, RemoteError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.group_modes import share, share_at
-from localreg.filesystem.plain_files import unchanged
+from localreg.filesystem.plain_files import open_found, unchanged
 from localreg.filesystem.portable_files import make_readonly, remove_file, replace_file
 from localreg.filesystem.syncing import EarlySync, sync, sync_folder
 from localreg.values.ids import new_id
@@ -95,9 +95,9 @@ class FolderObjects:
         """Return an object, None if it does not exist."""
         with self._translated("read"):
             try:
-                with open(self.path_of(key), "rb") as reader:
+                with open_found(self.path_of(key)) as reader:
                     status = os.fstat(reader.fileno())
-                    data = reader.read(limit + 1)
+                    data = reader.read(min(limit, status.st_size) + 1)
             except FileNotFoundError:
                 return None
         if len(data) > limit:
@@ -115,7 +115,7 @@ class FolderObjects:
         with self._translated("read"):
             for key, path in files:
                 source = self.path_of(key)
-                if not source.exists():
+                if not source.is_file():  # a pipe would never end
                     missing.append(key)
                     continue
                 try:
@@ -226,7 +226,7 @@ class FolderObjects:
 
     def _opened(self, source: Path) -> FileIO:
         try:
-            return open(source, "rb", buffering=0)
+            return open_found(source)
         except OSError as error:
             raise self._unreadable(source, error) from None
 

@@ -39,7 +39,7 @@ from localreg.errors import (
     MissingPackageError,
     RemoteError,
 )
-from localreg.values.ids import new_id
+from localreg.values.ids import is_id, new_id
 from localreg.values.paths import printable_path
 from localreg.values.remote_format import (
     COLUMNS,
@@ -165,15 +165,17 @@ class RemoteStore:
             return None
         try:
             found = json.loads(data)
-            identity = Identity(int(found["format"]), str(found["table_id"]))
-        except (ValueError, KeyError, TypeError, RecursionError):
+            number, table_id = found["format"], found.get("table_id")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise self._failed(f"{IDENTITY} is damaged") from None
-        if identity.format > FORMAT:
+        if type(number) is int and number > FORMAT:
             raise self._failed(
-                f"it has format {identity.format}, and this localreg knows {FORMAT}: install a "
+                f"it has format {number}, and this localreg knows {FORMAT}: install a "
                 "newer localreg"
             )
-        return identity
+        if number != FORMAT or type(table_id) is not str or not is_id(table_id):
+            raise self._failed(f"{IDENTITY} is damaged")
+        return Identity(FORMAT, table_id)
 
     def create(self) -> Identity:
         """Make the remote where there is none; return its identity, also if it was there."""
