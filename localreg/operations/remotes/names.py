@@ -165,7 +165,8 @@ def check_identity(remote: RemoteRow, store: RemoteStore) -> None:
     if identity is None:
         raise RemoteChangedError(
             f"there is no remote at {remote.url} any more: it has no registry.json. Nothing was "
-            f"changed; bring it back, or `localreg remote rm {remote.name}` and add it again",
+            f"changed; bring it back, let `localreg remote check {remote.name} --repair` write the "
+            f"file if all else is there, or `localreg remote rm {remote.name}` and add it again",
             remote=remote.url,
         )
     check_format(identity, remote.url)

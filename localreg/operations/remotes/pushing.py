@@ -124,6 +124,7 @@ class Pushing:
         self._own = array("q")  # keys of the events made here that were sent
         self._plan = array("q")  # keys of events that it lacked, in the order of the fold
         self._owners = 0
+        self._is_identified = False
         self._lost: dict[str, str] = {}  # by the id of the event
         self._forced: list[str] = []
 
@@ -140,11 +141,14 @@ class Pushing:
             if force:
                 until = self._force(until)
             remote, waiting = self._waiting(until)
+            if waiting:
+                self._check_identity()
             self._sending.send([each.event for each in waiting])
             notes = self._changed.rows()
             rows = [*map(row_of, waiting), *notes]
             if not rows:
                 return
+            self._check_identity()
             try:
                 head = self._store.append(rows, remote.cursor + 1)
             except CommitConflict:
@@ -153,6 +157,16 @@ class Pushing:
                 continue
             retries.restart()
             self._record(remote, waiting, rows, head)
+
+    def _check_identity(self) -> None:
+        """Check once that the remote is that one: its newest commit does not show a newer format.
+
+        Raises:
+            RemoteError: it has no `registry.json`, or that of another remote or format.
+        """
+        if not self._is_identified:
+            names.check_identity(self._remote, self._store)
+            self._is_identified = True
 
     def rehearse(self, *, force: bool) -> None:
         """Find out what would be sent; change nothing."""
