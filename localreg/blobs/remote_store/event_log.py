@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 SMALL_FILE = 65_536  # bytes
 _MOST_COMMITS = 1 << 43  # so that places are numbers of 63 bits
 TAIL = 256  # commits; the files of more are found by the whole log
-WINDOW = 250_000  # rows that are read, and sorted, at once
+WINDOW = 100_000  # rows that are read, and sorted, at once
 
 
 class Head(Frozen):
