@@ -308,6 +308,8 @@ class TestUpkeep:
         code, _, err = run("pull")
         assert code == 1
         assert "`localreg remote check origin --reset`" in " ".join(err.split())
+        code, out, _ = run("remote", "check")
+        assert (code, out.count("was replaced, or restored")) == (4, 1)
         assert run("remote", "check", "--reset", "--dry-run")[0] == 0
         assert run("pull")[0] == 1
         assert run("remote", "check", "--reset") == (
@@ -327,6 +329,19 @@ class TestUpkeep:
         assert run("remote", "gc", "--grace", "0", "--delete")[2] == "Freed 2 B (1 item).\n"
         assert run("remote", "check")[0] == 0
         assert run("remote", "gc", "--grace", "soon")[0] == 2
+
+    def test_a_remote_that_was_deleted_is_made_again(self, run, pushed, tmp_path):
+        """As the guide says it, by two registries."""
+        shutil.rmtree(tmp_path / "fleet")
+        assert run("push")[0] == 1
+        for place, sent in (("registry", "4 events, 2 blobs (3 B) went"), ("second", "Nothing")):
+            where = ("-R", tmp_path / place)
+            assert run("remote", "rm", "origin", *where)[0] == 0
+            err = run("remote", "add", "origin", "fleet", *where)[2]
+            assert "`localreg remote check origin --reset` lets it give the order." in err
+            assert run("remote", "check", "--reset", *where)[0] == 0
+            assert run("push", *where)[2].startswith(sent)
+            assert run("remote", "ls", *where)[1].split("\t")[1:3] == ["orders", "0"]
 
     def test_options_that_do_not_go_together(self, run, pushed):
         for words in ("--reset --full", "--reset --repair", "--dry-run"):

@@ -90,7 +90,7 @@ class EventLog:
             commit = parse_commit(version, data)
         except DamagedCommitError as error:
             raise self.failed(
-                f"{error}, the newest one: `localreg remote check --repair` removes it"
+                f"{error}, and it is the newest one: `localreg remote check --repair` removes it"
             ) from None
         return self.saw(Head(version, facts.mark), commit)
 
@@ -280,6 +280,12 @@ class EventLog:
                     f"{self._objects.shown}: its events cannot be {doing}: {error}",
                     remote=self._objects.shown,
                 ) from None
+
+    def missing(self, error: MissingFileError) -> RemoteError:
+        """Return the error that says which file is missing, and what to do."""
+        return self.failed(
+            f"a file of its events is missing: {error}. `localreg guide remotes` says what to do"
+        )
 
     def failed(self, what: str) -> RemoteError:
         """Return the error that says what is wrong with the remote."""

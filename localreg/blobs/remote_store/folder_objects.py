@@ -325,10 +325,16 @@ class FolderObjects:
         except RemoteError:
             raise
         except OSError as error:
-            path = Path(error.filename or self.root)
-            inside = path.is_relative_to(self.root) and path != self.root
-            what = path.relative_to(self.root) if inside else path
-            raise self.failed(f"{what} cannot be {doing}: {error.strerror}") from None
+            raise self.failed(f"{self._what(error)} cannot be {doing}: {error.strerror}") from None
+
+    def _what(self, error: OSError) -> str:
+        """Return what an error is about: of a temporary file its folder."""
+        path = Path(error.filename or self.root)
+        if path.name.startswith(TEMPORARY):
+            path = path.parent
+        if path == self.root:
+            return "it"
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
 
 
 def _mark(status: os.stat_result) -> str:

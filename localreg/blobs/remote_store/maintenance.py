@@ -115,7 +115,7 @@ def _joined(objects: Objects, log: EventLog, group: Sequence[AddedFile]) -> list
                 objects.put(f"{EVENTS}/{each.name}", each.path, None, None)
             return written
     except MissingFileError as error:
-        raise log.failed(f"a file of its events is missing: {error}") from None
+        raise log.missing(error) from None
 
 
 def _removal(file: AddedFile) -> dict[str, object]:

@@ -440,7 +440,7 @@ class RemoteStore:
             with self.log.fetched(files) as folder:
                 yield folder
         except MissingFileError as error:
-            raise self._failed(f"a file of its events is missing: {error}") from None
+            raise self.log.missing(error) from None
 
     def _write_identity(self) -> None:
         data = json.dumps({"format": FORMAT, "table_id": self.log.table_id()})

@@ -61,12 +61,18 @@ def add_command(remote: str, url: str, as_json: bool, quiet: bool, directory: st
     """
     with opened(directory) as chain:
         added = names.add(chain, remote, url)
+        is_ordered = any(not each.mirror for each in names.ls(chain))
     if as_json:
         print_json(record_json(added) | {"changed": True})
         return
     what = "mirror" if added.mirror else "remote"
     was = "" if added.made else ", which was there already"
     remark(one_line(f"Added the {what} {added.name}{was}: {added.url}."))
+    if not is_ordered:
+        remark(
+            "It is a mirror, since changes here have their order from a remote that was removed. "
+            f"`localreg remote check {added.name} --reset` lets it give the order."
+        )
     if not added.made:
         remark(f"`localreg pull {added.name}` takes in what it has.")
     if added.waiting:

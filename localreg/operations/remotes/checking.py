@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from localreg.errors import LocalregError, RemoteError
-from localreg.operations.remotes import cloning, names, sending_blobs
+from localreg.operations.remotes import cloning, comparing, names, sending_blobs
 from localreg.operations.remotes.log_check import RowCheck
 from localreg.operations.remotes.object_check import ObjectCheck
 from localreg.registry import Chain, open_registry
@@ -94,9 +94,14 @@ def check(
     problems = _Problems()
     try:
         names.check_identity(remote, store)
-        found = replace(found, version=store.head().version)
+        head = store.head()
     except RemoteError as error:
         return replace(found, problems=(str(error),))
+    found = replace(found, version=head.version)
+    try:
+        comparing.check_rows(chain.first, remote, store, head)
+    except RemoteError as error:
+        problems.take([str(error)])
     problems.take(store.check())
     log = RowCheck()
     try:
