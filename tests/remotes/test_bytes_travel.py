@@ -7,6 +7,7 @@ import os
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.command_line import run_cli
 from support.contents import blobs
@@ -355,3 +356,19 @@ def test_data_sets_come_from_the_remote(laptop, other, tmp_path):
         assert {each.name: each.read_text() for each in copy.iterdir()} == {
             "a.txt": "a", "b.txt": "b", "c.txt": "c",
         }  # fmt: skip
+
+
+@pytest.mark.parametrize("all_at_once", [False, True])
+def test_what_is_inside_a_package_is_known_once_it_is_here(laptop, other, tmp_path, all_at_once):
+    folder = tmp_path / "net"
+    folder.mkdir()
+    np.savez(folder / "weights.npz", a=np.zeros((3, 4), np.float32))
+    (folder / "note.txt").write_text("note")
+    laptop.add(folder, name="net")
+    push(laptop._chain)
+    pull(other._chain, blobs=all_at_once)
+    if not all_at_once:
+        other.model("net").get_local_copy(raise_on_error=True)
+    for each in (laptop, other):
+        shown = run_cli("-R", str(each.path), "show", "net")[1]
+        assert "12 parameters" in shown, shown

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from localreg.operations.carry.export import Missing
 from localreg.operations.weights.packages import held
 from localreg.operations.weights.remote_bytes import Wanted, bring_from
-from localreg.operations.weights.remote_packages import record_manifest
+from localreg.operations.weights.remote_packages import record_found, record_manifest
 from localreg.registry import Chain
-from localreg.store.rows import blob_rows
+from localreg.store.rows import blob_rows, tree_rows
 from localreg.store.rows.blob_rows import Needed
 from localreg.store.rows.remote_gap_rows import Supplier
 from localreg.store.rows.remote_rows import RemoteRow
@@ -63,6 +63,8 @@ def fetch_all(
     else:
         reasons = bring_from(chain, place, [*_wanted(chain, lacking)], progress=progress)
     came = [each for each in lacking if each.digest not in reasons]
+    if not dry_run:
+        _record_found(chain, {each.digest for each in came})
     missing = [
         Missing(_ref(chain, each.digest), each.digest, each.size, reasons[each.digest], True)
         for each in lacking
@@ -84,6 +86,17 @@ def bring_lists(chain: Chain, place: Supplier) -> dict[str, str]:
         if digest not in reasons:
             record_manifest(chain, digest, size)
     return reasons
+
+
+def _record_found(chain: Chain, came: set[str]) -> None:
+    """Record what is known of the packages whose files came."""
+    found = {}
+    with chain.first.store.read() as connection:
+        for digest in blob_rows.packages(connection) if came else ():
+            manifest = tree_rows.manifest(connection, digest)
+            if manifest is not None and not came.isdisjoint(f.digest for f in manifest.files):
+                found[digest] = manifest
+    record_found(chain, found)
 
 
 def _wanted(chain: Chain, lacking: list[Needed]) -> Iterator[Wanted]:

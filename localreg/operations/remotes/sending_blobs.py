@@ -86,7 +86,9 @@ class Sending:
             clock=clock,
             sleep=sleep,
         )
+        self._is_first = True
         self._there: set[str] = set()
+        self._absent: set[str] = set()  # neither here nor there
         self._missing: dict[str, Missing] = {}
         self._total = 0
         self._sent: dict[str, int] = {}
@@ -114,25 +116,31 @@ class Sending:
                 restored.append(event.subject)
         with self._chain.first.store.read() as connection:
             named |= blob_rows.digests_of_models(connection, restored)
-            gaps = {*remote_gap_rows.gaps(connection, self._remote.pk)}
+            # Once a push: there may be very many.
+            filled = remote_gap_rows.filled(connection, self._remote.pk) if self._is_first else ()
             needed = blob_rows.needed_among(connection, named)
-            late = blob_rows.needed_among(connection, gaps - named)
+            late = blob_rows.needed_among(connection, set(filled) - named)
             for ref, url in blob_rows.pointed_to(connection, pointing):
                 path = printable_path(local_path(url) or "")
                 why = f"they are only in {path}, and their sha256 is not recorded"
                 self._missing[url] = Missing(ref, None, None, why)
         self.send_needed(needed)
-        self.send_needed([each for each in late if self._place_of(each) is not None])
+        self.send_needed(late, said=True)
+        self._is_first = False
 
-    def send_needed(self, needed: Sequence[Needed], ref: str | None = None) -> None:
+    def send_needed(
+        self, needed: Sequence[Needed], ref: str | None = None, *, said: bool = False
+    ) -> None:
         """Upload bytes that the remote lacks.
 
         Args:
             ref: the model or task that needs them; None: it is looked up.
+            said: an earlier push said that they are missing.
         """
         wanted = {each.digest: each for each in needed}
         there = self.settled(wanted.keys())
-        unknown = [each for key, each in wanted.items() if key not in there]
+        known = there | self._absent
+        unknown = [each for key, each in wanted.items() if key not in known]
         sizes = self._store.sizes_of([blob_path(each.digest) for each in unknown])
         lacking = []
         for each, size in zip(unknown, sizes, strict=True):
@@ -152,9 +160,10 @@ class Sending:
                 self.size += each.size
             else:
                 absent[each.digest] = why
+        self._absent.update(absent)
         self._record([key for key in wanted if key in self._there], absent)
         for digest, why in absent.items():
-            if wanted[digest].alone:
+            if wanted[digest].alone and not said:
                 size, name = wanted[digest].size, ref or self._ref(digest)
                 self._missing[digest] = Missing(name, digest, size, f"its bytes are {why}", True)
 

@@ -441,13 +441,15 @@ class _Package:
         """Bring from a remote what no registry of the chain has."""
         if self._only_here:
             return
-        from localreg.operations.weights.remote_bytes import Wanted, bring
+        from localreg.operations.weights.remote_bytes import Wanted, bring, should_have
+        from localreg.operations.weights.remote_packages import bring_package
 
-        wanted = [Wanted(each.digest, each.size) for each in manifest.files]
         if self._given is None:
-            bring(self._chain, self._registry, self._digest, wanted, progress=self._progress)
+            if should_have(self._chain, self._registry, self._digest):
+                bring_package(self._chain, self._registry, self._digest, progress=self._progress)
             return
-        for each in wanted:  # of files of several packages
+        for each in (Wanted(file.digest, file.size) for file in manifest.files):
+            # They may be of several packages.
             if holder(self._chain, each.digest, each.size) is None:
                 bring(self._chain, self._registry, each.digest, [each], progress=self._progress)
 

@@ -278,10 +278,14 @@ def record_files_of(connection: blob_rows.Connection, digest: str, manifest: Man
     """Record the files of a package that came by itself, and what is known about it."""
     blob_rows.record_sizes(connection, {each.digest: each.size for each in manifest.files})
     tree_rows.record(connection, digest, manifest)
+    blob_rows.record_facts(connection, digest, facts_of(connection, manifest))
+
+
+def facts_of(connection: blob_rows.Connection, manifest: Manifest) -> Json:
+    """Return what is known about a package by what is known about its files."""
     rows = blob_rows.rows_of(connection, {each.digest for each in manifest.files})
     whole = package_facts([(each, rows[each.digest].facts) for each in manifest.files])
-    framework = framework_of(whole, [each.path for each in manifest.files])
-    blob_rows.record_facts(connection, digest, whole | {"framework": framework})
+    return whole | {"framework": framework_of(whole, [each.path for each in manifest.files])}
 
 
 def known_package(chain: Chain, digest: str) -> StagedPackage | None:

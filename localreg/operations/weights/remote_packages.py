@@ -7,12 +7,13 @@ when somebody wants it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 from localreg.errors import CorruptBlobError, InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.finding.upstream import read_each
 from localreg.operations.weights.locations import holder
-from localreg.operations.weights.packages import record_files_of
+from localreg.operations.weights.packages import facts_of, record_files_of
 from localreg.operations.weights.remote_bytes import Wanted, bring
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, tree_rows
@@ -29,7 +30,6 @@ def bring_package(
     registry: OpenRegistry,
     digest: str,
     *,
-    path: str | None = None,
     progress: Progress | None = None,
 ) -> bool:
     """Bring the files of a package into the first registry that a remote should have.
@@ -37,7 +37,6 @@ def bring_package(
     Args:
         registry: the registry that has the model or task.
         digest: of the manifest.
-        path: only this file, if the package has it; None for all.
         progress: called with the bytes brought so far, and with all bytes.
 
     Returns:
@@ -49,12 +48,30 @@ def bring_package(
     manifest = bring_manifest(chain, registry, digest)
     if manifest is None:
         return False
-    wanted = [
-        Wanted(each.digest, each.size)
-        for each in manifest.files
-        if path is None or each.path == path
-    ]
-    return bring(chain, registry, digest, wanted, progress=progress)
+    wanted = [Wanted(each.digest, each.size) for each in manifest.files]
+    if not bring(chain, registry, digest, wanted, progress=progress):
+        return False
+    record_found(chain, {digest: manifest})
+    return True
+
+
+def record_found(chain: Chain, packages: Mapping[str, Manifest]) -> None:
+    """Record what is known of packages now that their files are here.
+
+    Args:
+        packages: by their digests.
+    """
+    with chain.first.store.read() as connection:
+        found = {
+            digest: facts
+            for digest, manifest in packages.items()
+            if (row := blob_rows.blob(connection, digest)) is not None
+            and row.facts != (facts := facts_of(connection, manifest))
+        }
+    if found:
+        with chain.first.store.write_unsynced() as change:
+            for digest, facts in found.items():
+                blob_rows.record_facts(change.connection, digest, facts)
 
 
 def bring_manifest(chain: Chain, registry: OpenRegistry, digest: str) -> Manifest | None:

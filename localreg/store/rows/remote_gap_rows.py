@@ -86,6 +86,17 @@ def forget_gaps(connection: Connection, remote: int, digests: Iterable[str]) -> 
     )
 
 
+def filled(connection: Connection, remote: int) -> list[str]:
+    """Return the digests of bytes that a remote lacks and that are here, or upstream, by now."""
+    rows = _DIGESTS.all(
+        connection,
+        "SELECT g.digest FROM remote_gap g JOIN blob b ON b.digest = g.digest "
+        "WHERE g.remote = ? AND (b.ctime IS NOT NULL OR b.upstream IS NOT NULL)",
+        (remote,),
+    )
+    return [digest for (digest,) in rows]
+
+
 def gaps(connection: Connection, remote: int) -> list[str]:
     """Return the digests of the bytes that a remote lacks, as far as that is known."""
     rows = _DIGESTS.all(
