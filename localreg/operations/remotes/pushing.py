@@ -157,6 +157,8 @@ class Pushing:
                 continue
             retries.restart()
             self._record(remote, waiting, rows, head)
+            if not self._lacks(until):
+                return
 
     def _check_identity(self) -> None:
         """Check once that the remote is that one: its newest commit does not show a newer format.
@@ -236,6 +238,14 @@ class Pushing:
                 left = remote_rows.waiting_among(connection, remote, self._tried)
                 self._events += len(self._tried) - sum(1 for _ in left)
             self._tried = ()
+
+    def _lacks(self, until: int) -> bool:
+        """Return True if the remote lacks events with a key up to `until`."""
+        if self._plan:
+            return True
+        with self._registry.store.read() as connection:
+            remote = names.current(self._chain, self._remote)
+            return any(pk <= until for pk in remote_rows.waiting_keys(connection, remote))
 
     def _waiting(self, until: int) -> tuple[RemoteRow, list[Waiting]]:
         """Return the remote, and the next events that it lacks, as both are known at one moment.
