@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SMALL_FILE = 65_536  # bytes
 _MOST_COMMITS = 1 << 43  # so that places are numbers of 63 bits
+_AT_ONCE = 1000  # commits in memory
 TAIL = 256  # commits; the files of more are found by the whole log
 WINDOW = 100_000  # rows that are read, and sorted, at once
 
@@ -148,9 +149,10 @@ class EventLog:
         found = self._objects.get(commit_key(version), COMMIT_LIMIT)
         return None if found is None else self._parsed(version, found[0])
 
-    def commits(self, versions: Sequence[int]) -> list[Commit]:
-        """Return commits, which must exist."""
-        return [self._parsed(*each) for each in self._read(versions)]
+    def commits(self, versions: Sequence[int]) -> Iterator[Commit]:
+        """Yield commits, which must exist."""
+        for version, data in self._read(versions):
+            yield self._parsed(version, data)
 
     def table_id(self) -> str:
         """Return the id of the table, as 32 hex digits."""
@@ -301,12 +303,13 @@ class EventLog:
         return version if type(version) is int and 0 <= version < _MOST_COMMITS else 0
 
     def _read(self, versions: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-        keys = [commit_key(version) for version in versions]
-        found = self._objects.get_many(keys, COMMIT_LIMIT)
-        for version, data in zip(versions, found, strict=True):
-            if data is None:
-                raise self.failed(f"its commit {version} is missing: a part of it was deleted")
-            yield version, data
+        for start in range(0, len(versions), _AT_ONCE):
+            some = versions[start : start + _AT_ONCE]
+            found = self._objects.get_many([commit_key(each) for each in some], COMMIT_LIMIT)
+            for version, data in zip(some, found, strict=True):
+                if data is None:
+                    raise self.failed(f"its commit {version} is missing: a part of it was deleted")
+                yield version, data
 
     def _parsed(self, version: int, data: bytes) -> Commit:
         try:

@@ -196,7 +196,8 @@ def check(objects: Objects, log: EventLog) -> list[str]:
     ]
     first = log.versions()[0]
     if first == 0:
-        log.commits(range(head + 1))
+        for _ in log.commits(range(head + 1)):
+            continue  # each was parsed
     there = {key: size for key, size, _ in objects.keys(EVENTS)}
     for each in log.all_files(head):
         size = there.get(f"{EVENTS}/{each.path}")
