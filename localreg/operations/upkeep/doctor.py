@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 from localreg.blobs.local_files.local_file import size_of_copies
 from localreg.errors import LocalregError, StorageError
@@ -17,6 +16,7 @@ from localreg.filesystem.kinds import filesystem_type, is_network
 from localreg.operations.upkeep import sharing
 from localreg.operations.upkeep.gc import all_garbage
 from localreg.operations.upkeep.verify import database_problems
+from localreg.operations.upkeep.versions import has_extra
 from localreg.operations.weights.locations import digests_with_local_files, holder
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.opening import sqlite_version
@@ -29,7 +29,6 @@ from localreg.values.version import __version__
 
 FILE_LOCKS = "file locks"
 WEIGHTS = ("/".join(BLOBS), FILES, TREES)  # folders of weights
-REMOTE_PACKAGES = ("deltalake", "obstore")  # of the extra "remote"
 LITTLE_SPACE = 1_000_000_000  # bytes
 
 
@@ -271,7 +270,7 @@ def _remotes(registry: OpenRegistry) -> Iterator[Finding]:
             "note" if waiting else "ok",
             text if waiting else f"{each.name}: has everything that was pulled or made here",
         )
-    if found and any(find_spec(package) is None for package in REMOTE_PACKAGES):
+    if found and not has_extra("remote"):
         yield Finding("remote", "note", "not usable: pip install 'localreg[remote]'")
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import platform
+import sys
 from importlib.util import find_spec
 
 from localreg.store.database.opening import FORMAT_VERSION, sqlite_version
+from localreg.values import remote_format
 from localreg.values.bundle_format import FORMAT
 from localreg.values.version import __version__
 
-_EXTRAS = {"cloud": ("obstore",), "config": ("ruamel.yaml", "pyhocon"), "scan": ("picklescan",)}
+_ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+_EXTRAS = {
+    "cloud": ("obstore",),
+    "config": ("ruamel.yaml", "pyhocon"),
+    "remote": ("deltalake", "obstore", _ZSTD),
+    "scan": ("picklescan",),
+}
 
 
 def versions() -> dict[str, object]:
@@ -21,8 +29,14 @@ def versions() -> dict[str, object]:
         "platform": platform.platform(),
         "registry_format": FORMAT_VERSION,
         "bundle_format": FORMAT,
-        "extras": {name: all(map(_is_installed, names)) for name, names in _EXTRAS.items()},
+        "remote_format": remote_format.FORMAT,
+        "extras": {name: has_extra(name) for name in _EXTRAS},
     }
+
+
+def has_extra(name: str) -> bool:
+    """Return True if the packages of an extra are installed."""
+    return all(map(_is_installed, _EXTRAS[name]))
 
 
 def _is_installed(module: str) -> bool:
