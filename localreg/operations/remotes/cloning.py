@@ -115,10 +115,9 @@ def _check_empty(root: Path, url: str) -> bool:
         try:
             with registry.store.read() as connection:
                 known = remote_rows.remotes(connection)
-            is_new = not known and _is_empty(registry)
         finally:
             registry.close()
-        if is_new or [each.url for each in known] == [url]:
+        if [each.url for each in known] == [url]:
             return True
         raise PathExistsError(
             f"{root} is a registry already; in it, `localreg remote add NAME {url}` and `localreg "
