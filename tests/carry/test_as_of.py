@@ -20,6 +20,7 @@ from support.meetings import bring_events, name_origin
 from support.new_models import imported
 from support.proofs import TIMES
 from support.random_registries import CHANGES, Operations, Place, copy_of
+from support.tables import dump
 
 from localreg import InputModel, Model, OutputModel, Registry, Task, current_registry
 from localreg.errors import (
@@ -107,39 +108,6 @@ def test_it_says_what_it_said_then(registry, tmp_path):
     for event_id, at, wanted in then:
         assert seen(root, "--as-of", event_id) == wanted
         assert seen(root, "--as-of", at.isoformat()) == wanted
-
-
-# Facts about this disk, settings, remotes, data sets that are not finalized, names without a use.
-OTHER_TABLES = frozenset(
-    "setting blob tree_file unpacked url upload known_file tag private_url task_place forgotten "
-    "sqlite_sequence origin actor open_dataset open_dataset_file remote mirrored remote_gap "
-    "remote_report remote_deletion refolded".split()
-)
-NAMED_BY = {"model": "id", "task": "id", "project": "name", "blob": "digest", "origin": "id",
-            "tag": "name || system", "actor": "name", "series": "title || name"}  # fmt: skip
-
-
-def dump(connection):
-    """Return the rows of a database by table, with names in place of integer keys."""
-    found = {}
-    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    for (table,) in tables:
-        if table in OTHER_TABLES:
-            continue
-        parents = {
-            column: parent
-            for _, _, parent, column, *_ in connection.execute(f"PRAGMA foreign_key_list({table})")
-        }
-        columns = [
-            f"(SELECT {NAMED_BY[parents[name]]} FROM {parents[name]} WHERE pk = t.{name})"
-            if name in parents
-            else f"t.{name}"
-            for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")
-            if name != "pk"
-        ]
-        sql = f"SELECT {', '.join(columns)} FROM {table} t"
-        found[table] = sorted(connection.execute(sql).fetchall(), key=repr)
-    return found
 
 
 @pytest.mark.long

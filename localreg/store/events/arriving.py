@@ -601,7 +601,9 @@ class _Unit:
         if before.removed != after.removed:
             kind = "model.removed" if after.removed else "model.restored"
             events = [each for each in self._logged if each.event.kind == kind]
-            by = replace(self._side(events[-1]), value=self._subject[:8])
+            # A removal that stands before the creation has no effect: that order was forged.
+            last = (events or self._logged)[-1]
+            by = replace(self._side(last), value=self._subject[:8])
             made = Removed if after.removed else Restored
             found.append(made(after.ref, by))
         return found

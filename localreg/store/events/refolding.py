@@ -111,6 +111,8 @@ def fold_unit(
     if outcomes:  # of most units none
         event_rows.set_outcomes(connection, outcomes)
     rows.begin(subject, fresh=fresh)
+    if not fresh:
+        _empty_alias(rows, events)
     if judged.begun:
         _apply(rows, events, judged)
     kinds = {event.kind for event in events}
@@ -136,6 +138,13 @@ def fold_unit(
     if "project" in topics:
         project_rows.settle(connection, subject)
     return judged, folded
+
+
+def _empty_alias(rows: FoldedRows, events: Sequence[LoggedEvent]) -> None:
+    for event in events:
+        if event.kind == "alias.set" and event.v == 1:
+            rows.empty_alias(event.payload["project"], event.payload["name"], str(event.field))
+            return
 
 
 def _apply(rows: FoldedRows, events: Sequence[LoggedEvent], judged: Judged) -> None:

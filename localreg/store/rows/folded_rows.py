@@ -48,6 +48,8 @@ _STATEMENTS = {
        for owner, tables in _BY_KEY.items() for table in tables},
     **{f"delete {table}": f"DELETE FROM {table} WHERE {column} = ?" for table, column in _BY_ID},
     **{f"delete {owner}": f"DELETE FROM {owner} WHERE pk = ?" for owner in OWNERS},
+    "delete alias": "DELETE FROM alias WHERE name = ?2 AND alias = ?3 "
+    "AND project = (SELECT pk FROM project WHERE name = ?1)",
     "blob": _inserting("blob", ("pk", "digest", "size", "total", "added")),
     **{f"change {owner}": f"UPDATE {owner} SET ({', '.join(columns)}) = "
        f"({', '.join('?' * len(columns))}) WHERE pk = ?" for owner, columns in OWNERS.items()},
@@ -164,6 +166,10 @@ class FoldedRows:
                     self._waiting[f"delete {table}"].append(found)
         for table, _ in _BY_ID:
             self._waiting[f"delete {table}"].append((subject,))
+
+    def empty_alias(self, project: str, name: str, alias: str) -> None:
+        """Let the unit, which was folded before and is an alias, point to none at first."""
+        self._waiting["delete alias"].append((project, name, alias))
 
     def end(self) -> Folded:
         """End the unit; its rows wait to be written."""
