@@ -7,13 +7,14 @@ import hashlib
 import random
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 from localreg.blobs.remote_store.objects import Found, UnsureError
 from localreg.blobs.staging.staging import source_size
 from localreg.blobs.transfer.cloud.errors import errors_of_obstore, trouble_of
-from localreg.blobs.transfer.cloud.event_loop import ForkedError, run_in_loop
+from localreg.blobs.transfer.cloud.event_loop import ForkedError, run_in_loop, run_in_threads
 from localreg.blobs.transfer.cloud.place import Place
 from localreg.blobs.transfer.cloud.stores import open_store
 from localreg.blobs.transfer.cloud.upload import SMALL, upload
@@ -60,15 +61,18 @@ class CloudObjects:
     def look(self, keys: Sequence[str]) -> list[Found | None]:
         """Return facts about objects, asked at once; None for each that does not exist."""
 
-        async def one(key: str) -> Found | None:
+        def one(key: str) -> Found | None:
             try:
                 with self._translated(f"{key} cannot be looked at"):
-                    meta = await self._store(RETRIES).head_async(self._full(key))
+                    return _found(self._store(RETRIES).head(self._full(key)))
             except _MissingError:
                 return None
-            return _found(meta)
 
-        return self._run(lambda: _several(one, keys))
+        found: list[Found | None] = []
+        for start in range(0, len(keys), AT_ONCE):
+            some = [partial(one, key) for key in keys[start : start + AT_ONCE]]
+            found += self._guarded(lambda some=some: run_in_threads(some))  # type: ignore[misc]
+        return found
 
     def create(self, key: str, data: bytes) -> Found | None:
         """Write a new object; None if another one has its key."""
@@ -290,8 +294,11 @@ class CloudObjects:
         return f"{self.place.key}/{key}" if self.place.key else key
 
     def _run(self, begin: Callable[[], Coroutine[object, object, Result]]) -> Result:
+        return self._guarded(lambda: run_in_loop(begin))
+
+    def _guarded(self, work: Callable[[], Result]) -> Result:
         try:
-            return run_in_loop(begin)
+            return work()
         except ForkedError as error:
             raise self.failed(str(error)) from None
 
