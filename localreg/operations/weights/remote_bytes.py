@@ -335,9 +335,10 @@ class _Bringing:
         blobs = self._registry.blobs
         key = f"sha256:{wanted.digest}"
         with sole_download(blobs, key), ArrivingBlobs(self._chain) as arriving:
-            if not arriving.lacks(wanted.digest, wanted.size):  # another process was faster
+            if any(held(self._chain, {wanted.digest: wanted.size})):  # another process was faster
                 self._report(wanted.digest, wanted.size)
                 return None
+            arriving.lacks(wanted.digest, wanted.size)  # if damaged ones are here they are replaced
             there = store.size_of(blob_path(wanted.digest))
             if there is None:
                 return _LACKS
