@@ -24,6 +24,7 @@ from localreg.errors import (
     NewerFormatError,
     NotARegistryError,
     RemoteChangedError,
+    StorageFullError,
 )
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.temporary_owners import unfinished
@@ -81,10 +82,10 @@ class _UnlikeError(Exception):
     """A checkpoint does not fit its remote; the text says why, as the end of a sentence."""
 
 
-_DAMAGE = (
-    ArchiveError, DamagedRegistryError, DownloadError, MissingPackageError, NewerFormatError,
-    NotARegistryError, _UnlikeError,
-)  # fmt: skip
+_DAMAGE = ArchiveError, DamagedRegistryError, NotARegistryError, _UnlikeError
+# Others may be able to use it. What unpacks to more than the disk holds may be a bomb: if the disk
+# is too small for all events, too, reading those says so.
+_UNUSABLE = *_DAMAGE, DownloadError, MissingPackageError, NewerFormatError, StorageFullError
 
 
 def checkpoints(store: RemoteStore) -> list[Checkpoint]:
@@ -138,7 +139,7 @@ def begin(
             try:
                 path, content = fetch(store, each, folder, progress)
                 compare(store, identity, content, path)
-            except _DAMAGE as error:
+            except _UNUSABLE as error:
                 why = str(error).replace(f"{folder}/", "")
                 skipped.append(f"{each.key} cannot be used: {why}")
                 continue
@@ -172,9 +173,10 @@ def fetch(
         DownloadError, ArchiveError, RegistryError: it cannot be read, or is no checkpoint.
     """
     path, packed = folder / DATABASE, folder / "checkpoint.db.zst"
-    store.download(found.key, packed, progress=progress, durable=False)
-    zstandard.decompress(packed, path)
-    packed.unlink()
+    with disk_errors("unpacking a checkpoint", path):
+        store.download(found.key, packed, progress=progress, durable=False)
+        zstandard.decompress(packed, path)
+        packed.unlink()
     return path, checkpoint.check(path)
 
 
@@ -282,9 +284,9 @@ def _is_bad(store: RemoteStore, identity: Identity, there: Checkpoint, folder: P
         try:
             path, content = fetch(store, there, unpacked)
             compare(store, identity, content, path)
-        except NewerFormatError:
-            return False  # others can use it
         except _DAMAGE:
             store.delete([there.key])
             return True
+        except _UNUSABLE:
+            return False
     return False

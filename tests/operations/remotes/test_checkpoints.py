@@ -256,6 +256,19 @@ def test_a_checkpoint_that_does_not_fit_is_skipped(remote, tmp_path, name):
     assert [each.name for each in (tmp_path / "other").iterdir()] == []
 
 
+def test_a_bomb_does_not_keep_a_small_disk_from_a_clone(remote, tmp_path, small_disk):
+    """What unpacks to more than the disk has is skipped, too, and leaves no bytes."""
+    newest = checkpoints.checkpoints(remote)[0]
+    path = tmp_path / "remote" / newest.key
+    path.unlink()
+    path.write_bytes(zstd.compress(bytes(60_000_000)))
+    disk = small_disk("-t", "tmpfs", "-o", "size=16m", "tmpfs")
+    found = begun(remote, disk / "new")
+    assert found.checkpoint == checkpoints.checkpoints(remote)[1]
+    assert "the disk is full" in found.skipped[0]
+    assert [each.name for each in (disk / "new").iterdir() if each.name[0] == "."] == []
+
+
 def test_a_checkpoint_of_another_time_is_skipped(remote, tmp_path):
     """The remote was restored from an older copy, and the checkpoint is of what came later."""
     newest, older = checkpoints.checkpoints(remote)
