@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from support.command_line import run_cli
@@ -67,6 +68,18 @@ class TestPushAndPull:
         assert "is a registry already" in err
         assert run("clone", "nothing", "fifth")[0] == 3
         assert run("-R", "other", "clone", "fleet", "fifth")[0] == 2
+
+    def test_weights_come_when_they_are_used(self, run, pushed, tmp_path):
+        assert not list((tmp_path / "second" / "blobs").rglob("??/*"))
+        assert "remotes have" in run("verify", "-R", "second")[2]
+        assert run("verify", "-R", "second")[0] == 0
+        err = run("rm", "vision/resnet:1", "--local", "-R", "second")[2]
+        assert "brings it back." in err
+        model = re.search(r"restore (\w+)", err)[1]
+        assert run("restore", model, "-R", "second")[0] == 0
+        code, path, _ = run("path", "vision/resnet:1", "-R", "second")
+        assert code == 0
+        assert Path(path.strip()).read_bytes() == b"1"
 
     def test_what_came(self, run, pushed):
         run("alias", "vision/resnet:2", "candidate", "-R", "second")

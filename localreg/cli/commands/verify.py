@@ -54,7 +54,8 @@ def verify_command(
             + ("no problems." if found.ok else f"{counted(len(found.problems), 'problem')}.")
         )
         if found.elsewhere:
-            say(f"Not checked: {counted(found.elsewhere, 'blob')} that only their URLs have.")
+            elsewhere = counted(found.elsewhere, "blob")
+            say(f"Not checked: {elsewhere} that only URLs or remotes have.")
         for each in found.incomplete:
             more = f" and {each.more:,} more" if each.more else ""
             lack = "lacks" if len(each.models) == 1 else "lack"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from localreg.operations.finding.queries import check_limit, check_patterns
 from localreg.operations.models.removal import weights_are_there
 from localreg.registry import Chain
-from localreg.store.rows import event_rows, model_rows, tree_rows
+from localreg.store.rows import event_rows, model_rows, remote_gap_rows, tree_rows
 from localreg.values.dataset_names import is_data_project
 from localreg.values.frozen import Frozen
 from localreg.values.records import Json, ModelRecord, WeightsRecord, model_from_payload
@@ -21,8 +21,8 @@ class RemovedModel(Frozen):
         aliases: those that come back with it.
         aliases_elsewhere: those that it had, and that another version has now.
         size: the number of bytes of its weights; None if that is not known.
-        weights: "here"; "deleted", also if only some are; "elsewhere" if they were never kept here
-            or are uploaded; "none".
+        weights: "here"; "deleted", also if only some are; "elsewhere" if they were never kept
+            here, are uploaded, or only a remote has them; "none".
     """
 
     id: str
@@ -115,5 +115,6 @@ def _where(chain: Chain, connection: model_rows.Connection, record: ModelRecord 
             tree_rows.manifest(connection, each.digest) if each.tree and each.digest else None
         )
         if not weights_are_there(chain, each, manifest):
-            return "deleted"
+            # A clone has the bytes of few models: the remote has them.
+            return "elsewhere" if remote_gap_rows.has_remotes(connection) else "deleted"
     return "here"
