@@ -7,7 +7,7 @@ known, all rows up to there are compared with the places of the events here.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import zip_longest
+from itertools import islice, zip_longest
 
 from localreg.operations.remotes import names
 from localreg.operations.remotes.remote_events import broken
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from localreg.blobs.remote_store.store import RemoteStore
     from localreg.registry import OpenRegistry
 
+_AT_ONCE = 10_000  # events of a mirror
 _COLUMNS = ("position", "n", "event_id", "kind")
 
 
@@ -76,8 +77,13 @@ def _placed(
     found: set[bytes] = set()
     for rows in store.rows(after, until, columns=_COLUMNS):
         for position, n, event_id, kind in rows:
-            if not is_id(event_id):
-                raise broken(remote, event_id, "it has no id")
+            if (
+                type(position) is not int
+                or type(n) is not int
+                or type(kind) is not str
+                or not is_id(event_id)
+            ):
+                raise broken(remote, event_id, "it lacks its place, id or kind")
             key = bytes.fromhex(event_id)
             if not is_note(kind) and key not in found:
                 found.add(key)
@@ -94,9 +100,9 @@ def _difference(mine: tuple[int, str] | None, other: tuple[int, str] | None) -> 
 def _check_mirror(
     registry: OpenRegistry, remote: RemoteRow, store: RemoteStore, until: int
 ) -> None:
+    theirs = _placed(remote, store, -1, until)
     count = 0
-    for rows in store.rows(-1, until, columns=_COLUMNS):
-        ids = {event_id for _, _, event_id, kind in rows if not is_note(kind)}
+    while ids := {event_id for _, event_id in islice(theirs, _AT_ONCE)}:
         with registry.store.read() as connection:
             lacking = ids - remote_rows.mirrored(connection, remote.pk, ids)
         if lacking:

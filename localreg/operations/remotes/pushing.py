@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 
+from localreg.errors import RemoteBusyError
 from localreg.operations.carry.arrival import Arrived
 from localreg.operations.carry.export import Missing
 from localreg.operations.remotes import forcing, names, pulling
@@ -254,6 +255,11 @@ class Pushing:
         """
         with self._registry.store.read() as connection:
             remote = names.current(self._chain, self._remote)
+            if remote.pk != self._remote.pk:
+                raise RemoteBusyError(
+                    f"another process reset the remote {remote.name} meanwhile; push again",
+                    remote=remote.url,
+                )
             found: list[Waiting] = []
             while not found:
                 if not self._plan:

@@ -19,6 +19,7 @@ from localreg.errors import (
     NotFoundError,
     PathExistsError,
     ReadOnlyRegistryError,
+    RemoteBusyError,
     RemoteChangedError,
     RemoteError,
 )
@@ -408,6 +409,53 @@ def test_a_remote_that_was_restored_or_replaced_is_noticed(fleet, tmp_path):
         with pytest.raises(RemoteChangedError, match="its table is"):
             push(each)
     assert (order(a), remote_of(a)) == before
+
+
+def test_a_mirror_that_was_restored_is_noticed(fleet, tmp_path):
+    """It has other events, or fewer; one of which all is there is still the same."""
+    a, b = fleet("a"), fleet("b", remote="second")
+    add(a, b"one")
+    push(a)
+    names.add(a._chain, "mirror", tmp_path / "second")
+    push(a, "mirror")
+    shutil.copytree(tmp_path / "second", tmp_path / "older")
+    pull(b)
+    add(a, b"two")
+    push(a, "mirror")
+    newest = tmp_path / "newest"
+    shutil.copytree(tmp_path / "second", newest)
+
+    def replace_by(copy):
+        shutil.rmtree(tmp_path / "second")
+        shutil.copytree(copy, tmp_path / "second")
+
+    replace_by(tmp_path / "older")
+    before = order(a), names.ls(a._chain)
+    with pytest.raises(RemoteChangedError, match="restored from an older copy"):
+        pull(a, "mirror")
+    add(b, b"other")
+    push(b)
+    for call in (pull, push):
+        with pytest.raises(RemoteChangedError, match="it has event"):
+            call(a, "mirror")
+    assert (order(a), names.ls(a._chain)) == before
+    replace_by(newest)
+    assert pull(a, "mirror").arrived.events == 0
+    add(a, b"three")
+    assert push(a, "mirror").events == 1
+
+
+def test_a_push_ends_when_another_process_resets_its_remote(fleet):
+    a = fleet("a")
+    add(a, b"one")
+    chain, remote = a._chain, remote_of(a)
+    store = names.connect(remote)
+    sending = Sending(chain, remote, store, dry_run=False, progress=None)
+    changed = Changed(chain, remote, store, sending, dry_run=False)
+    resetting.reset(chain, "origin")
+    with pytest.raises(RemoteBusyError, match="push again"):
+        pushing.Pushing(chain, remote, store, sending, changed).run(force=False)
+    assert push(a).events == 2
 
 
 def test_a_copy_of_a_remote_in_its_place_is_the_same(fleet, tmp_path):
