@@ -1,4 +1,4 @@
-"""One push and one `remote gc`, interleaved at each request that either of them makes.
+"""P41: one push and one `remote gc`, interleaved at each request that either of them makes.
 
 The bytes that are pushed lie at the remote already, and nothing refers to them: so the push sends
 nothing at first, and gc wants to delete them. Whatever happens in between, all that is pushed is

@@ -1,4 +1,4 @@
-"""Bytes that only a remote has come when they are wanted: verified, resumed, once."""
+"""P41: bytes that only a remote has come when they are wanted: verified, resumed, once."""
 
 from __future__ import annotations
 
