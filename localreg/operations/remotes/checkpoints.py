@@ -98,6 +98,11 @@ def checkpoints(store: RemoteStore) -> list[Checkpoint]:
     return sorted(found, key=lambda each: each.place, reverse=True)
 
 
+def is_beyond(found: Checkpoint, head: int) -> bool:
+    """Return True if a checkpoint is of events after the newest commit: the remote was restored."""
+    return commit_of(found.place)[0] > head
+
+
 def key_of(place: int) -> str:
     """Return the key of the checkpoint of a place."""
     return f"{CHECKPOINTS}/{place}.db.zst"
@@ -130,11 +135,13 @@ def begin(
         RemoteError: the remote cannot be read.
         StorageError: the registry cannot be written.
     """
-    skipped: list[str] = []
-    for each in checkpoints(store)[:_TRIES]:
-        if commit_of(each.place)[0] > head:
-            skipped.append(f"{each.key} is of events that are not at the remote any more")
-            continue
+    there = checkpoints(store)
+    fitting = [each for each in there if not is_beyond(each, head)]
+    skipped = [
+        f"{each.key} is of events that are not at the remote any more"
+        for each in there[: len(there) - len(fitting)]
+    ]
+    for each in fitting[:_TRIES]:
         with _folder_in(directory) as folder:
             try:
                 path, content = fetch(store, each, folder, progress)

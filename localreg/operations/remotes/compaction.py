@@ -83,8 +83,10 @@ def compact(
             progress=progress,
         )  # fmt: skip
     there = checkpoints.checkpoints(store)
-    newest = made or (there[0] if there else None)
-    store.delete([each.key for each in there[KEPT:] if each != newest])
+    head = store.head().version  # later than the list
+    fitting = [each for each in there if not checkpoints.is_beyond(each, head)]
+    newest = made or (fitting[0] if fitting else None)
+    store.delete([each.key for each in there if each not in fitting[:KEPT] and each != newest])
     return Compaction(
         remote=remote.name,
         url=remote.url,

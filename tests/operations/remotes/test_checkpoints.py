@@ -272,9 +272,15 @@ def test_a_bomb_does_not_keep_a_small_disk_from_a_clone(remote, tmp_path, small_
 def test_a_checkpoint_of_another_time_is_skipped(remote, tmp_path):
     """The remote was restored from an older copy, and the checkpoint is of what came later."""
     newest, older = checkpoints.checkpoints(remote)
+    for number in range(1, 4):  # however many there are
+        shutil.copy(
+            tmp_path / "remote" / newest.key,
+            tmp_path / "remote" / checkpoints.key_of(newest.place + number),
+        )
     log = tmp_path / "remote" / "events" / "_delta_log"
     for each in sorted(log.glob("*.json"))[-2:]:
         each.unlink()
     found = begun(open_remote(tmp_path / "remote"), tmp_path / "new")
     assert found.checkpoint == older
-    assert found.skipped == (f"{newest.key} is of events that are not at the remote any more",)
+    assert found.skipped[3] == f"{newest.key} is of events that are not at the remote any more"
+    assert len(found.skipped) == 4

@@ -134,8 +134,12 @@ def test_the_newest_checkpoints_are_kept(fleet, tmp_path):
     for _ in range(compaction.KEPT + 1):
         made.insert(0, compaction.compact(fleet).checkpoint)
         grow(tmp_path, fleet, 1)
-    there = [each.key for each in checkpoints.checkpoints(open_remote(tmp_path / "remote"))]
-    assert there == made[: compaction.KEPT]
+    store = open_remote(tmp_path / "remote")
+    assert [each.key for each in checkpoints.checkpoints(store)] == made[: compaction.KEPT]
+    beyond = tmp_path / "remote" / checkpoints.key_of(1 << 60)  # of a remote that was restored
+    beyond.write_bytes(b"")
+    compaction.compact(fleet)
+    assert not beyond.exists()
 
 
 def test_a_damaged_checkpoint_is_made_again(fleet, tmp_path):
