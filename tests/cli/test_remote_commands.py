@@ -81,6 +81,17 @@ class TestPushAndPull:
         assert code == 0
         assert Path(path.strip()).read_bytes() == b"1"
 
+    def test_what_only_the_remote_has_is_not_lost(self, run, pushed):
+        """Neither for a bundle nor for a backup of a clone."""
+        code, _, err = run("export", "vision/resnet:1", "-o", "b.tar", "-R", "second")
+        assert code == 0
+        assert "only a remote has its bytes: `localreg pull --blobs` brings them" in err
+        code, _, err = run("backup", "saved", "-R", "second")
+        assert code == 0
+        assert "Not in it: 2 blobs that only URLs, upstreams or remotes have." in err
+        assert run("pull", "--blobs", "-R", "second")[2] == "2 blobs (3 B) came.\n"
+        assert "Not in" not in run("export", "--all", "-o", "a.tar", "-R", "second")[2]
+
     def test_what_came(self, run, pushed):
         run("alias", "vision/resnet:2", "candidate", "-R", "second")
         assert run("push", "-R", "second")[2] == "1 event went to origin.\n"

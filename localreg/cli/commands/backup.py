@@ -48,9 +48,8 @@ def backup_command(target: str, as_json: bool, quiet: bool, directory: str | Non
             f"new ({size_text(done.new_size)})."
         )
         if done.elsewhere:
-            remark(
-                f"Not in it: {counted(done.elsewhere, 'blob')} that only URLs or upstreams have."
-            )
+            elsewhere = counted(done.elsewhere, "blob")
+            remark(f"Not in it: {elsewhere} that only URLs, upstreams or remotes have.")
     if done.linked:
         remark(
             f"{counted(done.linked, 'blob')} share their bytes with the registry (hard links): "

@@ -18,7 +18,7 @@ from localreg.operations.carry.backup_folder import GONE, FolderBackup
 from localreg.operations.carry.backup_tar import TarBackup
 from localreg.operations.upkeep.verify import database_problems
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import blob_rows
+from localreg.store.rows import blob_rows, remote_gap_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
 
@@ -41,7 +41,7 @@ class Backup(Frozen, kw_only=True):
         blobs, size: how many blobs it has, and their bytes.
         new, new_size: those that came with this call.
         linked: how many of these share their bytes with the registry, as hard links.
-        elsewhere: blobs without bytes: only their URLs, or upstream registries, have them.
+        elsewhere: blobs without bytes: only URLs, upstream registries or remotes have them.
         failed: which weights are damaged or missing in the registry, and so in the backup too,
             unless an earlier backup has them whole.
     """
@@ -187,5 +187,7 @@ class _Taking:
         if missing - recorded or kept - still_kept:
             return True
         self.missing = {digest: self.missing[digest] for digest in missing}
-        self.failed |= dict.fromkeys(kept, GONE)
+        for digest in kept:
+            if all(place.lacks for place in remote_gap_rows.suppliers(connection, digest)):
+                self.failed[digest] = GONE
         return False

@@ -22,6 +22,7 @@ from localreg.errors import InvalidValueError, NotFoundError, PathExistsError
 from localreg.operations.carry.baselines import Baseline, baseline_of
 from localreg.operations.carry.selection import Selection
 from localreg.operations.weights.locations import holder
+from localreg.operations.weights.remote_bytes import should_have
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import (
     blob_rows,
@@ -439,9 +440,18 @@ class _Exporting:
         Args:
             said: what the bundle says of it, if that must differ from `why`.
         """
+        if lost and digest is not None and not self._is_gone(digest):
+            lost = False
+            why = "only a remote has its bytes: `localreg pull --blobs` brings them"
+            said = "only a remote of the other machine had its bytes"
         missing = Missing(ref, digest, size, why, lost)
         self._missing.append(missing)
         self._said.append(values(missing) | {"why": said or why})
+
+    def _is_gone(self, digest: str) -> bool:
+        """Return True if no remote should have bytes that are not here."""
+        places = should_have(self._chain, self._chain.first, digest)
+        return all(place.lacks for place in places)
 
     def _needed(
         self, registry: OpenRegistry, connection: Connection, owner: Owner, ref: str
