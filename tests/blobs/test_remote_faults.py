@@ -167,6 +167,14 @@ def test_a_server_that_is_down_is_said(remote, bucket, proxy, through):
     assert through.head().version == 1
 
 
+def test_remotes_of_a_process_share_connections(bucket, proxy, through):
+    head = through.head()
+    open_now = set(proxy.server.connections)
+    for _ in range(5):
+        assert open_remote(f"{bucket.url}/r", pace=QUICK).head() == head
+    assert set(proxy.server.connections) == open_now
+
+
 def test_looking_costs_two_requests(remote, proxy, through):
     head = through.head()
     asked = len(proxy.requests)

@@ -68,6 +68,7 @@ class CloudObjects:
             except _MissingError:
                 return None
 
+        self._store(RETRIES)  # made once, not by each thread
         found: list[Found | None] = []
         for start in range(0, len(keys), AT_ONCE):
             some = [partial(one, key) for key in keys[start : start + AT_ONCE]]

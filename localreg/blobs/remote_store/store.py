@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -90,7 +91,7 @@ def open_remote(url: object, *, pace: Pace | None = None) -> RemoteStore:
             argument="url",
         )
     for package in _PACKAGES:
-        if find_spec(package) is None:
+        if sys.modules.get(package) is None and find_spec(package) is None:
             raise MissingPackageError(
                 f"remotes need the package {package}, which is not installed: {EXTRA}",
                 package=package,

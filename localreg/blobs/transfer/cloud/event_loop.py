@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import os
 import queue
@@ -88,7 +89,7 @@ def run_in_threads(works: Sequence[Callable[[], Result]]) -> list[Result]:
 
     for number in range(len(works)):
         try:
-            threading.Thread(target=run, args=(number,), name="localreg-cloud", daemon=True).start()
+            _thread.start_new_thread(run, (number,))  # a Thread would wait for its beginning
         except RuntimeError:  # Python 3.12 starts no thread at exit
             run(number)
     for _ in works:
