@@ -48,7 +48,7 @@ OF_REMOTES = {
 }  # fmt: skip
 HARD = (
     "lost", "same", "kept", "ambiguous", "contested", "flipped", "killed", "copy", "roll_back",
-    "forced", "was reset", "other order", *MEETINGS,
+    "forced", "was reset", *MEETINGS,
 )  # fmt: skip
 
 
