@@ -195,9 +195,12 @@ class FolderObjects:
         with self._translated("deleted"):
             for folder, folders, names in os.walk(self.root, topdown=False, onerror=_raise):
                 for name in (*names, *folders):
+                    if not name.startswith(TEMPORARY):
+                        continue
                     place = Path(folder, name)
-                    if name.startswith(TEMPORARY) and place.lstat().st_mtime < before:
-                        place.rmdir() if name in folders else remove_file(place, missing_ok=True)
+                    with suppress(FileNotFoundError):  # its writer has renamed or deleted it
+                        if place.lstat().st_mtime < before:
+                            place.rmdir() if name in folders else remove_file(place)
 
     def prepare(self, folders: Sequence[str]) -> None:
         """Make the directory itself, and folders in it."""
