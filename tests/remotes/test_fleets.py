@@ -21,6 +21,7 @@ from support.fleet_checks import (
 )
 from support.fleets import Fleet
 from support.proofs import TIMES
+from support.servers.misbehaviours import waits
 
 from localreg import InputModel, Registry
 from localreg.operations.remotes import names
@@ -153,19 +154,29 @@ def test_of_machines_that_race_for_an_alias_one_wins_each_round(remote, tmp_path
 
 
 @pytest.mark.long
-def test_a_remote_is_compacted_and_its_garbage_collected_while_machines_push(remote, tmp_path):
-    """What a live model names is there, also if it was garbage just before."""
+def test_a_remote_is_compacted_and_its_garbage_collected_while_machines_push(
+    remote, tmp_path, middlemen
+):
+    """What a live model names is there, also if it was garbage just before.
+
+    On their way to the object store deletions are slow, so that others need the bytes meanwhile.
+    """
     chance = random.Random(seed())
-    url, get, _ = remote
+    url, get, bucket = remote
     roots = [tmp_path / f"machine{n}" for n in range(MACHINES)]
     for root in roots:
         attach(root, url)
-    arguments = [[root, n, ROUNDS, chance.random()] for n, root in enumerate(roots[1:])]
+    rounds = 100 if WHOLE else 5
+    arguments = [[root, n, rounds] for n, root in enumerate(roots[1:])]
+    between = middlemen(bucket, MACHINES, chance) if bucket else None
+    if between:
+        between.proxies[0].misbehave("delete", waits(0.5))
     others = [tmp_path / f"logs/{n}.log" for n in range(1, MACHINES)]
     fleet = Fleet(
         tmp_path / "logs",
         ["tidy_up"] + ["add_and_remove"] * (MACHINES - 1),
-        [[roots[0], others, ROUNDS], *arguments],
+        [[roots[0], others, rounds], *arguments],
+        between and between.environments,
     )
     fleet.run()
     logs = fleet.logs()

@@ -109,21 +109,25 @@ def change(registry, chance, number):
             model.comment = value
 
 
-def add_and_remove(log, root, number, rounds, seed):
-    """Add models of a few bytes that are wanted and not wanted again and again, and push."""
+def add_and_remove(log, root, number, rounds):
+    """Add a model, remove it and add it again, and push each time; then do so with other bytes.
+
+    Another machine does so with the same bytes. At the end all bytes are needed.
+    """
     from localreg import Model, Registry
 
     registry = Registry(root, durability="fast")
     started(log)
     while log.count("pushed") < rounds:
         done = log.count("pushed")
-        chance = random.Random(f"{seed}/{number}/{done}/{os.getpid()}")
         if log.count("changed") == done:
-            for model in registry.models(limit=10):
-                if chance.random() < 0.6:
-                    Model.remove(model, registry=registry)
-            data = b"%d" % chance.randrange(4) * 1_000
-            registry.add(io.BytesIO(data), "resnet", "vision", filename="w.pt")
+            turn, step = divmod(done, 5)
+            name = f"m{number}-{turn}"
+            for model in registry.models(name=name):
+                Model.remove(model, registry=registry)
+            if step % 2 == 0:
+                data = b"%d of %d" % (turn, number // 2) * 1_000
+                registry.add(io.BytesIO(data), name, "vision", filename="w.pt")
             log.write(changed=done, events=own_events(registry))
         registry.push()
         log.write(pushed=done)
@@ -143,7 +147,8 @@ def tidy_up(log, root, others, rounds):
     started(log)
     while any(sum("pushed" in line for line in read_log(each)) < rounds for each in others):
         found = collecting.collect(registry._chain, None, grace_seconds=0, dry_run=False)
-        compaction.compact(registry._chain, None)
+        if log.count("tidied") % 10 == 0:
+            compaction.compact(registry._chain, None)
         log.write(tidied=log.count("tidied"), freed=len(found.garbage))
 
 

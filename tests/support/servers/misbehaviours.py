@@ -79,6 +79,17 @@ def drips(size, seconds):
     return drips
 
 
+def waits(seconds):
+    """Pass the request on after so many seconds."""
+
+    def waits(middleman):
+        assert middleman.body is not None
+        middleman.proxy.over.wait(seconds)
+        middleman.behaves()
+
+    return waits
+
+
 def says_nothing(middleman):
     """Read the request and keep the connection open, without an answer, until the proxy stops."""
     assert middleman.body is not None
