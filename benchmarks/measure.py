@@ -17,6 +17,7 @@ Each script beside this one measures one group of the budgets of the design and 
     python benchmarks/reports.py          # scalars, and pages beside Plotly's own
     python benchmarks/overview.py         # the overview of 100,000 models, beside a dump
     python benchmarks/frameworks.py       # automatic logging: import torch, steps, a save
+    python benchmarks/arrivals.py         # events that arrive, beside executemany of their rows
     python benchmarks/bundles.py          # export and import beside tar: 5 GB, file and pipe
     python benchmarks/remotes.py          # clone, pull and push beside deltalake and SQLite
 

@@ -193,6 +193,8 @@ class _Taking(_Naming):
         self._most_kept = kept
         self._kept_count = 0
         self._kept_digests: list[str] = []
+        # True while each kept event has a greater place than the one before, as from a remote.
+        self._kept_in_order, self._kept_place = True, -1
         self._late: dict[str, None] = {}
         self._folded: set[str] = set()
         # What was dropped: indexes of the log, and of other tables.
@@ -283,7 +285,7 @@ class _Taking(_Naming):
         """Note events that were inserted; `last` is the key of the last one."""
         self._events += len(came)
         self._change.took_in(came[-1].event_id)
-        kept, late = self._kept, self._late
+        kept, late, place = self._kept, self._late, self._kept_place
         for pk, event in enumerate(came, last - len(came) + 1):
             subject = event.subject
             self._subjects[subject] = None
@@ -295,10 +297,15 @@ class _Taking(_Naming):
             if subject in late:
                 continue
             logged = Logged(pk, None, False, event)
+            if event.position is None or event.position <= place:
+                self._kept_in_order = False
+            else:
+                place = event.position
             if subject in kept:
                 kept[subject].append(logged)
             else:
                 kept[subject] = [logged]
+        self._kept_place = place
         self._kept_count += len(came)
         if self._kept_count >= self._most_kept:
             self._fold_kept()
@@ -315,7 +322,7 @@ class _Taking(_Naming):
         self._rows.expect_models([*found])
         for subject, logged in found.items():
             if subject not in older:
-                if len(logged) > 1:
+                if len(logged) > 1 and not self._kept_in_order:
                     logged.sort(key=_order)
                 self._folded.add(subject)
                 self._fold_new(subject, logged, fresh=True)
@@ -323,6 +330,7 @@ class _Taking(_Naming):
         self._kept = {}
         self._kept_count = 0
         self._kept_digests = []
+        self._kept_in_order, self._kept_place = True, -1
 
     def _place(self, event: LoggedEvent) -> tuple[str | None, int | None]:
         """Return remote and position of an event, as they are kept here."""
