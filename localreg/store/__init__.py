@@ -14,6 +14,12 @@ Events and state
   a unit. When others arrive (`arriving.py`), each touched unit is put in one order, judged
   (`judging.py`) and folded again (`refolding.py`); no unit reads another one. An event that is made
   here is the last of its unit in every order, so it is applied at once, with the same result.
+- What an event changes is written once, as operations of a `State` (`rows/state.py`). It is the
+  tables for an event that is made here, and rows in memory when a whole unit is folded; these are
+  written many at a time. New places let a unit be folded again only if its order changes.
+- A large arrival is folded while it comes: units that are complete within some thousand events are
+  never read back. Into an empty log it comes without indexes, which are made in the same
+  transaction.
 - Times, origins and numbers of events never order the fold: clocks are wrong now and then, and a
   copied registry counts on with the same numbers.
 - These facts are local and have no events: real URLs and places (`private_url`, `task_place`),

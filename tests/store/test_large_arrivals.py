@@ -1,4 +1,4 @@
-"""P32: events give the same tables, whether they come in one large arrival or in many small ones.
+"""P31: events give the same tables, whether they come in one large arrival or in many small ones.
 
 A large arrival is folded in memory, in parts, and into an empty log it comes without indexes, which
 are made afterwards. What comes out of it is compared table by table with what the registry has

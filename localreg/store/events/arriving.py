@@ -1,11 +1,16 @@
-"""Take in events that other registries made: by import and merge.
+"""Take in events that other registries made: by import, merge and pull.
 
 They are checked, inserted in the order in which they come, and every unit that they touch is folded
 again. So the same events give the same tables, in whatever order and however often they come. What
 is different afterwards is returned: it is computed from the touched units before and after.
 
-All of it is in one transaction, and events are read in batches, so the memory does not grow with
-the number of events, apart from the ids of what they touch.
+All of it is in one transaction. New units are folded in memory, some thousand events at a time,
+while more events come. A unit of which something was here, or that goes on after it was folded, is
+read and folded at the end, and aliases last: they name models. So the memory does not grow with the
+number of events, apart from the ids of what they touch.
+
+Events that are here and only get their places in the order of a remote let their unit be folded
+again if it stands in another order now: nothing that a unit comes to depends on the places alone.
 """
 
 from __future__ import annotations
