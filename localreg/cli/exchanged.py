@@ -15,7 +15,13 @@ from localreg.cli.carried import (
     print_missing,
 )
 from localreg.cli.output import counted, one_line, print_json, record_json, remark
-from localreg.errors import InvalidValueError
+from localreg.errors import (
+    AmbiguousReferenceError,
+    InvalidValueError,
+    ModelNotFoundError,
+    NotFoundError,
+)
+from localreg.operations.finding.references import resolve_model
 from localreg.operations.remotes import names
 from localreg.values.checks import shown
 from localreg.values.units import size_text
@@ -50,6 +56,20 @@ def remote_name(chain: Chain, given: str | None, command: str) -> str:
         return names.find(chain, given).name
     except InvalidValueError as error:
         raise click.UsageError(str(error)) from error
+    except NotFoundError as error:
+        if given is not None and command in _INSTEAD and _is_model(chain, given):
+            raise click.UsageError(_no_name(given, command)) from error
+        raise
+
+
+def _is_model(chain: Chain, given: str) -> bool:
+    try:
+        resolve_model(chain, given)
+    except ModelNotFoundError:
+        return False
+    except AmbiguousReferenceError:
+        pass
+    return True
 
 
 def _no_name(given: str, command: str) -> str:

@@ -144,6 +144,13 @@ class TestPushAndPull:
         assert (code, out) == (2, "")
         assert remedy in err
 
+    def test_a_name_that_only_a_model_has_is_wrong_usage(self, run, pushed, tmp_path):
+        (tmp_path / "w.pt").write_bytes(b"plain")
+        run("add", "w.pt", "-n", "plain")
+        code, _, err = run("push", "plain")
+        assert code == 2
+        assert "`localreg export plain -o FILE.tar`" in err
+
     def test_which_remote_is_meant(self, run, pushed):
         """The one that orders the events; else it must be named."""
         run("remote", "add", "backup", "mirror")
