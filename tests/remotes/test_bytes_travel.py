@@ -73,7 +73,8 @@ def test_weights_are_pushed_once_and_fetched_when_wanted(laptop, other, place, b
     assert push(laptop._chain).blobs == 0
     came = pull(other._chain)
     assert came.arrived.blobs == 0
-    assert blobs(other.path) == []
+    assert [path.parent.name + path.name for path in blobs(other.path)] == [package.digest]
+    assert len(other.model(package.id).files) == 22, "the list of its files came"
     assert other.verify().ok
     folder = Path(other.model(package.id).get_local_copy(raise_on_error=True))
     assert (folder / "model.bin").read_bytes() == LARGE
@@ -290,7 +291,7 @@ def test_show_and_pages_say_where_bytes_are(laptop, other, bert, write_file, pla
         assert "at the remote origin; fetched when needed" in where(other, ref)
         page = Path(other.model(ref).report()).read_text("utf-8")
         assert "at the remote origin; fetched when needed" in page
-        assert blobs(other.path) == [], "nothing is downloaded for that"
+        assert len(blobs(other.path)) == 1, "nothing but the list is here"
     for ref in ("a", "bert"):
         other.model(ref).get_local_copy(raise_on_error=True)
         assert "kept here, and at the remote origin" in where(other, ref)
@@ -305,7 +306,7 @@ def test_the_url_of_what_only_a_remote_has_is_that_of_its_object(laptop, other, 
         found = other.model(each.id)
         assert found.url == object_of(place, each.digest).as_uri()
         assert [revision.url for revision in found.revisions()] == [None]
-    assert blobs(other.path) == []
+    assert len(blobs(other.path)) == 1
 
 
 def test_lists_of_revisions_download_nothing(laptop, other, bert):
@@ -372,3 +373,20 @@ def test_what_is_inside_a_package_is_known_once_it_is_here(laptop, other, tmp_pa
     for each in (laptop, other):
         shown = run_cli("-R", str(each.path), "show", "net")[1]
         assert "12 parameters" in shown, shown
+
+
+def test_a_list_that_is_lost_is_looked_for_when_it_is_asked_for(laptop, other, bert, place):
+    """The count of its files is not known until then, and the error says once where it was."""
+    package = laptop.add(bert, name="bert")
+    push(laptop._chain)
+    lost = object_of(place, package.digest).rename(place / "lost")
+    pull(other._chain)
+    shown = run_cli("-R", str(other.path), "show", "bert")[1]
+    assert "0 files" not in shown
+    assert other.model(package.id).files == ()
+    with pytest.raises(NoWeightsError, match=r"origin.*does not have them") as raised:
+        other.model(package.id).get_local_copy(raise_on_error=True)
+    assert str(raised.value).count("does not have them") == 1
+    lost.rename(object_of(place, package.digest))
+    assert other.model(package.id).get_local_copy(raise_on_error=True)
+    assert len(other.model(package.id).files) == 22

@@ -8,7 +8,7 @@ from localreg.operations.finding.references import require_model
 from localreg.operations.weights.files import file_counts
 from localreg.operations.weights.locations import holder, upstream_state
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import blob_rows, model_rows
+from localreg.store.rows import blob_rows, model_rows, tree_rows
 from localreg.store.rows.checked_values import taken_apart
 from localreg.values.frozen import Frozen
 from localreg.values.records import Json, ModelRecord, WeightsRecord
@@ -64,7 +64,7 @@ def model_details(chain: Chain, found: Found) -> Details:
             return Details(record, weights, None, (), None, None, None)
         blob = blob_rows.blob(connection, digest)
     remotes, lacking = at_remotes(chain, found.registry, digest)
-    held = holder(chain, digest, weights.size)
+    held = holder_of(chain, weights, digest, remotes)
     if blob is not None and blob.upstream is not None:
         missing: str | None = upstream_state(chain, blob.upstream, digest)
     else:
@@ -81,6 +81,29 @@ def model_details(chain: Chain, found: Found) -> Details:
         facts=blob.facts if blob else None,
         files=file_counts(chain, [digest]).get(digest) if weights.tree else None,
     )
+
+
+def holder_of(
+    chain: Chain, weights: WeightsRecord, digest: str, remotes: tuple[str, ...]
+) -> OpenRegistry | None:
+    """Return the registry that has the bytes of weights; None if none has.
+
+    Args:
+        digest: of the weights.
+        remotes: the remotes that should have them, too. Then the list of a package may be here
+            without its files, and no registry has the package.
+    """
+    held = holder(chain, digest, weights.size)
+    if held is None or not weights.tree or not remotes:
+        return held
+    with held.store.read() as connection:
+        manifest = tree_rows.manifest(connection, digest)
+    files = {each.digest: each.size for each in manifest.files} if manifest else {}
+    here = chain.first.blobs.states(files)
+    lacking = files.keys() - here.keys()
+    if not lacking or all(holder(chain, each, files[each]) for each in lacking):
+        return held
+    return None
 
 
 def at_remotes(

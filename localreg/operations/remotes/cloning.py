@@ -98,6 +98,8 @@ def clone(
         if blobs:
             came = fetching_blobs.fetch_all(chain, remote, store, dry_run=False, progress=progress)
             arrived = replace(arrived, blobs=came.blobs, size=came.size, missing=came.missing)
+        else:
+            fetching_blobs.bring_lists(chain, remote, again=False)
     finally:
         registry.close()
     used = None if begun.checkpoint is None else begun.checkpoint.key

@@ -22,7 +22,6 @@ from localreg.operations.upkeep.gc import Garbage
 from localreg.registry import Chain
 from localreg.store.rows import remote_deletion_rows
 from localreg.store.rows.remote_deletion_rows import Deletion
-from localreg.store.rows.remote_gap_rows import Supplier
 from localreg.store.rows.remote_rows import RemoteRow
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
@@ -138,9 +137,7 @@ class _Collecting:
 
     def run(self, *, dry_run: bool, progress: Progress | None) -> Collected:
         """Find what nothing refers to, and delete it."""
-        bring_lists(
-            self._chain, Supplier(self._remote.pk, self._remote.name, self._remote.url, False)
-        )
+        bring_lists(self._chain, self._remote, again=True)
         moment = self._moment()
         since = now() - int(self._grace * 1_000_000)
         self._live = live = find_live(self._chain, self._remote, self._store, since)

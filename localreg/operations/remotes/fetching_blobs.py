@@ -9,7 +9,7 @@ from localreg.operations.weights.packages import held
 from localreg.operations.weights.remote_bytes import Wanted, bring_from
 from localreg.operations.weights.remote_packages import record_found, record_manifest
 from localreg.registry import Chain
-from localreg.store.rows import blob_rows, tree_rows
+from localreg.store.rows import blob_rows, remote_gap_rows, tree_rows
 from localreg.store.rows.blob_rows import Needed
 from localreg.store.rows.remote_gap_rows import Supplier
 from localreg.store.rows.remote_rows import RemoteRow
@@ -43,9 +43,8 @@ def fetch_all(
     A package comes with the list of its files. In a dry run the files of packages whose lists are
     not here are not known.
     """
-    place = Supplier(remote.pk, remote.name, remote.url, False)
     if not dry_run:
-        bring_lists(chain, place)
+        bring_lists(chain, remote, again=True)
     with chain.first.store.read() as connection:
         referred = dict(blob_rows.referred_blobs(connection))
         needed = {each.digest: each for each in blob_rows.needed_among(connection, referred)}
@@ -61,7 +60,9 @@ def fetch_all(
             if size != each.size
         }
     else:
-        reasons = bring_from(chain, place, [*_wanted(chain, lacking)], progress=progress)
+        reasons = bring_from(
+            chain, _supplier(remote), [*_wanted(chain, lacking)], progress=progress
+        )
     came = [each for each in lacking if each.digest not in reasons]
     if not dry_run:
         _record_found(chain, {each.digest for each in came})
@@ -73,19 +74,26 @@ def fetch_all(
     return Fetched(len(came), sum(each.size for each in came), tuple(missing))
 
 
-def bring_lists(chain: Chain, place: Supplier) -> dict[str, str]:
-    """Bring the lists of the files of packages that are not known here.
+def bring_lists(chain: Chain, remote: RemoteRow, *, again: bool) -> None:
+    """Bring the lists of the files of packages that are not known here, as far as they are there.
 
-    Returns:
-        Why some did not come, by the digests of the packages.
+    Args:
+        again: also look for those that the remote lacked before.
     """
     with chain.first.store.read() as connection:
         unlisted = blob_rows.unlisted_packages(connection)
-    reasons = bring_from(chain, place, [Wanted(digest, size) for digest, size in unlisted])
+        if unlisted and not again:
+            gaps = {*remote_gap_rows.gaps(connection, remote.pk)}
+            unlisted = [each for each in unlisted if each[0] not in gaps]
+    wanted = [Wanted(digest, size) for digest, size in unlisted]
+    reasons = bring_from(chain, _supplier(remote), wanted)
     for digest, size in unlisted:
         if digest not in reasons:
             record_manifest(chain, digest, size)
-    return reasons
+
+
+def _supplier(remote: RemoteRow) -> Supplier:
+    return Supplier(remote.pk, remote.name, remote.url, False)
 
 
 def _record_found(chain: Chain, came: set[str]) -> None:

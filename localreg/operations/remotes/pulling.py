@@ -94,6 +94,8 @@ def pull(
     if blobs:
         came = fetching_blobs.fetch_all(chain, remote, store, dry_run=dry_run, progress=progress)
         arrived = replace(arrived, blobs=came.blobs, size=came.size, missing=came.missing)
+    elif arrived.events and not dry_run:
+        fetching_blobs.bring_lists(chain, remote, again=False)
     return Pulled(remote.name, arrived, dry_run)
 
 

@@ -15,7 +15,7 @@ from localreg.operations.models.conflicts import (
     contested_text,
     settling_command,
 )
-from localreg.operations.models.details import at_remotes, where_text
+from localreg.operations.models.details import at_remotes, holder_of, where_text
 from localreg.operations.models.history import HistoryEntry, history
 from localreg.operations.models.lineage import Family, lineage
 from localreg.operations.models.written_card import CARD, README, written_card
@@ -23,7 +23,6 @@ from localreg.operations.reports.dataset_page import as_dataset, dataset_refs, i
 from localreg.operations.reports.page_links import Site
 from localreg.operations.weights.contested import publication_text
 from localreg.operations.weights.files import Files, file_counts, package_files
-from localreg.operations.weights.locations import holder
 from localreg.pages.page_values import (
     Card,
     Change,
@@ -200,12 +199,12 @@ def _weights(
         yield Fact("size", f"{amount_text(weights.bytes, files)} ({weights.bytes:,} bytes)")
     if weights.digest:
         yield Fact("sha256", weights.digest)
-        holding = holder(chain, weights.digest, weights.size)
+        remotes, lacking = at_remotes(chain, registry, weights.digest)
+        holding = holder_of(chain, weights, weights.digest, remotes)
         held = holding == registry
         upstream = None if holding is None or held else "an upstream registry"
         is_upstream = blob is not None and blob.upstream is not None
         # Pages are copied elsewhere, so they name no folder.
-        remotes, lacking = at_remotes(chain, registry, weights.digest)
         lost = f"{lacking} should have them, and does not" if lacking else None
         lost = "an upstream registry should have them" if is_upstream else lost
         where = where_text(weights, held=held, upstream=upstream, remotes=remotes, lost=lost)

@@ -119,10 +119,10 @@ def bring(
     bringing = _Bringing(chain, sum(each.size for each in lacking.values()), progress)
     with disk_errors("keeping weights", first.root):
         staging.check_room(first.root, bringing.total)
+    gaps = [_gaps(owner, place) for owner, place in places]  # before anything is asked
     for last in (False, True):
-        for owner, place in places:
-            gaps = _gaps(owner, place)
-            asked = [each for each in lacking.values() if (each.digest in gaps) == last]
+        for (owner, place), gone in zip(places, gaps, strict=True):
+            asked = [each for each in lacking.values() if (each.digest in gone) == last]
             for digest in bringing.ask(owner, place, asked) if asked else ():
                 del lacking[digest]
             if not lacking:

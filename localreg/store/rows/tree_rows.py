@@ -175,7 +175,8 @@ def counts(connection: Connection, digests: Iterable[str]) -> dict[str, int]:
     rows = _COUNTS.all(
         connection,
         "SELECT b.digest, (SELECT count(*) FROM tree_file WHERE tree = b.pk AND blob IS NOT NULL) "
-        "FROM blob b WHERE b.digest IN (SELECT value FROM json_each(?)) AND b.total IS NOT NULL",
+        "FROM blob b WHERE b.digest IN (SELECT value FROM json_each(?)) AND b.total IS NOT NULL "
+        "AND EXISTS (SELECT 1 FROM tree_file WHERE tree = b.pk)",
         (json.dumps([*digests]),),
     )
     return dict(rows)
