@@ -336,10 +336,7 @@ def test_a_row_that_is_no_event_is_an_error(fleet, tmp_path, column, value):
     good = [new_id(), *row[1:8], "model.blessed", 9, new_id(), None, "{}"]
     bad = [new_id(), *good[1:]]
     bad[places[column]] = value
-    try:
-        store.append([tuple(good), tuple(bad)], 2)
-    except (RemoteError, ValueError, OverflowError):
-        pytest.skip("such a row cannot be written")
+    store.append([tuple(good), tuple(bad)], 2)
     with pytest.raises(RemoteError, match="origin"):
         pull(a)
     assert order(a) == before
