@@ -58,7 +58,9 @@ def tables(root):
     return found
 
 
-LOCAL_COLUMNS = {"arrived", "positioned", "grp", "added", "remote"}
+LOCAL_COLUMNS = {
+    "arrived", "positioned", "grp", "added", "remote", "verified", "ctime", "sample", "facts",
+}  # fmt: skip
 
 
 def plain(row):
