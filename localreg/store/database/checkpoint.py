@@ -52,7 +52,7 @@ SHARED = frozenset({
     "scalar", "single", "plot", "message", "reported", "actor", "origin", "event", "writer",
     "remote", "remote_report", "remote_deletion",
 })  # fmt: skip
-_MAPPED = 1 << 32  # bytes
+_MAPPED = 1 << 28  # bytes, which count as memory of the process
 _OF_THE_BYTES = "verified = NULL, ctime = NULL, sample = NULL, unreferenced = NULL, upstream = NULL"
 _EVENT = (
     "SELECT e.position, e.event_id, o.id, e.seq, e.lamport, e.stamp, e.at, a.name, e.kind, e.v, "
