@@ -1,4 +1,4 @@
-"""P39: machines that push to one remote at the same time lose nothing and agree on one order.
+"""P39, P41: machines that push to one remote at once lose nothing and agree on one order.
 
 They are killed at random; some die just after the remote made their commit, some just before; and
 to the object store each goes through a proxy that lets the server do what it is asked, and loses

@@ -12,7 +12,7 @@ from support.fleet_checks import check_fleet, events_at
 
 from localreg import Registry
 from localreg.errors import EventConflictError, RemoteChangedError
-from localreg.operations.remotes import names, resetting
+from localreg.operations.remotes import names, pulling, resetting
 
 
 def at(root):
@@ -140,3 +140,46 @@ def test_places_of_a_remote_that_is_gone_are_forgotten_by_a_reset(places, tmp_pa
     for each in (third, laptop, server):
         reset(each)
     check_all(url, third, laptop, server)
+
+
+class Meanwhile:
+    """A remote at which something happens once, just after it was asked something."""
+
+    def __init__(self, store, asked, happens):
+        self._store, self._asked, self._happens = store, asked, [happens]
+
+    def __getattr__(self, name):
+        found = getattr(self._store, name)
+
+        def ask(*arguments, **named):
+            answer = found(*arguments, **named)
+            if name == self._asked and self._happens:
+                self._happens.pop()()
+            return answer
+
+        return ask
+
+
+@pytest.mark.parametrize("asked", ["compare", "head"])
+def test_a_merge_while_a_pull_runs_is_no_sign_of_a_restoration(asked, tmp_path):
+    """It brings places after the commit that the pull took for the newest one."""
+    url, laptop, server = (tmp_path / each for each in ("remote", "laptop", "server"))
+    for each in (laptop, server):
+        attach(each, url)
+        push(each)
+    if asked == "head":
+        add(laptop, "second")
+        push(laptop)
+
+    def push_and_merge():
+        add(laptop, "meanwhile")
+        push(laptop)
+        merge(server, laptop)
+
+    with at(server) as registry:
+        remote = names.find(registry._chain)
+        store = Meanwhile(names.connect(remote), asked, push_and_merge)
+        pulling.bring(registry._chain, remote, store)
+        assert registry.model("vision/meanwhile")
+    check_all(url, laptop, server)
+    shutil.rmtree(tmp_path)

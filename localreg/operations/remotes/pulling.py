@@ -124,7 +124,11 @@ def bring(
         seen = head_of(remote)
         state = "other" if seen is None else store.compare(seen)
         if seen is not None and state == "same":
-            _check_hearsay(chain, remote)
+            further = _further(chain, remote)
+            if further is not None:
+                if store.compare(seen) == "same":
+                    raise names.changed(remote, f"it lacks event {further[:8]}")
+                continue
             taken = replace(NOTHING, dry_run=dry_run)
             if then is None:
                 return taken
@@ -142,25 +146,28 @@ def bring(
             return pulling.take_whole() if whole else pulling.take_in_batches()
         except ResetMeanwhileError:
             continue
+        except _FurtherError as error:
+            if store.compare(head) == "grown":
+                continue
+            raise names.changed(remote, f"it lacks event {error.event_id[:8]}") from None
     raise RemoteBusyError(
-        f"other processes reset the remote {remote.name} all the time; try again",
+        f"other processes reset the remote {remote.name}, or merged, all the time; try again",
         remote=remote.url,
     )
 
 
-def _check_hearsay(chain: Chain, remote: RemoteRow) -> None:
-    """Raise if events have places after the newest commit of a remote.
+def _further(chain: Chain, remote: RemoteRow) -> str | None:
+    """Return the id of an event with a place after the newest commit of a remote; None without one.
 
-    A merge or a bundle may have brought them from a registry that knew the remote before it was
-    restored.
+    A merge or a bundle may have brought it: from a registry that knew the remote before it was
+    restored, or that saw a further commit meanwhile.
     """
     with chain.first.store.read() as connection:
         now = remote_rows.by_key(connection, remote.pk)
         if now is None or now.mirror or now.cursor != remote.cursor:
-            return
+            return None
         further = remote_rows.ids_at(connection, comparing.last_of(now.cursor))
-    if further:
-        raise names.changed(remote, f"it lacks event {further[0][0][:8]}")
+    return further[0][0] if further else None
 
 
 def head_of(remote: RemoteRow) -> Head | None:
@@ -175,6 +182,14 @@ def head_of(remote: RemoteRow) -> Head | None:
 def seen_text(head: Head) -> str:
     """Return what a commit looked like, as it is kept."""
     return json.dumps({"mark": head.mark})
+
+
+class _FurtherError(Exception):
+    """An event has a place after the commit up to which this pull reads."""
+
+    def __init__(self, event_id: str) -> None:
+        self.event_id = event_id
+        super().__init__(event_id)
 
 
 class ResetMeanwhileError(Exception):
@@ -363,9 +378,11 @@ class Pulling:
             coming.expected = dict(remote_rows.ids_at(connection, start))
         came = take_in(change, coming.events(), coming.names, same_order=True, again=again)
         end = comparing.last_of(self._head.version) if coming.last is None else coming.last[1]
-        strange = [event_id for event_id, at in coming.expected.items() if is_last or at <= end]
-        if strange:
-            raise names.changed(self._remote, f"it lacks event {strange[0][:8]}")
+        for event_id, at in coming.expected.items():
+            if at <= end:
+                raise names.changed(self._remote, f"it lacks event {event_id[:8]}")
+            if is_last:
+                raise _FurtherError(event_id)
         for n in range(0, len(coming.ids), _IDS_AT_ONCE):
             remote_rows.mark_mirrored(connection, now.pk, coming.ids[n : n + _IDS_AT_ONCE])
         taken = self._taken
