@@ -230,6 +230,7 @@ CALLS = {
     "remote_rows:clear_places": remote_rows.clear_places,
     "remote_rows:delete": lambda c: remote_rows.delete(c, 9),
     "remote_gap_rows:suppliers": lambda c: remote_gap_rows.suppliers(c, DIGEST),
+    "remote_gap_rows:is_known": lambda c: remote_gap_rows.is_known(c, ID),
     "remote_gap_rows:has_remotes": remote_gap_rows.has_remotes,
     "remote_gap_rows:record_gaps": lambda c: remote_gap_rows.record_gaps(c, 1, [DIGEST]),
     "remote_gap_rows:forget_gaps": lambda c: remote_gap_rows.forget_gaps(c, 1, [DIGEST]),

@@ -86,7 +86,7 @@ def add_command(remote: str, url: str, as_json: bool, quiet: bool, directory: st
 @HEADER
 @IN_REGISTRY
 def ls_command(as_json: bool, directory: str | None) -> None:
-    """List the remotes: first the one that orders the events, then mirrors.
+    """List the remotes, the one that orders the events first.
 
     It also shows how many events each lacks, as far as it is known here: no network is used.
     """
@@ -150,10 +150,11 @@ def check_command(
     quiet: bool,
     directory: str | None,
 ) -> int:
-    """Look if a remote is whole: its events, and the weights that they need.
+    """Look if a remote is whole.
 
-    Nothing is changed without --repair or --reset. The exit code is 4 if something is damaged or
-    missing; after --reset 5 if a change that was made here has lost.
+    All events are read, and each object of weights that they need is looked for. Nothing is
+    changed without --repair or --reset. The exit code is 4 if something is damaged or missing;
+    after --reset 5 if a change that was made here has lost.
     """
     if reset and (full or repair):
         raise click.UsageError("--reset changes this registry, and checks nothing: call it alone.")
@@ -201,10 +202,10 @@ def _remark_on(found: Checked) -> None:
 @SILENT
 @IN_REGISTRY
 def compact_command(remote: str | None, as_json: bool, quiet: bool, directory: str | None) -> None:
-    """Join the small files of a remote, and make a checkpoint for quick clones.
+    """Join small files, and make a checkpoint for clones.
 
-    Others may push and pull meanwhile. Files that were joined are deleted a week later, by the
-    next call.
+    A clone reads the checkpoint and the few events after it, instead of the whole history. Others
+    may push and pull meanwhile. Files that were joined are deleted a week later, by the next call.
     """
     with opened(directory) as chain, shown_progress("Compacting") as progress:
         name = remote_name(chain, remote, "compact")

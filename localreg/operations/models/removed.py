@@ -104,7 +104,9 @@ def _record(model_id: str, payload: Json) -> ModelRecord | None:
 
 
 def _where(chain: Chain, connection: model_rows.Connection, record: ModelRecord | None) -> str:
-    weights = [each for each in record.weights if each.digest or each.url] if record else []
+    if record is None:
+        return "none"
+    weights = [each for each in record.weights if each.digest or each.url]
     if not weights:
         return "none"
     kept = [each for each in weights if each.kept and not each.uploaded]
@@ -116,5 +118,5 @@ def _where(chain: Chain, connection: model_rows.Connection, record: ModelRecord 
         )
         if not weights_are_there(chain, each, manifest):
             # A clone has the bytes of few models: the remote has them.
-            return "elsewhere" if remote_gap_rows.has_remotes(connection) else "deleted"
+            return "elsewhere" if remote_gap_rows.is_known(connection, record.id) else "deleted"
     return "here"

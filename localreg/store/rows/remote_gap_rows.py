@@ -41,11 +41,11 @@ owners AS (
     UNION SELECT t.id FROM plot p JOIN task t ON t.pk = p.task WHERE p.blob IN bytes
 )
 """
-_HAS_EVENTS = (
-    "EXISTS (SELECT 1 FROM owners o JOIN event e ON e.subject = o.id WHERE CASE r.mirror "
-    "WHEN 0 THEN e.position IS NOT NULL AND e.remote = r.table_id "
-    "ELSE EXISTS (SELECT 1 FROM mirrored x WHERE x.remote = r.pk AND x.event = e.pk) END)"
+_IS_THERE = (
+    "CASE r.mirror WHEN 0 THEN e.position IS NOT NULL AND e.remote = r.table_id "
+    "ELSE EXISTS (SELECT 1 FROM mirrored x WHERE x.remote = r.pk AND x.event = e.pk) END"
 )
+_HAS_EVENTS = f"EXISTS (SELECT 1 FROM owners o JOIN event e ON e.subject = o.id WHERE {_IS_THERE})"
 
 
 def suppliers(connection: Connection, digest: str) -> list[Supplier]:
@@ -62,6 +62,17 @@ def suppliers(connection: Connection, digest: str) -> list[Supplier]:
         (digest,),
     )
     return [Supplier(pk, name, url, bool(lacks)) for pk, name, url, lacks in rows]
+
+
+def is_known(connection: Connection, subject: str) -> bool:
+    """Return True if a remote has events of a model or task, also of one that was removed here."""
+    return (
+        connection.execute(
+            f"SELECT 1 FROM event e JOIN remote r WHERE e.subject = ? AND {_IS_THERE} LIMIT 1",
+            (subject,),
+        ).fetchone()
+        is not None
+    )
 
 
 def has_remotes(connection: Connection) -> bool:
