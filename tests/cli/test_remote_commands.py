@@ -66,6 +66,9 @@ class TestPushAndPull:
         code, _, err = run("clone", "fleet", "other")
         assert code == 5
         assert "is a registry already" in err
+        code, _, err = run("clone", "fleet", "w.pt")
+        assert code == 5
+        assert "w.pt is not a directory; name a new directory" in err
         assert run("clone", "nothing", "fifth")[0] == 3
         assert run("-R", "other", "clone", "fleet", "fifth")[0] == 2
 

@@ -127,9 +127,11 @@ def _check_empty(root: Path, url: str) -> bool:
             path=str(root),
         )
     with disk_errors("looking into a directory", root):
-        if os.path.lexists(root) and (not root.is_dir() or any(root.iterdir())):
+        is_directory = root.is_dir()
+        if os.path.lexists(root) and (not is_directory or any(root.iterdir())):
+            what = "is not empty" if is_directory else "is not a directory"
             raise PathExistsError(
-                f"{root} is not empty; name a new directory for the clone", path=str(root)
+                f"{root} {what}; name a new directory for the clone", path=str(root)
             )
     return False
 
