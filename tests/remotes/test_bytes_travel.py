@@ -16,6 +16,7 @@ from support.remotes import object_of
 from localreg import Dataset, Model, Registry, Task
 from localreg.errors import NoWeightsError
 from localreg.operations.remotes import names, sending_blobs
+from localreg.operations.remotes.compaction import compact
 from localreg.operations.remotes.pulling import pull
 from localreg.operations.remotes.pushing import push
 
@@ -390,3 +391,17 @@ def test_a_list_that_is_lost_is_looked_for_when_it_is_asked_for(laptop, other, b
     lost.rename(object_of(place, package.digest))
     assert other.model(package.id).get_local_copy(raise_on_error=True)
     assert len(other.model(package.id).files) == 22
+
+
+def test_a_package_of_a_checkpoint_comes_with_its_list(laptop, tmp_path, place, bert):
+    """Such a clone has the rows of its files, and not the bytes of the list."""
+    package = laptop.add(bert, name="bert")
+    push(laptop._chain)
+    compact(laptop._chain)
+    with Registry.clone(place, tmp_path / "clone") as clone:
+        assert len(clone.model(package.id).files) == 22
+        assert clone.verify().ok
+        clone.model(package.id).get_local_copy(raise_on_error=True)
+        assert len(blobs(clone.path)) == len(blobs(laptop.path))
+        assert clone.verify(full=True).elsewhere == 0
+        assert push(clone._chain).missing == ()

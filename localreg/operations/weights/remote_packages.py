@@ -48,7 +48,9 @@ def bring_package(
     manifest = bring_manifest(chain, registry, digest)
     if manifest is None:
         return False
-    wanted = [Wanted(each.digest, each.size) for each in manifest.files]
+    # Only its rows may be here, as in a registry that began with a checkpoint.
+    wanted = [Wanted(digest, len(manifest.encoded()))]
+    wanted += [Wanted(each.digest, each.size) for each in manifest.files]
     if not bring(chain, registry, digest, wanted, progress=progress):
         return False
     record_found(chain, {digest: manifest})
