@@ -17,7 +17,7 @@ from support.proofs import TIMES
 from support.random_registries import CHANGES, Operations, Place, copy_of
 from support.tables import dump
 
-from localreg import Registry
+from localreg import OutputModel, Registry, Task
 from localreg.errors import EventConflictError, InvalidEventError
 from localreg.store.database.schema_check import check_schema
 from localreg.store.events.arriving import take_in
@@ -44,6 +44,8 @@ def log_of(folder, site, seed, steps=40):
         operations.step(place, chance.choices(list(CHANGES), CHANGES.values())[0])
         if chance.random() < 0.1:
             bring_events(two.registry, one.registry)
+    for _ in range(10):
+        operations.step(one, "tag")
     bring_events(two.registry, one.registry)
     return one, two, *events_of(one.registry)
 
@@ -192,10 +194,10 @@ def test_a_large_arrival_with_a_wrong_event_changes_nothing(tmp_path, log):
 
 
 def test_events_that_come_twice_in_one_large_arrival_count_once(tmp_path, log):
-    """Also if they have places only the second time."""
+    """Also if they have places only the second time, which put them in another order."""
     events, origins = log
-    in_order = sorted(events, key=lambda each: each.order)
-    twice = [replace(e, remote=REMOTE, position=n) for n, e in enumerate(in_order)]
+    other_order = random.Random(1).sample(events, len(events))
+    twice = [replace(e, remote=REMOTE, position=n) for n, e in enumerate(other_order)]
     found = []
     for name, some in (("once", twice), ("twice", [*events, *twice])):
         with Registry(tmp_path / name, durability="fast") as registry:
@@ -242,3 +244,20 @@ def test_units_whose_order_stays_are_not_folded_again(tmp_path, log):
             now = dump(change.connection, without=LOCAL)
             refold(change.connection)
             assert dump(change.connection, without=LOCAL) == now
+
+
+def test_a_model_is_a_package_elsewhere_too(tmp_path):
+    """While the revision that it serves is one."""
+    (tmp_path / "w.pt").write_bytes(b"w")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "config.json").write_text("{}")
+    with Registry(tmp_path / "one", durability="fast") as registry:
+        output = OutputModel(Task.create("p", "t"), name="net")
+        output.update_weights(str(tmp_path / "w.pt"))
+        output.update_weights_package(weights_path=str(tmp_path / "package"))
+        events, origins = events_of(registry)
+        wanted = tables(registry)
+    with Registry(tmp_path / "two", durability="fast") as registry:
+        take(registry, events, origins)
+        assert tables(registry)["model"] == wanted["model"]
+        assert [row["package"] for row in registry.db.query("SELECT package FROM model")] == [1]
