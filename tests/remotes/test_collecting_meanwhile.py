@@ -16,10 +16,10 @@ from support.proofs import TIMES
 
 from localreg import Model, Registry
 from localreg.operations.remotes import names
-from localreg.operations.remotes.collecting import _Collecting
+from localreg.operations.remotes.collecting import Collecting
 from localreg.operations.remotes.deletions import TIME_TO_WAIT, elapsed
 from localreg.operations.remotes.pulling import pull
-from localreg.operations.remotes.pushing import _Pushing
+from localreg.operations.remotes.pushing import Pushing
 from localreg.operations.remotes.sending_blobs import Sending
 from localreg.operations.remotes.sending_reports import Changed
 
@@ -68,7 +68,7 @@ class World:
             store = wrapped(names.connect(remote))
             sending = Sending(chain, remote, store, dry_run=False, progress=None, sleep=sleep)
             changed = Changed(chain, remote, store, sending, dry_run=False)
-            pushing = _Pushing(chain, remote, store, sending, changed)
+            pushing = Pushing(chain, remote, store, sending, changed)
             pushing.run(force=False)
             return pushing.result(dry_run=False)
 
@@ -79,7 +79,7 @@ class World:
             pull(chain)
             remote = names.find(chain)
             store = wrapped(names.connect(remote))
-            return _Collecting(chain, remote, store, 0.0, clock).run(dry_run=False, progress=None)
+            return Collecting(chain, remote, store, 0.0, clock).run(dry_run=False, progress=None)
 
     def check(self):
         """Check that a new registry gets all that was pushed."""
@@ -215,7 +215,7 @@ def test_a_push_goes_on_when_who_deleted_was_killed(origin, tmp_path):
             clock=lambda: float(next(moments)),
         )  # fmt: skip
         changed = Changed(chain, remote, store, sending, dry_run=False)
-        _Pushing(chain, remote, store, sending, changed).run(force=False)
+        Pushing(chain, remote, store, sending, changed).run(force=False)
         assert slept
         assert registry.push().events == 0
     world.check()

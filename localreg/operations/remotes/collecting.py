@@ -112,12 +112,12 @@ def collect(
     remote = names.find(chain, name)
     store = names.connect(remote)
     pulling.bring(chain, remote, store)
-    collecting = _Collecting(chain, remote, store, float(grace_seconds), clock)
+    collecting = Collecting(chain, remote, store, float(grace_seconds), clock)
     return collecting.run(dry_run=dry_run, progress=progress)
 
 
-class _Collecting:
-    """One collection."""
+class Collecting:
+    """One collection, from a remote that was pulled; arguments as for `collect`."""
 
     def __init__(
         self,
