@@ -405,16 +405,16 @@ class Pulling:
             head: the newest commit, if all up to there is here now.
         """
         connection = change.connection
-        points = join(change)
-        deletions.noted(change, self._remote, coming.notes)
-        self._taken = replace(self._taken, reports=self._taken.reports + points)
         now = remote_rows.by_key(connection, self._remote.pk)
         if now is None:
             raise ResetMeanwhileError
         last = coming.last
         cursor = head.version if head is not None else commit_of(last[1])[0] if last else -1
         if now.cursor > max(cursor, self._remote.cursor):
-            return  # another process of this registry went further
+            return  # another process of this registry went further, and knows newer streams
+        points = join(change)
+        deletions.noted(change, self._remote, coming.notes)
+        self._taken = replace(self._taken, reports=self._taken.reports + points)
         is_newer = last is not None and last[1] > (-1 if now.last_place is None else now.last_place)
         seen = None if head is None else seen_text(head)
         remote_rows.advance(

@@ -103,7 +103,13 @@ def push(
 
 
 class Pushing:
-    """One push."""
+    """One push.
+
+    Args:
+        sending: sends the bytes that events name.
+        changed: sends what was reported.
+        at_once: how many events one commit has at most.
+    """
 
     def __init__(
         self,
@@ -112,8 +118,11 @@ class Pushing:
         store: RemoteStore,
         sending: Sending,
         changed: Changed,
+        *,
+        at_once: int = _AT_ONCE,
     ) -> None:
         self._chain = chain
+        self._at_once = at_once
         self._registry = chain.first
         self._remote = remote
         self._store = store
@@ -154,6 +163,7 @@ class Pushing:
                 head = self._store.append(rows, remote.cursor + 1)
             except CommitConflict:
                 self._tried = [each.pk for each in waiting]
+                self._plan = array("q")  # those of this commit come first again
                 retries.wait()
                 continue
             retries.restart()
@@ -187,10 +197,10 @@ class Pushing:
         self._add(pulling.bring(self._chain, self._remote, self._store, dry_run=True, then=look))
         with self._registry.store.read() as connection:
             plan = array("q", remote_rows.waiting_keys(connection, self._remote))
-        for start in range(0, len(plan), _AT_ONCE):
+        for start in range(0, len(plan), self._at_once):
             with self._registry.store.read() as connection:
                 some = remote_rows.waiting_among(
-                    connection, self._remote, plan[start : start + _AT_ONCE]
+                    connection, self._remote, plan[start : start + self._at_once]
                 )
                 events = [each.event for each in some]
             self._sending.send(events)
@@ -267,7 +277,7 @@ class Pushing:
                     self._plan = array("q", plan)
                     if not self._plan or min(self._plan) > until:
                         return remote, []
-                some = self._plan[:_AT_ONCE]
+                some = self._plan[: self._at_once]
                 characters = 0
                 for each in remote_rows.waiting_among(connection, remote, some):
                     found.append(each)
@@ -275,7 +285,7 @@ class Pushing:
                     if characters > _CHARACTERS:
                         break
                 else:
-                    self._plan = self._plan[_AT_ONCE:]
+                    self._plan = self._plan[self._at_once :]
             self._lost |= forcing.lost(connection, found)
             return remote, found
 
@@ -309,5 +319,6 @@ class Pushing:
             remote_rows.settle_sent(connection, now)
             if self._own:
                 remote_rows.set_pushed(connection, now.pk, min(self._own) - 1)
-            self._changed.sent(change)
+            if now.cursor <= head.version:  # else another process knows newer streams
+                self._changed.sent(change)
         self._owners += self._changed.owners

@@ -27,6 +27,7 @@ from localreg.operations.models import designs
 from localreg.operations.models.removal import forget_model
 from localreg.operations.remotes import cloning, names, pulling, pushing, resetting
 from localreg.operations.remotes.remote_events import row_of
+from localreg.operations.remotes.retries import PATIENCE, Retries
 from localreg.operations.remotes.sending_blobs import Sending
 from localreg.operations.remotes.sending_reports import Changed
 from localreg.registry import Chain, open_registry
@@ -608,24 +609,111 @@ def test_what_comes_while_events_are_sent_stands_after_them(fleet):
     assert order(a) == order(c)
 
 
+def test_a_refused_commit_is_tried_again_before_later_events_are_sent(fleet):
+    """Else a change would stand before those that it knew, and lose."""
+    a, c = fleet("a"), fleet("c")
+    model = add(a, b"one")
+    for text in ("first", "second", "third"):
+        model.comment = text
+    chain, remote = a._chain, remote_of(a)
+    store = names.connect(remote)
+    sending = Sending(chain, remote, store, dry_run=False, progress=None)
+
+    class Overtaken:
+        """Another machine writes before the first commit of this one."""
+
+        missing, blobs, size = (), 0, 0
+        settled, send_needed, seen = sending.settled, sending.send_needed, sending.seen
+
+        def send(self, events):
+            if not query(c, "SELECT 1 FROM event"):
+                add(c, b"two", "other", "q")
+                push(c)
+            sending.send(events)
+
+    overtaken = Overtaken()
+    changed = Changed(chain, remote, store, overtaken, dry_run=False)
+    pushing.Pushing(chain, remote, store, overtaken, changed, at_once=2).run(force=False)
+    pull(c)
+    assert order(a) == order(c)
+    assert c.model(model.id).comment == model.comment == "third"
+    own = query(a, "SELECT lamport FROM event WHERE arrived IS NULL ORDER BY position")
+    assert own == sorted(own)
+
+
 def test_a_slower_process_of_one_registry_takes_nothing_back(fleet, tmp_path):
     """It read what was there before; the other one took in more meanwhile."""
     a, b = fleet("a"), fleet("b")
-    add(a, b"one")
+    model = add(a, b"one")
+    model.report_scalar("loss", "train", 1.0, 0)
     push(a)
     store = open_remote(tmp_path / "remote")
     slow = pulling.Pulling(b._chain, remote_of(b), store, store.head(), dry_run=False)
     add(a, b"two")
+    model.report_scalar("loss", "train", 0.5, 1)
     push(a)
     pull(b)
-    known = order(b), remote_of(b)
+    streams = "SELECT * FROM remote_report"  # an older one would let gc delete the newest
+    known = order(b), remote_of(b), query(b, streams)
     assert slow.take_in_batches().events == 0
-    assert (order(b), remote_of(b)) == known
+    assert (order(b), remote_of(b), query(b, streams)) == known
     slow = pulling.Pulling(b._chain, remote_of(b), store, store.head(), dry_run=False)
     resetting.reset(b._chain, "origin")
     with pytest.raises(pulling.ResetMeanwhileError):
         slow.take_in_batches()
     assert order(b) == order(a)
+
+
+def test_a_slower_push_of_one_registry_takes_no_stream_back(fleet, tmp_path):
+    a = fleet("a")
+    model = add(a, b"one")
+    model.report_scalar("loss", "train", 1.0, 0)
+    a._chain.first.store.flush()
+    other = Registry(tmp_path / "a", durability="fast")
+    chain, remote = a._chain, remote_of(a)
+
+    class Store:
+        """Another process reports and pushes before this one records its commit."""
+
+        def __init__(self, store):
+            self._store = store
+
+        def __getattr__(self, name):
+            return getattr(self._store, name)
+
+        def append(self, rows, version):
+            head = self._store.append(rows, version)
+            other.model(model.id).report_scalar("loss", "train", 0.5, 1)
+            push(other)
+            return head
+
+    store = Store(names.connect(remote))
+    sending = Sending(chain, remote, store, dry_run=False, progress=None)
+    changed = Changed(chain, remote, store, sending, dry_run=False)
+    pushing.Pushing(chain, remote, store, sending, changed).run(force=False)
+    other.close()
+    b = fleet("b")
+    pull(b)
+    known = "SELECT owner, digest FROM remote_report"
+    assert query(a, known) == query(b, known)
+
+
+def test_only_tries_that_fail_count_for_giving_up(fleet):
+    """Bytes are sent before the first one, which may take hours."""
+    now = 0.0
+    waits = []
+    tries = Retries(remote_of(fleet("a")), clock=lambda: now, sleep=waits.append)
+    now += 10 * PATIENCE
+    tries.wait()
+    now += PATIENCE - 1
+    tries.wait()
+    tries.restart()
+    now += 10 * PATIENCE
+    tries.wait()
+    now += PATIENCE + 1
+    with pytest.raises(RemoteBusyError, match="others wrote"):
+        tries.wait()
+    assert len(waits) == 3
 
 
 def test_many_rows_come_in_batches_of_whole_commits():
