@@ -166,6 +166,21 @@ def test_a_newest_commit_without_its_file_is_repaired(remote, root):
     assert [each[0] for each in rows_of(remote)] == [1, 1]
 
 
+def test_a_repair_removes_checkpoints_of_removed_commits(remote, root):
+    """Else later commits with their numbers would be missing in the log that is read from them."""
+    grown(remote, CHECKPOINT_INTERVAL)
+    for version in (CHECKPOINT_INTERVAL - 1, CHECKPOINT_INTERVAL):
+        path = root / commit_key(version)
+        path.chmod(0o644)
+        path.write_bytes(b"")
+    fresh = open_remote(root)
+    assert len(fresh.repair()) == 2
+    assert [*(root / "events/_delta_log").glob("*checkpoint*")] == []
+    grown(fresh, 4)
+    assert rows_of(open_remote(root)) == rows_of(fresh)
+    assert fresh.count_rows(CHECKPOINT_INTERVAL + 2) == 2 * (CHECKPOINT_INTERVAL + 2)
+
+
 def test_damage_in_the_middle_is_said(remote, root):
     grown(remote, 4)
     path = root / commit_key(2)

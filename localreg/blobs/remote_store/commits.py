@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 LOG = f"{EVENTS}/_delta_log"
 LAST_CHECKPOINT = f"{LOG}/_last_checkpoint"
+MOST_COMMITS = 1 << 43  # so that places are numbers of 63 bits
 COMMIT_LIMIT = 64 * 1024 * 1024  # bytes
 _NAME = re.compile(r"(\d{20})\.json")
+_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.(.+\.)?parquet")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,250}")
 _US = "localreg"  # as the engine of a commit
 
@@ -81,10 +83,21 @@ def commit_key(version: int) -> str:
 def versions_among(names: Iterable[str]) -> list[int]:
     """Return the numbers of the commits among names of files in the log, sorted.
 
-    >>> versions_among(["00000000000000000007.json", "_last_checkpoint"])
+    >>> versions_among(["00000000000000000007.json", "_last_checkpoint", "99999999999999999999.json"])
     [7]
     """
-    return sorted(int(found[1]) for found in map(_NAME.fullmatch, names) if found)
+    found = (int(match[1]) for match in map(_NAME.fullmatch, names) if match)
+    return sorted(version for version in found if version < MOST_COMMITS)
+
+
+def checkpoint_version(name: str) -> int | None:
+    """Return up to which commit a file of the log is a checkpoint; None if it is none.
+
+    >>> checkpoint_version("00000000000000000100.checkpoint.parquet")
+    100
+    """
+    found = _CHECKPOINT.fullmatch(name)
+    return None if found is None else int(found[1])
 
 
 def commit_bytes(lines: Sequence[str], *, added: int, rows: int, operation: str = "WRITE") -> bytes:

@@ -13,6 +13,7 @@ from localreg.blobs.remote_store.commits import (
     COMMIT_LIMIT,
     LAST_CHECKPOINT,
     LOG,
+    MOST_COMMITS,
     AddedFile,
     Commit,
     DamagedCommitError,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     Compared = Literal["same", "grown", "other"]
 
 SMALL_FILE = 65_536  # bytes
-_MOST_COMMITS = 1 << 43  # so that places are numbers of 63 bits
 _AT_ONCE = 1000  # commits in memory
 TAIL = 256  # commits; the files of more are found by the whole log
 WINDOW = 100_000  # rows that are read, and sorted, at once
@@ -221,8 +221,11 @@ class EventLog:
     def make_checkpoint(self, version: int) -> None:
         """Make a checkpoint of the log, so that it is read quickly; nothing needs it."""
         try:
+            start = self._checkpoint()
+            if start >= version:
+                return
             with self.local() as folder:
-                self._copy(folder, self._checkpoint(), version)
+                self._copy(folder, start, version)
                 made, last = make_checkpoint(folder)
                 self._objects.put(f"{LOG}/{made.name}", made, None, None)
                 self._objects.replace(LAST_CHECKPOINT, last.read_bytes())
@@ -300,7 +303,7 @@ class EventLog:
             version = json.loads(found[0])["version"] if found else 0
         except (ValueError, KeyError, TypeError, RecursionError):
             return 0
-        return version if type(version) is int and 0 <= version < _MOST_COMMITS else 0
+        return version if type(version) is int and 0 <= version < MOST_COMMITS else 0
 
     def _read(self, versions: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         for start in range(0, len(versions), _AT_ONCE):

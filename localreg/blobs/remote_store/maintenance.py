@@ -12,6 +12,7 @@ from localreg.blobs.remote_store.commits import (
     LOG,
     AddedFile,
     DamagedCommitError,
+    checkpoint_version,
     commit_bytes,
     commit_key,
     parse_commit,
@@ -235,10 +236,24 @@ def repair(objects: Objects, log: EventLog) -> list[str]:
         objects.delete([commit_key(version)])
         log.forget()
         done.append(f"commit {version} was removed: {why}")
+    if done:
+        _remove_checkpoints(objects, log.versions()[-1])
     if objects.look([LAST_CHECKPOINT])[0] is not None and not log.reads_checkpoint():
         objects.delete([LAST_CHECKPOINT])
         done.append("the checkpoint of its log was damaged, and is not used any more")
     return done
+
+
+def _remove_checkpoints(objects: Objects, head: int) -> None:
+    """Remove checkpoints of the log with commits that were removed: others get their numbers."""
+    later = [
+        key
+        for key, _, _ in objects.keys(LOG)
+        if (found := checkpoint_version(key.rpartition("/")[2])) is not None and found > head
+    ]
+    if later:
+        objects.delete([LAST_CHECKPOINT])  # first: it names one of them
+        objects.delete(later)
 
 
 def _damage(log: EventLog, version: int, data: bytes) -> str | None:
