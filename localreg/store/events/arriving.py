@@ -252,7 +252,8 @@ class _Taking(_Naming):
                 if position is None or (its_remote, its_position) == (remote, position):
                     continue
                 if its_position is not None:
-                    self._refuse(event)
+                    if pk <= self._before:  # of one that came twice, the first place counts
+                        self._refuse(event)
                 elif self._is_possible(event):
                     positions.append((remote, position, at, pk))
                     self._moved[event.subject] = None

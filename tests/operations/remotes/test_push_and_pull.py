@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.meetings import bring_events
+from support.remote_rows import row
 
 from localreg import Registry, Task
 from localreg.blobs.remote_store.store import CommitConflict, open_remote
@@ -357,6 +358,12 @@ def test_an_event_that_is_there_twice_has_its_first_place(fleet, tmp_path):
     assert [each[2] for each in order(a)] == [place(1, 0), place(1, 1), place(3, 0)]
     with pytest.raises(CommitConflict):
         store.append(rows, 2)
+    later = [row(number, kind="later.kind", subject=new_id()) for number in range(1_200)]
+    store.append(later, 4)
+    store.append([rows[0], later[0]], 5)
+    cloning.clone(tmp_path / "remote", tmp_path / "clone", durability="fast")
+    pull(a)
+    assert order(fleet("clone")) == order(a)
 
 
 # Restored, replaced, reset
