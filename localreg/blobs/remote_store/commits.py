@@ -83,7 +83,7 @@ def commit_key(version: int) -> str:
 def versions_among(names: Iterable[str]) -> list[int]:
     """Return the numbers of the commits among names of files in the log, sorted.
 
-    >>> versions_among(["00000000000000000007.json", "_last_checkpoint", "99999999999999999999.json"])
+    >>> versions_among(["00000000000000000007.json", "_last_checkpoint", "9" * 20 + ".json"])
     [7]
     """
     found = (int(match[1]) for match in map(_NAME.fullmatch, names) if match)
