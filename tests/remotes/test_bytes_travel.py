@@ -16,6 +16,7 @@ from support.remotes import object_of
 from localreg import Dataset, Model, Registry, Task
 from localreg.errors import NoWeightsError
 from localreg.operations.remotes import names, sending_blobs
+from localreg.operations.remotes.checking import check
 from localreg.operations.remotes.compaction import compact
 from localreg.operations.remotes.pulling import pull
 from localreg.operations.remotes.pushing import push
@@ -261,6 +262,23 @@ def test_reports_that_are_not_there_are_passed_over(laptop, other, place, caplog
         model.report_scalar("loss", "laptop", 2.0, 1)
     push(laptop._chain)
     assert pull(other._chain).arrived.reports == 2
+
+
+@pytest.mark.parametrize("damage", ["removed", "cut"])
+def test_reports_that_the_remote_lost_are_sent_again_after_a_check(laptop, other, place, damage):
+    with laptop:
+        model = laptop.add(io.BytesIO(b"abc"), name="a")
+        model.report_scalar("loss", "laptop", 1.0, 0)
+    push(laptop._chain)
+    (stream,) = [path for path in (place / "reports").rglob("*") if path.is_file()]
+    stream.unlink()
+    if damage == "cut":
+        stream.write_bytes(b"")
+    (problem,) = check(laptop._chain).problems
+    assert "what was reported to a model or task" in problem
+    assert push(laptop._chain).reports == 1
+    assert check(laptop._chain).problems == ()
+    assert pull(other._chain).arrived.reports == 1
 
 
 def test_large_reports_travel_by_a_file(laptop, other):

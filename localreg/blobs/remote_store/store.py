@@ -405,6 +405,10 @@ class RemoteStore:
         """Write a new object; return False if another one has its key."""
         return self.objects.create(key, data) is not None
 
+    def replace_bytes(self, key: str, data: bytes) -> None:
+        """Write an object, also if it is there."""
+        self.objects.replace(key, data)
+
     def get_bytes(self, key: str, limit: int) -> bytes | None:
         """Return an object's bytes, None if it does not exist; more than `limit` are an error."""
         found = self.objects.get(key, limit)

@@ -1,8 +1,8 @@
 """Look if a remote is whole: its identity, its events, the bytes that they name, its checkpoint.
 
 Only the remote is looked at, by a clone that is thrown away. Nothing there changes, unless it is
-asked for: a repair removes newest commits that cannot be read. Here it is noted which bytes are
-missing there.
+asked for: a repair removes newest commits that cannot be read. Here it is noted which bytes and
+reports are missing there, so that the next push sends what is here of them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from localreg.operations.remotes import cloning, comparing, names, sending_blobs
 from localreg.operations.remotes.log_check import RowCheck
 from localreg.operations.remotes.object_check import ObjectCheck
 from localreg.registry import Chain, open_registry
+from localreg.store.rows import remote_report_rows
 from localreg.values.frozen import Frozen, replace
 
 TYPE_CHECKING = False
@@ -110,11 +111,14 @@ def check(
         problems.take([str(error)])
     found = replace(found, events=log.events, collections=len(log.collections))
     with chain.first.blobs.temporary_folder("clone") as folder:
-        found = _look_by_clone(
+        found, objects = _look_by_clone(
             found, remote, store, folder, log, problems, full=full, progress=progress
         )
-    if found.missing:  # then the next push sends what is here of it
+    if objects is not None and (objects.missing or objects.cut):
         sending_blobs.look_for_gaps(chain, remote, store)
+    if objects is not None and objects.lost:
+        with chain.first.store.write() as change:
+            remote_report_rows.forget(change.connection, remote.pk, objects.lost)
     return replace(found, problems=tuple(problems))
 
 
@@ -122,11 +126,14 @@ class _Problems(list[str]):
     """Sentences; of each kind only the first ones are kept."""
 
     def take(self, some: Iterable[str]) -> None:
-        for number, each in enumerate(some):
-            if number == _MOST:
-                self.append("there are more of this kind")
-                return
-            self.append(each)
+        more = 0
+        for number, each in enumerate(some):  # to the end: it counts
+            if number < _MOST:
+                self.append(each)
+            else:
+                more += 1
+        if more:
+            self.append(f"there are {more:,} more of this kind")
 
 
 def _look_by_clone(
@@ -139,13 +146,17 @@ def _look_by_clone(
     *,
     full: bool,
     progress: Progress | None,
-) -> Checked:
-    """Make a clone, which shows what the remote needs; look if that is there."""
+) -> tuple[Checked, ObjectCheck | None]:
+    """Make a clone, which shows what the remote needs; look if that is there.
+
+    Returns:
+        What was found, and the objects; None if there is no clone.
+    """
     try:
         cloned = cloning.clone(remote.url, folder / "clone", durability="fast")
     except LocalregError as error:
         problems.take([f"it cannot be cloned: {error}"])
-        return found
+        return found, None
     problems.take(cloned.skipped)
     registry = open_registry(folder / "clone", durability="fast", make=False)
     try:
@@ -153,7 +164,7 @@ def _look_by_clone(
         problems.take(objects.problems(folder, full=full, progress=progress))
     finally:
         registry.close()
-    return replace(
+    found = replace(
         found,
         blobs=objects.blobs,
         size=objects.size,
@@ -163,3 +174,4 @@ def _look_by_clone(
         unused_size=objects.unused_size,
         checkpoint=cloned.checkpoint,
     )
+    return found, objects

@@ -35,6 +35,8 @@ class ObjectCheck:
         hashed: how many objects were read and hashed.
         missing: how many are not there, of those that only the remote can have.
         unused, unused_size: objects that nothing names, and their bytes.
+        cut: how many have another size than they should.
+        lost: the streams of reports that are not there as they should be.
     """
 
     def __init__(self, clone: OpenRegistry, reports: Mapping[str, int], store: RemoteStore) -> None:
@@ -68,7 +70,8 @@ class ObjectCheck:
             if key not in wanted[folder]
         ]
         self.unused, self.unused_size = len(unused), sum(unused)
-        self.blobs = self.size = self.hashed = self.missing = 0
+        self.blobs = self.size = self.hashed = self.missing = self.cut = 0
+        self.lost: set[str] = set()
 
     def problems(
         self, folder: Path, *, full: bool, progress: Progress | None = None
@@ -88,6 +91,7 @@ class ObjectCheck:
                 sound[key] = digest, size
                 self.blobs, self.size = self.blobs + 1, self.size + size
             elif found is not None:
+                self.cut += 1
                 yield f"{key} has {found:,} bytes instead of {size:,}{self._needed_by(digest)}"
             elif digest in self._alone:
                 self.missing += 1
@@ -98,6 +102,7 @@ class ObjectCheck:
             if found == size:
                 sound[key] = digest, size
             else:
+                self.lost.add(digest)
                 has = "is missing" if found is None else f"has {found:,} bytes instead of {size:,}"
                 yield f"{key}, what was reported to a model or task, {has}"
         chosen = sound if full else _some(sound)

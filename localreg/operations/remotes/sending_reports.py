@@ -159,7 +159,8 @@ class Changed:
         if self._store.size_of(key) == new.stream.size:
             return
         if isinstance(new.data, bytes):
-            self._store.put_bytes(key, new.data)
+            if not self._store.put_bytes(key, new.data):  # what is there is not whole
+                self._store.replace_bytes(key, new.data)
         else:
             self._store.put(key, new.data, digest=new.stream.digest)
 

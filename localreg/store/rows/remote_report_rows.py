@@ -75,6 +75,14 @@ def record(connection: Connection, remote: int, owner: Owner, digest: str, stamp
     )
 
 
+def forget(connection: Connection, remote: int, digests: Collection[str]) -> None:
+    """Record that a remote lost some streams, so that a push sends them again."""
+    connection.execute(
+        "DELETE FROM remote_report WHERE remote = ? AND digest IN (SELECT value FROM json_each(?))",
+        (remote, json.dumps([*digests])),
+    )
+
+
 def mark_changed(connection: Connection, owner: Owner) -> None:
     """Record that there may be more reports here than at any remote; in a write transaction."""
     connection.execute(

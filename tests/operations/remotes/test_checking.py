@@ -76,6 +76,25 @@ def test_a_blob_that_is_missing_is_named_with_what_needs_it(fleet, tmp_path):
     assert "is missing; vision/net:" in found.problems[0]
 
 
+def test_a_blob_that_was_cut_is_sent_again(fleet, tmp_path):
+    path = next(each for each in blobs(tmp_path / "remote") if b"weights 2" in each.read_bytes())
+    path.unlink()
+    path.write_bytes(b"")
+    assert len(checking.check(fleet).problems) == 1
+    assert pushing.push(fleet).blobs == 1
+    assert checking.check(fleet).problems == ()
+
+
+def test_what_is_not_named_is_counted_too(fleet, tmp_path):
+    events = checking.check(fleet).events
+    rows = [row(number, kind="model.tag", subject=f"{9:032x}") for number in range(30)]
+    remote = open_remote(tmp_path / "remote")
+    remote.append(rows, remote.head().version + 1)
+    found = checking.check(fleet)
+    assert found.problems[20] == "there are 10 more of this kind"
+    assert found.events == events + 30
+
+
 def test_damaged_bytes_are_found(fleet, tmp_path):
     """Another size always; other bytes of the same size if they are hashed."""
     cut, changed = (
