@@ -105,7 +105,7 @@ class RowCheck:
         if kind == GC_BEGIN:
             self.collections.add(event_id)
         elif kind == GC_END:
-            self.collections.discard(content.get("begin"))
+            self.collections.discard(str(content.get("begin")))
         elif kind == REPORTED and is_digest(content.get("digest")):
             size = content.get("size")
             if type(size) is int:

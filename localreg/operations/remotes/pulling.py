@@ -28,6 +28,7 @@ from localreg.operations.remotes.spooling import spooled
 from localreg.registry import Chain
 from localreg.store.events.arriving import take_in
 from localreg.store.rows import arrival_rows, remote_rows
+from localreg.store.rows.checked_values import object_of
 from localreg.store.rows.remote_rows import RemoteRow
 from localreg.values.frozen import Frozen, replace
 from localreg.values.remote_format import commit_of
@@ -176,7 +177,7 @@ def head_of(remote: RemoteRow) -> Head | None:
         return None
     from localreg.blobs.remote_store.event_log import Head
 
-    return Head(remote.cursor, json.loads(remote.seen).get("mark"))
+    return Head(remote.cursor, object_of(remote.seen, "remote", remote.pk, "seen").get("mark"))
 
 
 def seen_text(head: Head) -> str:

@@ -6,7 +6,15 @@ import json
 import sqlite3
 from collections.abc import Iterable
 
-from localreg.store.rows.checked_values import ID, TEXT, WHOLE, Columns, object_of
+from localreg.store.rows.checked_values import (
+    ID,
+    TEXT,
+    WHOLE,
+    Columns,
+    damaged_row,
+    is_digest,
+    object_of,
+)
 from localreg.values.frozen import Frozen
 
 Connection = sqlite3.Connection
@@ -61,5 +69,7 @@ def _deletions(connection: Connection, sql: str, values: tuple[int, ...]) -> lis
 
 
 def _digests(pk: int, text: str) -> frozenset[str]:
-    found = object_of(text, "remote_deletion", pk, "digests")
-    return frozenset(each for each in found.get("digests", ()) if isinstance(each, str))
+    found = object_of(text, "remote_deletion", pk, "digests").get("digests")
+    if type(found) is not list or not all(map(is_digest, found)):
+        raise damaged_row("remote_deletion", pk, "digests", "must be a list of digests")
+    return frozenset(found)

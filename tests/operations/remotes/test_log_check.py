@@ -68,6 +68,7 @@ def test_collections_that_did_not_end_are_known():
         row(1, 0, event_id=begun, kind=GC_BEGIN, payload=digests),
         row(2, 0, event_id=ended, kind=GC_BEGIN, payload=digests),
         row(3, 0, kind=GC_END, payload=json.dumps({"begin": ended})),
+        row(4, 0, kind=GC_END, payload=json.dumps({"begin": [begun]})),
     )
     assert problems == []
     assert check.collections == {begun}

@@ -740,15 +740,31 @@ def test_many_rows_come_in_batches_of_whole_commits():
     assert list(pulling.batches([], 3)) == [([], True)]
 
 
-def test_what_the_table_remote_says_is_read_back(fleet, tmp_path):
+@pytest.mark.parametrize(
+    ("sql", "column"),
+    [
+        ("UPDATE remote SET table_id = '../x'", "table_id"),
+        ("UPDATE remote SET seen = 'x'", "seen"),
+        ("UPDATE remote SET seen = '[]'", "seen"),
+        ("INSERT INTO remote_deletion VALUES (1, 1, lower(hex(zeroblob(16))), '{}', 0)", "digests"),
+        (
+            "INSERT INTO remote_deletion VALUES (1, 1, lower(hex(zeroblob(16))), "
+            """'{"digests": 5}', 0)""",
+            "digests",
+        ),
+    ],
+)
+def test_what_the_tables_of_remotes_say_is_read_back(fleet, tmp_path, sql, column):
     """A damaged row is named, and nothing is sent."""
     a = fleet("a")
     add(a, b"one")
+    push(a)
+    add(a, b"two")
     a.close()
     with closing(sqlite3.connect(tmp_path / "a" / "registry.db")) as connection:
-        connection.execute("UPDATE remote SET table_id = '../x'")
+        connection.execute(sql)
         connection.commit()
-    with pytest.raises(DamagedRowError, match="table_id"):
+    with pytest.raises(DamagedRowError, match=column):
         push(Registry(tmp_path / "a"))
 
 
