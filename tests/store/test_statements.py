@@ -236,7 +236,7 @@ CALLS = {
     "remote_gap_rows:forget_gaps": lambda c: remote_gap_rows.forget_gaps(c, 1, [DIGEST]),
     "remote_gap_rows:filled": lambda c: remote_gap_rows.filled(c, 1),
     "remote_gap_rows:gaps": lambda c: remote_gap_rows.gaps(c, 1),
-    "remote_report_rows:changed": lambda c: remote_report_rows.changed(c, 1),
+    "remote_report_rows:changed": lambda c: remote_report_rows.changed(c, 1, [1]),
     "remote_report_rows:newest": lambda c: remote_report_rows.newest(c, 1, Owner("task", ID)),
     "remote_report_rows:record": lambda c: remote_report_rows.record(
         c, 1, Owner("task", ID), DIGEST, 1

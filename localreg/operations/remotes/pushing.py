@@ -154,7 +154,7 @@ class Pushing:
             if waiting:
                 self._check_identity()
             self._sending.send([each.event for each in waiting])
-            notes = self._changed.rows()
+            notes = self._changed.rows(each.pk for each in waiting)
             rows = [*map(row_of, waiting), *notes]
             if not rows:
                 return
@@ -204,7 +204,7 @@ class Pushing:
                 )
                 events = [each.event for each in some]
             self._sending.send(events)
-        self._changed.rows()
+        self._changed.rows(plan)
         self._owners = self._changed.owners
 
     def result(self, *, dry_run: bool) -> Pushed:

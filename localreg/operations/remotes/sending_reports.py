@@ -1,6 +1,7 @@
 """What was reported, to a remote: a stream for each model and task with something new.
 
-The pictures and files in reports are blobs, which are sent before.
+The pictures and files in reports are blobs, which are sent before. The event that made the model or
+task is at the remote, or in the same commit.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from localreg.store.rows import (
 )
 from localreg.store.rows.remote_report_rows import Reported
 from localreg.store.rows.remote_rows import RemoteRow
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
 from localreg.values.records import Owner
 from localreg.values.remote_format import REPORTED, REPORTS, blob_path
 
@@ -82,15 +83,20 @@ class Changed:
         self._dry_run = dry_run
         self._named: list[_New] = []
 
-    def rows(self) -> list[Row]:
-        """Upload what is not there; return the notes that name it, for the next commit."""
+    def rows(self, coming: Iterable[int]) -> list[Row]:
+        """Upload what is not there; return the notes that name it, for the next commit.
+
+        Args:
+            coming: the keys of the events of this commit.
+        """
         self._named = []
         with self._registry.store.read() as connection:
-            changed = remote_report_rows.changed(connection, self._remote.pk)
+            changed = remote_report_rows.changed(connection, self._remote.pk, coming)
         for start in range(0, len(changed), _AT_ONCE):
             with self._registry.blobs.temporary_folder("reports") as folder:
                 new = [self._read(each, folder) for each in changed[start : start + _AT_ONCE]]
-                self._named += self._sent([each for each in new if each is not None])
+                sent = self._sent([each for each in new if each is not None])
+                self._named += [replace(each, data=b"") for each in sent]  # there may be many
         self.owners = len(self._named)
         if self._dry_run:
             return []

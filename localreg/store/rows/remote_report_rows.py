@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from localreg.store.rows.checked_values import COUNT, DIGEST, ID, Columns, or_null
 from localreg.values.frozen import Frozen
@@ -38,17 +38,33 @@ _CHANGED = Columns("reported", id=ID, stamp=COUNT, digest=or_null(DIGEST))
 _KNOWN = Columns("remote_report", digest=DIGEST, stamp=COUNT)
 
 
-def changed(connection: Connection, remote: int) -> list[Reported]:
-    """Return the models and tasks with reports that a remote may lack, by kind and id."""
+# The event that made a model or task has its id.
+_IS_THERE = (
+    "EXISTS (SELECT 1 FROM event e JOIN remote x ON x.pk = ?1 WHERE e.event_id = o.id AND "
+    "(e.pk IN (SELECT value FROM json_each(?2)) OR CASE x.mirror WHEN 0 THEN "
+    "e.position IS NOT NULL ELSE EXISTS (SELECT 1 FROM mirrored m WHERE m.remote = x.pk "
+    "AND m.event = e.pk) END))"
+)
+
+
+def changed(connection: Connection, remote: int, coming: Iterable[int]) -> list[Reported]:
+    """Return the models and tasks with reports that a remote may lack, by kind and id.
+
+    Only those whose creation is there, or comes there: a report without it is of no use to others.
+
+    Args:
+        coming: the keys of events that are sent together with the reports.
+    """
+    keys = json.dumps([*coming])
     return [
         Reported(Owner(kind, owner), stamp, digest)
         for kind in ("model", "task")
         for owner, stamp, digest in _CHANGED.all(
             connection,
             f"SELECT o.id, r.stamp, s.digest FROM reported r JOIN {kind} o ON o.pk = r.{kind} "
-            f"LEFT JOIN remote_report s ON s.remote = ? AND s.kind = '{kind}' AND s.owner = o.id "
-            "WHERE s.stamp IS NOT r.stamp ORDER BY o.id",
-            (remote,),
+            f"LEFT JOIN remote_report s ON s.remote = ?1 AND s.kind = '{kind}' AND s.owner = o.id "
+            f"WHERE s.stamp IS NOT r.stamp AND {_IS_THERE} ORDER BY o.id",
+            (remote, keys),
         )
     ]
 

@@ -124,6 +124,28 @@ def refolded(registry):
     return before, (query(registry, sql), sorted(query(registry, aliases)))
 
 
+class Hooked:
+    """Sends bytes as `Sending` does; `before` is called with the events first."""
+
+    def __init__(self, registry, before):
+        chain, remote = registry._chain, remote_of(registry)
+        self._store = names.connect(remote)
+        self._before = before
+        self._sending = Sending(chain, remote, self._store, dry_run=False, progress=None)
+
+    def __getattr__(self, name):
+        return getattr(self._sending, name)
+
+    def send(self, events):
+        self._before(events)
+        self._sending.send(events)
+
+    def push(self, registry, **options):
+        chain, remote = registry._chain, remote_of(registry)
+        changed = Changed(chain, remote, self._store, self, dry_run=False)
+        pushing.Pushing(chain, remote, self._store, self, changed, **options).run(force=False)
+
+
 def test_what_was_pushed_comes_everywhere_in_one_order(fleet, tmp_path):
     a, b = fleet("a"), fleet("b")
     add(a, b"one", alias="prod")
@@ -588,26 +610,14 @@ def test_what_comes_while_events_are_sent_stands_after_them(fleet):
     c.model(model.id).comment = "c"
     model.tags = ["so", "that", "the", "next", "is", "later"]
     model.comment = "a"
-    chain, remote = a._chain, remote_of(a)
-    store = names.connect(remote)
-    sending = Sending(chain, remote, store, dry_run=False, progress=None)
 
-    class Slow:
+    def merge(events):
         """Another process merges meanwhile."""
+        if events and model.comment == "a":
+            bring_events(c, a)
+            assert model.comment == "c"
 
-        missing, blobs, size = (), 0, 0
-        settled, send_needed, seen = sending.settled, sending.send_needed, sending.seen
-
-        def send(self, events):
-            if events and model.comment == "a":
-                bring_events(c, a)
-                assert model.comment == "c"
-            sending.send(events)
-
-    slow = Slow()
-    pushing.Pushing(
-        chain, remote, store, slow, Changed(chain, remote, store, slow, dry_run=False)
-    ).run(force=False)
+    Hooked(a, merge).push(a)
     assert model.comment == "a"
     assert [len(a.search(word)) for word in ("a", "c")] == [1, 0]
     before, after = refolded(a)
@@ -622,30 +632,54 @@ def test_a_refused_commit_is_tried_again_before_later_events_are_sent(fleet):
     model = add(a, b"one")
     for text in ("first", "second", "third"):
         model.comment = text
-    chain, remote = a._chain, remote_of(a)
-    store = names.connect(remote)
-    sending = Sending(chain, remote, store, dry_run=False, progress=None)
 
-    class Overtaken:
+    def overtake(events):
         """Another machine writes before the first commit of this one."""
+        if not query(c, "SELECT 1 FROM event"):
+            add(c, b"two", "other", "q")
+            push(c)
 
-        missing, blobs, size = (), 0, 0
-        settled, send_needed, seen = sending.settled, sending.send_needed, sending.seen
-
-        def send(self, events):
-            if not query(c, "SELECT 1 FROM event"):
-                add(c, b"two", "other", "q")
-                push(c)
-            sending.send(events)
-
-    overtaken = Overtaken()
-    changed = Changed(chain, remote, store, overtaken, dry_run=False)
-    pushing.Pushing(chain, remote, store, overtaken, changed, at_once=2).run(force=False)
+    Hooked(a, overtake).push(a, at_once=2)
     pull(c)
     assert order(a) == order(c)
     assert c.model(model.id).comment == model.comment == "third"
     own = query(a, "SELECT lamport FROM event WHERE arrived IS NULL ORDER BY position")
     assert own == sorted(own)
+
+
+def losses_reported(registry, model):
+    return registry.model(model.id).get_reported_scalars().get("loss")
+
+
+def test_reports_come_with_their_model_or_after_it(fleet):
+    """Whoever pulls between the commits of a push gets all of them."""
+    a, b = fleet("a"), fleet("b")
+    models = [add(a, b"%d" % number, f"net{number}") for number in range(3)]
+    for model in models:
+        model.report_scalar("loss", "train", 1.0, 0)
+    a._chain.first.store.flush()
+    Hooked(a, lambda events: pull(b)).push(a, at_once=2)
+    pull(b)
+    for model in models:
+        assert losses_reported(b, model) == losses_reported(a, model) is not None
+
+
+def test_reports_of_what_was_made_during_a_push_wait_for_its_events(fleet):
+    a, b = fleet("a"), fleet("b")
+    add(a, b"one")
+    made = []
+
+    def train(events):
+        if not made:
+            made.append(add(a, b"two", "later"))
+            made[0].report_scalar("loss", "train", 1.0, 0)
+            a._chain.first.store.flush()
+
+    Hooked(a, train).push(a)
+    pull(b)
+    push(a)
+    pull(b)
+    assert losses_reported(b, made[0]) == losses_reported(a, made[0]) is not None
 
 
 def test_a_slower_process_of_one_registry_takes_nothing_back(fleet, tmp_path):
