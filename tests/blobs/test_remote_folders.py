@@ -87,7 +87,7 @@ def test_a_directory_that_can_only_be_read_is_read(place, children):
     before = sorted(Path(root).rglob("*"))
     version, rows, still, why = children.run(use, STRANGER, 0o022, root, -1)
     assert (version, rows, still) == (11, 10, True)
-    assert "Permission denied" in why
+    assert "Permission denied; without the right to write there, `localreg clone`" in why
     assert sorted(Path(root).rglob("*")) == before
 
 
@@ -162,3 +162,15 @@ def test_a_process_that_was_killed_leaves_nothing_that_counts(tmp_path):
     assert remote.check() == []
     assert open_remote(tmp_path / "remote").head().version == 1
     assert rows_of(remote) == [(1, 0, *row(1))]
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(small_disk):
+    folder = small_disk("-t", "tmpfs", "-o", "size=256k", "tmpfs")
+    remote = open_remote(folder / "remote")
+    remote.create()
+    before = {each for each in folder.rglob("*") if each.is_file()}
+    with pytest.raises(RemoteError, match="No space left on device; free some space there"):
+        remote.put_bytes("blobs/sha256/ab/cd", bytes(1_000_000))
+    assert {each for each in folder.rglob("*") if each.is_file()} == before
+    remote.append([row(1)], 1)
+    assert len(rows_of(remote)) == 1

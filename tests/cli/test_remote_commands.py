@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +70,9 @@ class TestPushAndPull:
         code, _, err = run("clone", "fleet", "w.pt")
         assert code == 5
         assert "w.pt is not a directory; name a new directory" in err
-        assert run("clone", "nothing", "fifth")[0] == 3
+        code, _, err = run("clone", "nothing", "fifth")
+        assert code == 3
+        assert "nothing: this directory does not exist, or its disk is not mounted" in err
         assert run("-R", "other", "clone", "fleet", "fifth")[0] == 2
 
     def test_weights_come_when_they_are_used(self, run, pushed, tmp_path):
@@ -252,6 +255,27 @@ def test_a_remote_of_another_format_is_not_cloned(run, pushed, tmp_path):
     assert not (tmp_path / "third").exists()
 
 
+def test_a_directory_that_is_not_mounted_says_so(run, pushed, tmp_path):
+    """Also where weights are wanted; the remote is not taken for one that lacks them."""
+    fleet, away = tmp_path / "fleet", tmp_path / "away"
+    fleet.rename(away)
+    for words in (
+        "pull", "push", "remote check", "remote check --repair", "remote check --reset",
+        "remote compact", "remote gc", "path vision/resnet:2 -R second",
+    ):  # fmt: skip
+        code, out, err = run(*words.split())
+        assert code in (1, 3, 4), words
+        assert "this directory does not exist" in out + err, words
+        assert "mount its disk or share" in out + err, words
+        assert "registry.json" not in out + err, words
+        assert not fleet.exists()
+    away.rename(fleet)
+    assert run("path", "vision/resnet:2", "-R", "second")[0] == 0
+    with sqlite3.connect(tmp_path / "second" / "registry.db") as connection:
+        assert connection.execute("SELECT count(*) FROM remote_gap").fetchone() == (0,)
+    connection.close()
+
+
 class TestRemote:
     """`localreg remote`."""
 
@@ -273,7 +297,10 @@ class TestRemote:
         assert run("remote", "add", "backup", "mirror")[2].startswith("Added the mirror backup")
         code, out, err = run("remote", "rm", "origin")
         assert (code, out) == (0, "")
-        assert err == f"Removed the remote origin; what is in {tmp_path / 'fleet'} stays.\n"
+        assert err == (
+            f"Removed the remote origin; what is in {tmp_path / 'fleet'} stays.\n"
+            "It lacks 4 events of this registry.\n"
+        )
         assert run("remote", "rm", "origin")[0] == 3
         assert run("remote", "add", "again", "fleet")[2].splitlines() == [
             f"Added the remote again, which was there already: {tmp_path / 'fleet'}.",
@@ -311,7 +338,7 @@ class TestUpkeep:
     def test_a_whole_remote(self, run, pushed):
         code, out, err = run("remote", "check", "--full")
         assert (code, out) == (0, "")
-        assert err == "origin is whole: 4 events, 2 blobs (3 B), 2 of them hashed.\n"
+        assert err == "origin is whole: 4 events, 2 blobs (3 B); 2 objects hashed.\n"
         assert run("remote", "check", "-q") == (0, "", "")
 
     def test_bytes_that_are_gone_are_named_and_sent_again(self, run, pushed, tmp_path):

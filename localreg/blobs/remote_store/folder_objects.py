@@ -39,6 +39,16 @@ STEP = 1024 * 1024
 _NO_LINKS = frozenset(
     {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV, errno.EINVAL}
 )
+_FREE = "; free some space there, and do it again"
+_RIGHTS = "; without the right to write there, `localreg clone` and `localreg pull` can be used"
+_ADVICE = {
+    errno.ENOSPC: _FREE,
+    errno.EDQUOT: _FREE,
+    errno.EROFS: _RIGHTS,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+}
+_WRITING = ("written", "made", "deleted")
 TEMPORARY = "."  # how the names of temporary files begin
 
 
@@ -56,7 +66,10 @@ class FolderObjects:
                 # NFS remembers for a minute that a file is not there, unless its folder is opened.
                 with suppress(FileNotFoundError, NotADirectoryError):
                     os.close(os.open(folder, os.O_RDONLY))
-            return [self._seen(self.path_of(key)) for key in keys]
+            found = [self._seen(self.path_of(key)) for key in keys]
+        if None in found:
+            self._check_root()
+        return found
 
     def create(self, key: str, data: bytes) -> Found | None:
         """Write a new object; None if another one has its key."""
@@ -106,7 +119,9 @@ class FolderObjects:
 
     def get_many(self, keys: Sequence[str], limit: int) -> list[bytes | None]:
         """Return the bytes of objects; None for each that does not exist."""
-        found = (self.get(key, limit) for key in keys)
+        found = [self.get(key, limit) for key in keys]
+        if None in found:
+            self._check_root()
         return [None if each is None else each[0] for each in found]
 
     def fetch(self, files: Sequence[tuple[str, Path]]) -> list[str]:
@@ -227,6 +242,16 @@ class FolderObjects:
         """Return the error that says what is wrong with the place."""
         return RemoteError(f"{self.shown}: {what}", remote=self.shown)
 
+    def _check_root(self) -> None:
+        """Raise RemoteError if the directory itself does not exist: its disk may not be mounted."""
+        if not self.root.exists():
+            raise RemoteError(
+                f"there is no remote at {self.shown}: this directory does not exist. Nothing was "
+                "changed here; mount its disk or share, or bring it back. If it was deleted for "
+                "good, see `localreg guide remotes`",
+                remote=self.shown,
+            )
+
     def _opened(self, source: Path) -> FileIO:
         try:
             return open_found(source)
@@ -328,7 +353,10 @@ class FolderObjects:
         except RemoteError:
             raise
         except OSError as error:
-            raise self.failed(f"{self._what(error)} cannot be {doing}: {error.strerror}") from None
+            advice = _ADVICE.get(error.errno or 0, "") if doing in _WRITING else ""
+            raise self.failed(
+                f"{self._what(error)} cannot be {doing}: {error.strerror}{advice}"
+            ) from None
 
     def _what(self, error: OSError) -> str:
         """Return what an error is about: of a temporary file its folder."""

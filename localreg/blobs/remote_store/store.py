@@ -159,6 +159,10 @@ class RemoteStore:
             with suppress(RemoteError):  # who may not delete can push as well
                 self.objects.delete([key])
 
+    def check_place(self) -> None:
+        """Raise RemoteError if it is in a directory that does not exist."""
+        self.objects.look([IDENTITY])
+
     def identity(self) -> Identity | None:
         """Return what `registry.json` says; None if there is none."""
         data = self.get_bytes(IDENTITY, _LARGEST_IDENTITY)

@@ -124,6 +124,8 @@ def rm_command(remote: str, as_json: bool, quiet: bool, directory: str | None) -
         print_json(record_json(removed) | {"changed": True})
     else:
         remark(one_line(f"Removed the remote {removed.name}; what is in {removed.url} stays."))
+        if removed.waiting:
+            remark(f"It lacks {counted(removed.waiting, 'event')} of this registry.")
 
 
 @remote_command.command("check")
@@ -181,7 +183,7 @@ def _remark_on(found: Checked) -> None:
     name = one_line(found.remote)
     what = (
         f"{counted(found.events, 'event')}, {counted(found.blobs, 'blob')} "
-        f"({size_text(found.size)}), {found.hashed:,} of them hashed"
+        f"({size_text(found.size)}); {counted(found.hashed, 'object')} hashed"
     )
     if found.problems:
         remark(f"{name} has {counted(len(found.problems), 'problem')}; it has {what}.")

@@ -91,6 +91,7 @@ def check(
     store = names.open_store(remote.url)
     found = Checked(remote=remote.name, url=remote.url)
     if repair:
+        store.check_place()
         found = replace(found, repaired=tuple(store.repair()))
     problems = _Problems()
     try:

@@ -74,9 +74,12 @@ def clone(
     store = names.open_store(place)
     identity = store.identity()
     if identity is None:
+        why = "it has no registry.json"
+        if names.is_path(place) and not Path(place).exists():
+            why = "this directory does not exist, or its disk is not mounted"
         raise NotFoundError(
-            f"there is no remote at {place}: it has no registry.json; `localreg remote add NAME "
-            "URL` in a registry makes one",
+            f"there is no remote at {place}: {why}; `localreg remote add NAME URL` in a registry "
+            "makes one",
             reference=place,
         )
     names.check_format(identity, place)

@@ -77,8 +77,9 @@ def add(chain: Chain, name: str, url: str | os.PathLike[str]) -> Added:
     registry.store.check_writable()
     check_name(name)
     place = check_url(url)
-    is_path = _SCHEME.match(place) is None
-    if is_path and Path(os.path.realpath(place)).is_relative_to(os.path.realpath(registry.root)):
+    if is_path(place) and Path(os.path.realpath(place)).is_relative_to(
+        os.path.realpath(registry.root)
+    ):
         raise InvalidValueError(
             f"{place} is inside the registry {registry.root}; a remote needs a directory of its "
             "own, which others can reach",
@@ -160,9 +161,11 @@ def check_identity(remote: RemoteRow, store: RemoteStore) -> None:
 
     Raises:
         RemoteChangedError: so it is.
+        RemoteError: its directory does not exist.
     """
     identity = store.identity()
     if identity is None:
+        store.check_place()
         raise RemoteChangedError(
             f"there is no remote at {remote.url} any more: it has no registry.json. Nothing was "
             f"changed; bring it back, let `localreg remote check {remote.name} --repair` write the "
@@ -230,13 +233,24 @@ def check_url(url: object) -> str:
 
     if not text.partition("://")[2].strip("/"):
         raise InvalidValueError(f"url {shown(text)} names no bucket", argument="url")
-    if public_url(text) != text or "?" in text or "#" in text:
+    shown_url = public_url(text)
+    if shown_url != text and shown_url.lower() == text.lower():
         raise InvalidValueError(
-            f"url {public_url(text)} must have no credentials, query or fragment: credentials "
+            f"url {shown(text)} must have a scheme in lower case, as in s3://bucket",
+            argument="url",
+        )
+    if shown_url != text or "?" in text or "#" in text:
+        raise InvalidValueError(
+            f"url {shown_url} must have no credentials, query or fragment: credentials "
             "belong into the environment (`localreg guide clouds`)",
             argument="url",
         )
     return text.rstrip("/")
+
+
+def is_path(place: str) -> bool:
+    """Return True if a place is a directory, not a URL."""
+    return _SCHEME.match(place) is None
 
 
 def _check_directory(path: Path) -> str:

@@ -33,6 +33,7 @@ def reset(chain: Chain, name: str, *, dry_run: bool = False) -> Arrived:
         store = names.connect(remote)
         identity = store.identity()
         if identity is None:
+            store.check_place()
             raise RemoteError(
                 f"there is no remote at {remote.url}: it has no registry.json. Nothing was "
                 f"changed; bring it back, or `localreg remote rm {remote.name}`",

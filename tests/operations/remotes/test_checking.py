@@ -161,7 +161,7 @@ def test_another_remote_at_its_place_is_a_problem(fleet, tmp_path):
     shutil.rmtree(tmp_path / "remote")
     found = checking.check(fleet)
     assert (found.version, len(found.problems)) == (None, 1)
-    assert "no registry.json" in found.problems[0]
+    assert "this directory does not exist" in found.problems[0]
     open_remote(tmp_path / "remote").create()
     found = checking.check(fleet)
     assert "--reset" in found.problems[0]

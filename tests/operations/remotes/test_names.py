@@ -77,7 +77,11 @@ def test_what_cannot_be_a_remote_is_refused(chain, tmp_path):
     for path in ("file", "file/below"):
         with pytest.raises(RemoteError, match="/file is not a directory"):
             names.add(chain, "other", tmp_path / path)
-    for url, why in (("s3://", "names no bucket"), ("s3:/b/x", "two slashes: s3://bucket")):
+    for url, why in (
+        ("s3://", "names no bucket"),
+        ("s3:/b/x", "two slashes: s3://bucket"),
+        ("S3://bucket/x", "must have a scheme in lower case"),
+    ):
         with pytest.raises(InvalidValueError, match=why):
             names.add(chain, "other", url)
     assert [each.name for each in names.ls(chain)] == ["origin"]
