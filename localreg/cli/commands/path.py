@@ -43,8 +43,8 @@ def path_command(
 ) -> None:
     """Print the local path of a MODEL's weights.
 
-    Weights that are only at a URL are downloaded first. The path is a file, or a folder for a
-    package. It is read-only if the registry keeps the weights.
+    Weights that are only at a remote or a URL are downloaded first. The path is a file, or a
+    folder for a package. It is read-only if the registry keeps the weights.
     """
     with opened(directory, as_of=as_of) as chain:
         found = resolve_model(chain, model)
