@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import time
 
 import pytest
 
-from localreg import Model, Registry
+from localreg import Model, Registry, Task
 from localreg.errors import InvalidValueError
 from localreg.operations.models.removal import forget_model
 from localreg.operations.remotes import names
@@ -137,6 +138,25 @@ def test_what_was_removed_here_and_not_there_stays(laptop, other, place):
     assert gc(laptop).garbage == ()
     push(laptop._chain)
     assert len(gc(laptop).garbage) == 1
+
+
+def test_pictures_of_what_was_removed_here_and_not_there_stay(laptop, other, place, write_file):
+    """No event names them, and the reports went with the task."""
+    picture = write_file("dog.png", b"not really a picture")
+    digest = hashlib.sha256(picture.read_bytes()).hexdigest()
+    with other:
+        task = Task.init("p", "t", reuse_last_task_id=False)
+        task.get_logger().report_image("dog", "a", 0, local_path=str(picture))
+        task.close()
+    push(other._chain)
+    pull(laptop._chain)
+    with laptop:
+        Task.get_task(task.id).delete()
+    gc(laptop)
+    assert digest in objects(place)
+    push(laptop._chain)
+    gc(laptop)
+    assert digest not in objects(place)
 
 
 def test_reports_that_newer_ones_replaced_go(laptop, other, place):

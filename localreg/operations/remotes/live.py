@@ -4,7 +4,8 @@ What refers to bytes is the same as for `gc` of a registry: revisions of models,
 and files in reports, and packages for their files. The state of a model or task here is that of the
 remote, if the remote has all its events. Of others all bytes count that any of their events names:
 those with events that the remote lacks, those that were removed here only, and those that lost
-something so lately that somebody may want it back.
+something so lately that somebody may want it back. No event names the pictures and files that were
+reported to them: if the model or task is not here, they are found in the stream of its reports.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
-from localreg.errors import InvalidValueError, StorageError
+from localreg.errors import DigestMismatchError, InvalidValueError, StorageError
 from localreg.registry import Chain
 from localreg.store.events.change import canonical
 from localreg.store.rows import (
@@ -28,7 +30,7 @@ from localreg.store.rows import (
 from localreg.store.rows.remote_rows import RemoteRow
 from localreg.values.frozen import Frozen
 from localreg.values.manifest import parse_manifest
-from localreg.values.remote_format import blob_path
+from localreg.values.remote_format import REPORTS, blob_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from localreg.store.rows.logged_rows import Connection
 
 _DIGEST = re.compile(r'"([0-9a-f]{64})"')
+_DIGEST_OF_MEDIA = re.compile(rb'"([0-9a-f]{64})"')
+_LONGEST_NAME = 65  # bytes of one of these that a piece may cut
+_PIECE = 1 << 20
 _LARGEST_MANIFEST = 256 * 1024 * 1024
 
 
@@ -74,8 +79,10 @@ def find_live(chain: Chain, remote: RemoteRow, store: RemoteStore, since: int) -
         packages = {digest for digest, _ in blob_rows.unlisted_packages(connection)}
         _add_named(connection, spared, blobs, packages)
         streams = remote_report_rows.streams(connection, remote.pk, spared)
+        joined = remote_report_rows.streams(connection, remote.pk)
         listed = _listed(connection, packages)
     unknown = _add_files(chain, store, packages, listed, blobs)
+    _add_media(chain, store, streams - joined, blobs)
     return Live(frozenset(blobs), frozenset(streams), unknown, newest, frozenset(spared))
 
 
@@ -132,6 +139,23 @@ def _add_files(
         if files is None:
             unknown.append(digest)
     return tuple(unknown)
+
+
+def _add_media(chain: Chain, store: RemoteStore, streams: Iterable[str], blobs: set[str]) -> None:
+    """Add all digests that streams of reports name; one that is not there as it was has none."""
+    with chain.first.blobs.temporary_folder("reports") as folder:
+        for digest in sorted(streams):
+            key, path = blob_path(digest, REPORTS), folder / digest
+            if store.size_of(key) is None:
+                continue
+            with suppress(DigestMismatchError):
+                store.download(key, path, wanted=digest, durable=False)
+                with path.open("rb") as reader:
+                    text = b""
+                    while piece := reader.read(_PIECE):
+                        text = text[-_LONGEST_NAME:] + piece
+                        blobs.update(each.decode() for each in _DIGEST_OF_MEDIA.findall(text))
+            path.unlink(missing_ok=True)
 
 
 def _packages_in(payload: object) -> Iterator[str]:
