@@ -16,6 +16,7 @@ from localreg.operations.remotes import names
 from localreg.operations.remotes.collecting import collect
 from localreg.operations.remotes.pulling import pull
 from localreg.operations.remotes.pushing import push
+from localreg.operations.remotes.resetting import reset
 
 A_YEAR = 365 * 86_400
 
@@ -169,6 +170,25 @@ def test_reports_that_newer_ones_replaced_go(laptop, other, place):
     assert [each.kind for each in gc(other).garbage] == ["reports", "reports"]
     assert len(objects(place, "reports")) == 1
     assert other.model("a").get_reported_scalars()["loss"]["a"]["x"] == [0, 1, 2]
+
+
+def test_reports_stay_after_a_reset(laptop, other, place):
+    with laptop:
+        model = laptop.add(io.BytesIO(b"abc"), name="a")
+        model.report_scalar("loss", "a", 1.0, 0)
+    push(laptop._chain)
+    pull(other._chain)
+    for each in (laptop, other):
+        reset(each._chain, "origin")
+        assert gc(each).garbage == ()
+        assert push(each._chain).reports == 0
+    with laptop:
+        laptop.model("a").report_scalar("loss", "a", 2.0, 1)
+    push(laptop._chain)
+    assert reset(other._chain, "origin").reports == 1
+    assert [each.kind for each in gc(other).garbage] == ["reports"]
+    assert other.model("a").get_reported_scalars()["loss"]["a"]["y"] == [1.0, 2.0]
+    assert push(other._chain).reports == 0
 
 
 def test_a_grace_period_that_is_none(laptop):

@@ -241,6 +241,7 @@ CALLS = {
     "remote_report_rows:record": lambda c: remote_report_rows.record(
         c, 1, Owner("task", ID), DIGEST, 1
     ),
+    "remote_report_rows:known": lambda c: remote_report_rows.known(c, 1, [DIGEST]),
     "remote_report_rows:forget": lambda c: remote_report_rows.forget(c, 1, [DIGEST]),
     "remote_report_rows:mark_changed": lambda c: remote_report_rows.mark_changed(
         c, Owner("task", ID)

@@ -27,7 +27,7 @@ from localreg.operations.remotes.remote_events import Coming
 from localreg.operations.remotes.spooling import spooled
 from localreg.registry import Chain
 from localreg.store.events.arriving import take_in
-from localreg.store.rows import arrival_rows, remote_rows
+from localreg.store.rows import arrival_rows, remote_report_rows, remote_rows
 from localreg.store.rows.checked_values import object_of
 from localreg.store.rows.remote_rows import RemoteRow
 from localreg.values.frozen import Frozen, replace
@@ -294,15 +294,19 @@ class Pulling:
                 raise ResetMeanwhileError
             mirror = any(not each.mirror for each in known if each.pk != old.pk)
             again = [] if mirror else remote_rows.clear_places(connection)
+            known_streams = remote_report_rows.known(connection, old.pk, {e.digest for e in there})
             remote_rows.delete(connection, old.pk)
             self._remote = remote_rows.insert(
                 connection, old.name, old.url, table_id, mirror=mirror
             )
+            for owner, digest, stamp in known_streams:  # they are here, so they do not come
+                remote_report_rows.record(connection, self._remote.pk, owner, digest, stamp)
             return again
 
         with spooled(self._registry, _Table(self._store, -1, self._head.version)) as spool:
             self._commit_id = self._store.commit_id(self._head.version)
             notes = [] if dry_run else Coming(old, spool).notes_alone()
+            there = reports.newest(old, notes)
             with reports.taken(self._chain, old, self._store, notes) as join:
 
                 def end(change: Change, coming: Coming) -> None:
@@ -413,7 +417,7 @@ class Pulling:
         cursor = head.version if head is not None else commit_of(last[1])[0] if last else -1
         if now.cursor > max(cursor, self._remote.cursor):
             return  # another process of this registry went further, and knows newer streams
-        points = join(change)
+        points = join(change, self._remote)
         deletions.noted(change, self._remote, coming.notes)
         self._taken = replace(self._taken, reports=self._taken.reports + points)
         is_newer = last is not None and last[1] > (-1 if now.last_place is None else now.last_place)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from localreg.operations.remotes.remote_events import Note
     from localreg.store.events.change import Change
 
-    Join = Callable[[Change], int]
+    Join = Callable[[Change, RemoteRow], int]
 
 AT_ONCE = 8
 IN_MEMORY = 1 << 20  # bytes; a larger stream is downloaded to a file
@@ -54,10 +54,10 @@ def taken(
     without it.
 
     Yields:
-        What joins it with what is here, in a write transaction; it returns how many points, values,
-        plots and log lines came.
+        What joins it with what is here, in a write transaction, as of a remote; it returns how many
+        points, values, plots and log lines came.
     """
-    named = _newest(remote, notes)
+    named = newest(remote, notes)
     with chain.first.store.read() as connection:
         wanted = [each for each in named if _is_new(connection, remote, each)]
     with ExitStack() as stack:
@@ -71,10 +71,10 @@ def taken(
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        yield partial(_join, remote, streams)
+        yield partial(_join, streams)
 
 
-def _newest(remote: RemoteRow, notes: Sequence[Note]) -> list[Stream]:
+def newest(remote: RemoteRow, notes: Sequence[Note]) -> list[Stream]:
     """Return the newest stream of each model and task."""
     found: dict[Owner, Stream] = {}
     for note in notes:
@@ -119,7 +119,7 @@ def _downloaded(store: RemoteStore, folder: Path, stream: Stream) -> bytes | Pat
 
 
 def _join(
-    remote: RemoteRow, streams: Sequence[tuple[Stream, bytes | Path | None]], change: Change
+    streams: Sequence[tuple[Stream, bytes | Path | None]], change: Change, remote: RemoteRow
 ) -> int:
     connection = change.connection
     count = 0

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable
 
-from localreg.store.rows.checked_values import COUNT, DIGEST, ID, Columns, or_null
+from localreg.store.rows.checked_values import COUNT, DIGEST, ID, TEXT, Columns, or_null
 from localreg.values.frozen import Frozen
 from localreg.values.records import Owner
 
@@ -34,6 +34,7 @@ class Reported(Frozen):
 
 
 _STREAMS = Columns("remote_report", digest=DIGEST)
+_STREAMS_OF = Columns("remote_report", kind=TEXT, owner=ID, digest=DIGEST, stamp=COUNT)
 _CHANGED = Columns("reported", id=ID, stamp=COUNT, digest=or_null(DIGEST))
 _KNOWN = Columns("remote_report", digest=DIGEST, stamp=COUNT)
 
@@ -77,6 +78,19 @@ def newest(connection: Connection, remote: int, owner: Owner) -> tuple[str, int]
         (remote, owner.kind, owner.id),
     )
     return None if row is None else (row[0], row[1])
+
+
+def known(
+    connection: Connection, remote: int, digests: Collection[str]
+) -> list[tuple[Owner, str, int]]:
+    """Return those of some streams that are the newest known ones: owner, digest, stamp."""
+    rows = _STREAMS_OF.all(
+        connection,
+        "SELECT kind, owner, digest, stamp FROM remote_report WHERE remote = ? "
+        "AND digest IN (SELECT value FROM json_each(?)) ORDER BY kind, owner",
+        (remote, json.dumps([*digests])),
+    )
+    return [(Owner(kind, owner), digest, stamp) for kind, owner, digest, stamp in rows]
 
 
 def record(connection: Connection, remote: int, owner: Owner, digest: str, stamp: int) -> None:
