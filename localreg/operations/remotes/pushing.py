@@ -130,7 +130,7 @@ class Pushing:
         self._changed = changed
         self._pulled = pulling.NOTHING
         self._events = 0
-        self._tried: Sequence[int] = ()  # keys of the events of a commit that may be there
+        self._tried: Sequence[Waiting] = ()  # the events of a commit that may be there
         self._own = array("q")  # keys of the events made here that were sent
         self._plan = array("q")  # keys of events that it lacked, in the order of the fold
         self._owners = 0
@@ -162,7 +162,7 @@ class Pushing:
             try:
                 head = self._store.append(rows, remote.cursor + 1)
             except CommitConflict:
-                self._tried = [each.pk for each in waiting]
+                self._tried = waiting
                 self._plan = array("q")  # those of this commit come first again
                 retries.wait()
                 continue
@@ -243,12 +243,24 @@ class Pushing:
 
     def _count_tried(self) -> None:
         """Count the events of a commit whose answer was lost, if they are there."""
-        if self._tried:
-            with self._registry.store.read() as connection:
-                remote = names.current(self._chain, self._remote)
-                left = remote_rows.waiting_among(connection, remote, self._tried)
-                self._events += len(self._tried) - sum(1 for _ in left)
-            self._tried = ()
+        if not self._tried:
+            return
+        with self._registry.store.read() as connection:
+            remote = names.current(self._chain, self._remote)
+            keys = [each.pk for each in self._tried]
+            waiting = {each.pk for each in remote_rows.waiting_among(connection, remote, keys)}
+        went = [each for each in self._tried if each.pk not in waiting]
+        self._tried = ()
+        self._events += len(went)
+        if any(each.own for each in went):
+            with self._registry.store.write() as change:
+                self._note_own(change, remote, went)
+
+    def _note_own(self, change: Change, remote: RemoteRow, went: Sequence[Waiting]) -> None:
+        """Note which events made here went: `force` may set them again later."""
+        self._own.extend(each.pk for each in went if each.own)
+        if self._own:
+            remote_rows.set_pushed(change.connection, remote.pk, min(self._own) - 1)
 
     def _lacks(self, until: int) -> bool:
         """Return True if the remote lacks events with a key up to `until`."""
@@ -294,7 +306,6 @@ class Pushing:
     ) -> None:
         """Record that a commit is there."""
         self._events += len(waiting)
-        self._own.extend(each.pk for each in waiting if each.own)
         commit_id = self._store.commit_id(head.version)
         with self._registry.store.write() as change:
             connection = change.connection
@@ -317,8 +328,7 @@ class Pushing:
                 seen = pulling.seen_text(head)
                 remote_rows.advance(connection, now.pk, head.version, commit_id, seen, last)
             remote_rows.settle_sent(connection, now)
-            if self._own:
-                remote_rows.set_pushed(connection, now.pk, min(self._own) - 1)
+            self._note_own(change, now, waiting)
             if now.cursor <= head.version:  # else another process knows newer streams
                 self._changed.sent(change)
         self._owners += self._changed.owners

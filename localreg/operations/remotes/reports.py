@@ -128,8 +128,8 @@ def _join(
         if found is None:
             remote_gap_rows.record_gaps(connection, remote.pk, [stream.digest])
             log.warning(
-                "what was reported to the %s %s is not in the remote %s as it should be; a push of "
-                "a registry that has it sends it again when more is reported",
+                "what was reported to the %s %s is not in the remote %s as it should be; where it "
+                "was made, `localreg remote check` and then `localreg push` send it again",
                 owner.kind, owner.id, remote.name,
             )  # fmt: skip
             continue

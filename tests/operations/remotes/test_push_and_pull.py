@@ -124,6 +124,26 @@ def refolded(registry):
     return before, (query(registry, sql), sorted(query(registry, aliases)))
 
 
+class Store:
+    """A remote; `after` is called with the head after each commit."""
+
+    def __init__(self, store, after):
+        self._store = store
+        self._after = after
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def append(self, rows, version):
+        head = self._store.append(rows, version)
+        self._after(head)
+        return head
+
+
+def lose_answer(head):
+    raise CommitConflict("the answer was lost")
+
+
 class Hooked:
     """Sends bytes as `Sending` does; `before` is called with the events first."""
 
@@ -140,10 +160,11 @@ class Hooked:
         self._before(events)
         self._sending.send(events)
 
-    def push(self, registry, **options):
+    def push(self, registry, *, store=None, **options):
         chain, remote = registry._chain, remote_of(registry)
         changed = Changed(chain, remote, self._store, self, dry_run=False)
-        pushing.Pushing(chain, remote, self._store, self, changed, **options).run(force=False)
+        store = store or self._store
+        pushing.Pushing(chain, remote, store, self, changed, **options).run(force=False)
 
 
 def test_what_was_pushed_comes_everywhere_in_one_order(fleet, tmp_path):
@@ -711,27 +732,14 @@ def test_a_slower_push_of_one_registry_takes_no_stream_back(fleet, tmp_path):
     model.report_scalar("loss", "train", 1.0, 0)
     a._chain.first.store.flush()
     other = Registry(tmp_path / "a", durability="fast")
-    chain, remote = a._chain, remote_of(a)
 
-    class Store:
+    def report(head):
         """Another process reports and pushes before this one records its commit."""
+        other.model(model.id).report_scalar("loss", "train", 0.5, 1)
+        push(other)
 
-        def __init__(self, store):
-            self._store = store
-
-        def __getattr__(self, name):
-            return getattr(self._store, name)
-
-        def append(self, rows, version):
-            head = self._store.append(rows, version)
-            other.model(model.id).report_scalar("loss", "train", 0.5, 1)
-            push(other)
-            return head
-
-    store = Store(names.connect(remote))
-    sending = Sending(chain, remote, store, dry_run=False, progress=None)
-    changed = Changed(chain, remote, store, sending, dry_run=False)
-    pushing.Pushing(chain, remote, store, sending, changed).run(force=False)
+    store = Store(names.connect(remote_of(a)), report)
+    Hooked(a, lambda events: None).push(a, store=store)
     other.close()
     b = fleet("b")
     pull(b)
@@ -960,6 +968,21 @@ def test_what_lost_in_the_last_push_is_set_again_by_force(fleet):
     comments = [a.model(each).comment for each in (old, net, changed, own)]
     assert comments == ["mine", "yours", "mine again", "yours, too"]
     assert push(b, force=True).forced == ()
+
+
+def test_what_lost_in_a_commit_without_an_answer_is_set_again_by_force(fleet):
+    a, b = fleet("a"), fleet("b")
+    model = add(a, b"one")
+    push(a)
+    pull(b)
+    b.model(model.id).comment = "b"
+    push(b)
+    model.comment = "a"
+    store = Store(names.connect(remote_of(a)), lose_answer)
+    Hooked(a, lambda events: None).push(a, store=store)
+    assert model.comment == "b"
+    assert len(push(a, force=True).forced) == 1
+    assert model.comment == "a"
 
 
 def test_weights_that_are_kept_are_served_by_force_but_not_of_a_published_model(fleet):
