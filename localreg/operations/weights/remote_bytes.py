@@ -16,7 +16,6 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -308,8 +307,17 @@ class _Bringing:
     ) -> Iterator[tuple[Wanted, Result]]:
         """Yield what `work` returns for each, several at once; after an error the others stop."""
         waiting = iter(wanted)
-        with ThreadPoolExecutor(at_once, "localreg-remote") as pool:
+        try:
+            # Not at the top: a page that is written while Python exits cannot import it.
+            from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+            pool = ThreadPoolExecutor(at_once, "localreg-remote")
             running = {pool.submit(work, each): each for each in islice(waiting, 2 * at_once)}
+        except RuntimeError:  # Python exits, and begins no threads
+            for each in wanted:
+                yield each, work(each)
+            return
+        with pool:
             try:
                 while running:
                     done, _ = wait(running, return_when=FIRST_COMPLETED)
