@@ -972,11 +972,12 @@ def test_what_lost_in_the_last_push_is_set_again_by_force(fleet):
 
 def test_what_lost_in_a_commit_without_an_answer_is_set_again_by_force(fleet):
     a, b = fleet("a"), fleet("b")
-    model = add(a, b"one")
-    push(a)
-    pull(b)
-    b.model(model.id).comment = "b"
+    theirs = add(b, b"one")
     push(b)
+    pull(a)
+    theirs.comment = "b"
+    push(b)
+    model = a.model(theirs.id)
     model.comment = "a"
     store = Store(names.connect(remote_of(a)), lose_answer)
     Hooked(a, lambda events: None).push(a, store=store)
