@@ -13,6 +13,7 @@ from localreg.blobs.remote_store.commits import commit_key
 from localreg.blobs.remote_store.event_files import CHECKPOINT_INTERVAL
 from localreg.blobs.remote_store.store import CommitConflict, open_remote
 from localreg.errors import RemoteError, StorageError
+from localreg.values.ids import new_id
 from localreg.values.remote_format import IDENTITY, place
 
 
@@ -77,14 +78,21 @@ def test_vacuum_deletes_what_is_not_needed_for_a_week(remote, root):
     grown(remote, 10)
     (root / "events/part-of-a-push-that-was-killed.parquet").write_bytes(b"rows")
     (root / "blobs").mkdir()
-    (root / "blobs/.temporary").write_bytes(b"part")
+    part, empty = root / "blobs" / f".{new_id()}", root / f".{new_id()}"
+    part.write_bytes(b"part")
+    empty.mkdir()
+    others = [root / ".stfolder", root / ".git", root / ".git" / "config", root / ".htaccess"]
+    for each in others:  # of other programs
+        each.mkdir() if each.name in (".stfolder", ".git") else each.write_bytes(b"")
     before, old = rows_of(remote), parquet_files(root)
     remote.compact()
-    for path in [*old, root / "blobs/.temporary", *root.glob("events/_delta_log/*0.json")]:
+    for path in [*old, part, empty, *others, *root.glob("events/_delta_log/*0.json")]:
         aged(path)
     done = remote.vacuum()  # the compaction is younger than a week
     assert (done.files, done.size) == (1, 4)
-    assert not (root / "blobs/.temporary").exists()
+    assert not part.exists()
+    assert not empty.exists()
+    assert all(each.exists() for each in others)
     for path in root.glob("events/_delta_log/*.json"):
         aged(path)
     assert remote.vacuum().files == 10

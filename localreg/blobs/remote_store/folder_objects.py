@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,6 +51,7 @@ _ADVICE = {
 }
 _WRITING = ("written", "made", "deleted")
 TEMPORARY = "."  # how the names of temporary files begin
+_OURS = re.compile(r"\.[0-9a-f]{32}").fullmatch  # those of Syncthing, git and others are not
 
 
 class FolderObjects:
@@ -185,7 +187,7 @@ class FolderObjects:
         top = self.path_of(prefix)
         with self._translated("listed"):
             for folder, folders, names in os.walk(top, onerror=_raise):
-                folders.sort()
+                folders[:] = sorted(each for each in folders if not each.startswith(TEMPORARY))
                 below = os.path.relpath(folder, self.root).replace(os.sep, "/")
                 for name in sorted(names):
                     if name.startswith(TEMPORARY):
@@ -208,14 +210,14 @@ class FolderObjects:
     def clear(self, before: float) -> None:
         """Delete temporary files and folders that were made before a time."""
         with self._translated("deleted"):
-            for folder, folders, names in os.walk(self.root, topdown=False, onerror=_raise):
-                for name in (*names, *folders):
-                    if not name.startswith(TEMPORARY):
-                        continue
+            for folder, folders, names in os.walk(self.root, onerror=_raise):
+                found = [name for name in (*names, *folders) if _OURS(name)]
+                for name in found:
                     place = Path(folder, name)
                     with suppress(FileNotFoundError):  # its writer has renamed or deleted it
                         if place.lstat().st_mtime < before:
                             place.rmdir() if name in folders else remove_file(place)
+                folders[:] = [name for name in folders if not name.startswith(TEMPORARY)]
 
     def prepare(self, folders: Sequence[str]) -> None:
         """Make the directory itself, and folders in it."""
