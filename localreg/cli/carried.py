@@ -99,6 +99,7 @@ def _summary(done: Arrived) -> str:
     came = came_text(done)
     if came:
         return f"{came} {'would come' if done.dry_run else 'came'}."
-    if done.dry_run:
-        return "Nothing would come: all of it is here."
-    return "Nothing came: all of it was here already."
+    what = "Nothing would come" if done.dry_run else "Nothing came"
+    if done.missing:
+        return f"{what}."
+    return f"{what}: all of it {'is here' if done.dry_run else 'was here already'}."

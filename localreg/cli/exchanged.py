@@ -141,6 +141,7 @@ def _went(done: Pushed) -> str:
     if parts:
         verb = "would go" if done.dry_run else "went"
         return f"{', '.join(parts)} {verb} to {one_line(done.remote)}."
-    if done.dry_run:
-        return f"Nothing would go: {one_line(done.remote)} has all of it."
-    return f"Nothing went: {one_line(done.remote)} has all of it already."
+    what = "Nothing would go" if done.dry_run else "Nothing went"
+    if done.missing:
+        return f"{what} to {one_line(done.remote)}."
+    return f"{what}: {one_line(done.remote)} has all of it{'' if done.dry_run else ' already'}."

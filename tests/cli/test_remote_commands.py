@@ -348,6 +348,9 @@ class TestUpkeep:
         assert out.count(" is missing; vision/resnet:") == 2
         assert "origin has 2 problems; it has 4 events" in err
         assert "`localreg push origin` in a registry that has them" in err
+        said = run("pull", "--blobs", "-R", "second")[2]
+        assert "vision/resnet:2: the remote does not have its bytes\n" in said
+        assert said.endswith("Nothing came.\n")
         assert run("push")[2] == "2 blobs (3 B) went to origin.\n"
         assert run("remote", "check")[0] == 0
 

@@ -51,7 +51,7 @@ class Restored(Frozen):
 
     Attributes:
         model: its id.
-        missing: digests of weights whose bytes are gone.
+        missing: digests of weights whose bytes are gone: no registry, remote or URL has them.
     """
 
     model: str
@@ -255,7 +255,9 @@ def restore_model(chain: Chain, reference: object) -> Restored:
     missing = [
         each.digest
         for each in weights
-        if each.digest and _is_gone(chain, each, packages.get(each.digest))
+        if each.digest
+        and _is_gone(chain, each, packages.get(each.digest))
+        and not _is_at_remote(chain, each.digest)
     ]
     return Restored(model_id, tuple(missing))
 
@@ -271,6 +273,13 @@ def _is_gone(chain: Chain, weights: WeightsRecord, manifest: Manifest | None) ->
     except WeightsError as error:
         log.warning("could not check if %s still exists: %s", public_url(weights.url), error)
         return False
+
+
+def _is_at_remote(chain: Chain, digest: str) -> bool:
+    """Return True if a remote should have some bytes, and is not known to lack them."""
+    from localreg.operations.weights.remote_bytes import should_have
+
+    return any(not each.lacks for each in should_have(chain, chain.first, digest))
 
 
 def weights_are_there(chain: Chain, weights: WeightsRecord, manifest: Manifest | None) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from localreg.operations.carry.export import Missing
 from localreg.operations.weights.packages import held
-from localreg.operations.weights.remote_bytes import Wanted, bring_from
+from localreg.operations.weights.remote_bytes import LACKS, Wanted, bring_from
 from localreg.operations.weights.remote_packages import record_found, record_manifest
 from localreg.registry import Chain
 from localreg.store.rows import blob_rows, remote_gap_rows, tree_rows
@@ -20,6 +20,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.blobs.remote_store.store import RemoteStore
     from localreg.progress import Progress
+
+
+_NOT_THERE = "the remote does not have its bytes"
 
 
 class Fetched(Frozen):
@@ -55,7 +58,7 @@ def fetch_all(
     if dry_run:
         sizes = store.sizes_of([blob_path(each.digest) for each in lacking])
         reasons = {
-            each.digest: "its bytes are not there"
+            each.digest: _NOT_THERE
             for each, size in zip(lacking, sizes, strict=True)
             if size != each.size
         }
@@ -63,6 +66,7 @@ def fetch_all(
         reasons = bring_from(
             chain, _supplier(remote), [*_wanted(chain, lacking)], progress=progress
         )
+        reasons = {key: _NOT_THERE if why == LACKS else why for key, why in reasons.items()}
     came = [each for each in lacking if each.digest not in reasons]
     if not dry_run:
         _record_found(chain, {each.digest for each in came})

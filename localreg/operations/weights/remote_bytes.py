@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 SMALL_AT_ONCE = 8  # small files of one package; each is one request
 LARGE_AT_ONCE = 2  # each is several requests at once, of 8 MiB
 _LARGEST_ANSWER = 2 * SMALL
-_LACKS = "it does not have them"
+LACKS = "it does not have them"
 _ADVICE = "delete that object, and push again where the bytes are"
 
 
@@ -218,7 +218,7 @@ class _Bringing:
                 self._unavailable = error
             known = {*reasons, *came}
             reasons.update((each.digest, str(error)) for each in wanted if each.digest not in known)
-        self._record(owner, place, came, [key for key, why in reasons.items() if why == _LACKS])
+        self._record(owner, place, came, [key for key, why in reasons.items() if why == LACKS])
         return came
 
     def reasons(self) -> dict[str, str]:
@@ -235,7 +235,7 @@ class _Bringing:
         lost = True
         for place, reasons in self._asked:
             if digest in reasons:
-                lost = lost and reasons[digest] == _LACKS
+                lost = lost and reasons[digest] == LACKS
                 where.append(
                     f"the remote {place.name} ({public_url(place.url)}): {reasons[digest]}"
                 )
@@ -292,7 +292,7 @@ class _Bringing:
     def _kept(self, arriving: ArrivingBlobs, wanted: Wanted, data: bytes | None) -> str | None:
         """Stage the bytes of a small file, if they are right; return why not."""
         if data is None:
-            return _LACKS
+            return LACKS
         found = hashlib.sha256(data).hexdigest()
         if found != wanted.digest:
             return _other_bytes(found)
@@ -349,7 +349,7 @@ class _Bringing:
             arriving.lacks(wanted.digest, wanted.size)  # if damaged ones are here they are replaced
             there = store.size_of(blob_path(wanted.digest))
             if there is None:
-                return _LACKS
+                return LACKS
             if there != wanted.size:
                 return f"it has {there:,} bytes there, not {wanted.size:,}; {_ADVICE}"
             with download_folder(blobs, key) as path:

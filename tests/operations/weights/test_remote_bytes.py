@@ -103,6 +103,21 @@ def test_an_archive_is_made_of_a_package_that_only_the_remote_has(package):
         assert found.read("more/4.txt") == b"2"
 
 
+def test_a_restored_model_whose_bytes_only_the_remote_has_lacks_none(
+    registry, model, place, caplog
+):
+    model_id, digest = model.id, model.digest
+    assert Model.remove(model_id)
+    assert registry.restore(model_id).id == model_id
+    assert caplog.text == ""
+    object_of(place, digest).unlink()
+    with pytest.raises(NoWeightsError):
+        registry.model(model_id).get_weights(raise_on_error=True)
+    assert Model.remove(model_id)
+    registry.restore(model_id)
+    assert f"still missing: {digest}" in caplog.text
+
+
 def test_a_remote_that_lacks_bytes_is_remembered(registry, model, place):
     object_of(place, model.digest).unlink()
     with pytest.raises(NoWeightsError, match=f"origin.*{place}.*does not have them.*push"):
