@@ -5,6 +5,7 @@ The compressed file has a checksum, so damage is noticed when it is unpacked.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -92,11 +93,10 @@ def _broken(source: Path, why: str) -> ArchiveError:
 
 
 def _zstd() -> ModuleType:
-    for name in ("compression.zstd", "backports.zstd"):  # the first since Python 3.14
-        try:
-            return import_module(name)
-        except ImportError:
-            continue
+    with suppress(ImportError):  # before Python 3.14
+        return import_module("compression.zstd")
+    with suppress(ImportError):  # the extra is not installed
+        return import_module("backports.zstd")
     raise MissingPackageError(
         "checkpoints of remotes need the package backports.zstd, which is not installed; "
         "`pip install 'localreg[remote]'` installs it",

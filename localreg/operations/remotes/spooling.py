@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import marshal
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -27,19 +27,19 @@ class Spool:
         self._path = path
 
     def __iter__(self) -> Iterator[list[Row]]:
-        with open(self._path, "rb") as file:
-            while True:
-                try:
-                    yield marshal.load(file)
-                except EOFError:
-                    return
+        with open(self._path, encoding="utf-8") as file:
+            for line in file:
+                yield [tuple(row) for row in json.loads(line)]
 
 
 @contextmanager
 def spooled(registry: OpenRegistry, rows: Iterable[list[Row]]) -> Iterator[Spool]:
     """Yield rows that were read to their end; the file is in the registry while the block runs."""
     with registry.blobs.temporary("rows") as path:
-        with disk_errors("keeping rows of a remote", path), open(path, "xb") as file:
+        with (
+            disk_errors("keeping rows of a remote", path),
+            open(path, "x", encoding="utf-8") as file,
+        ):
             for some in rows:
-                marshal.dump(some, file)
+                print(json.dumps(some), file=file)
         yield Spool(path)
