@@ -15,6 +15,7 @@ from support.remotes import object_of
 
 from localreg import Dataset, Model, Registry, Task
 from localreg.errors import NoWeightsError
+from localreg.operations.models.removal import forget_model
 from localreg.operations.remotes import names, sending_blobs
 from localreg.operations.remotes.checking import check
 from localreg.operations.remotes.compaction import compact
@@ -262,6 +263,27 @@ def test_reports_that_are_not_there_are_passed_over(laptop, other, place, caplog
         model.report_scalar("loss", "laptop", 2.0, 1)
     push(laptop._chain)
     assert pull(other._chain).arrived.reports == 2
+
+
+def test_a_stream_that_lacks_some_reports_is_completed(laptop, other, tmp_path, place):
+    """It is of a registry that removed the model for itself, with its reports, and took it back."""
+    with laptop:
+        model = laptop.add(io.BytesIO(b"abc"), name="a")
+        model.report_scalar("loss", "laptop", 1.0, 0)
+    push(laptop._chain)
+    pull(other._chain)
+    forget_model(other._chain.first, model.id)
+    with other:
+        other.restore(model.id).report_scalar("loss", "other", 2.0, 0)
+    assert push(other._chain).reports == 1
+    pull(laptop._chain)
+    assert push(laptop._chain).reports == 1
+    assert push(laptop._chain).reports == 0
+    with Registry(tmp_path / "new", durability="fast") as new:
+        names.add(new._chain, "origin", place)
+        pull(new._chain)
+        found = new.model("a").get_reported_scalars()["loss"]
+    assert (found["laptop"]["y"], found["other"]["y"]) == ([1.0], [2.0])
 
 
 @pytest.mark.parametrize("damage", ["removed", "cut"])

@@ -1,7 +1,8 @@
 """What was reported, from a remote: streams by their digest, which notes name.
 
 A stream holds all that was in those of the same model or task before it: who sends one has joined
-the earlier ones with what it has. So only the newest of each is downloaded.
+the earlier ones with what it has. So only the newest of each is downloaded. Who removed the model
+or task meanwhile may send one that lacks something; the next push of another one completes it.
 """
 
 from __future__ import annotations
@@ -133,10 +134,8 @@ def _join(
                 owner.kind, owner.id, remote.name,
             )  # fmt: skip
             continue
-        before = _last(connection, owner)
-        known = remote_report_rows.newest(connection, remote.pk, owner)
-        # Only then all that is here was in a stream that this one holds.
-        holds_all = before is None or (known is not None and known[1] == before)
+        # Else the next push compares the whole: who sent this may lack what an earlier one had.
+        holds_all = _last(connection, owner) is None
         pieces = [found] if isinstance(found, bytes) else _pieces(found)
         try:
             joined = report_transfer.join(connection, owner, pieces, stream.size)
