@@ -332,6 +332,21 @@ def test_doctor_and_env_know_the_remotes(run, models, tmp_path):
     assert f"origin: {tmp_path / 'fleet'}" in run("env")[1]
 
 
+def test_rm_says_which_weights_only_the_remote_has(run, pushed, tmp_path):
+    code, _, err = run("remote", "rm", "origin", "-R", "second")
+    assert (code, err) == (
+        0,
+        f"Removed the remote origin; what is in {tmp_path / 'fleet'} stays.\n"
+        "Not here: 2 blobs (3 B) that models or tasks need. "
+        f"`localreg remote add origin {tmp_path / 'fleet'}` and `localreg pull --blobs` bring what "
+        "it has of them.\n",
+    )
+    assert json.loads(run("remote", "rm", "origin", "--json")[1])["not_here"] == 0
+    run("remote", "add", "origin", "fleet", "-R", "second")
+    assert run("pull", "--blobs", "-R", "second")[2] == "2 blobs (3 B) came.\n"
+    assert "Not here" not in run("remote", "rm", "origin", "-R", "second")[2]
+
+
 class TestUpkeep:
     """`localreg remote check`, `compact` and `gc`."""
 

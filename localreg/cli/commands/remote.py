@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from localreg.cli.carried import print_arrival, print_lines
@@ -26,7 +28,14 @@ from localreg.cli.output import (
     say_deleted,
 )
 from localreg.cli.suggestions import REMOTE_SYNONYMS, CommandGroup
-from localreg.operations.remotes import checking, collecting, compaction, names, resetting
+from localreg.operations.remotes import (
+    checking,
+    collecting,
+    compaction,
+    fetching_blobs,
+    names,
+    resetting,
+)
 from localreg.progress import shown_progress
 from localreg.values.units import size_text
 
@@ -119,13 +128,21 @@ def ls_command(as_json: bool, directory: str | None) -> None:
 def rm_command(remote: str, as_json: bool, quiet: bool, directory: str | None) -> None:
     """Forget a remote. What is there stays there."""
     with opened(directory) as chain:
+        lacking = [each for each in fetching_blobs.not_here(chain) if each.alone]
         removed = names.rm(chain, remote)
     if as_json:
-        print_json(record_json(removed) | {"changed": True})
+        print_json(record_json(removed) | {"changed": True, "not_here": len(lacking)})
     else:
         remark(one_line(f"Removed the remote {removed.name}; what is in {removed.url} stays."))
         if removed.waiting:
             remark(f"It lacks {counted(removed.waiting, 'event')} of this registry.")
+        if lacking:
+            size = size_text(sum(each.size for each in lacking))
+            remark(
+                f"Not here: {counted(len(lacking), 'blob')} ({size}) that models or tasks need. "
+                f"`localreg remote add {removed.name} {shlex.quote(removed.url)}` and "
+                "`localreg pull --blobs` bring what it has of them."
+            )
 
 
 @remote_command.command("check")

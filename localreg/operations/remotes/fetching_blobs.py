@@ -48,13 +48,7 @@ def fetch_all(
     """
     if not dry_run:
         bring_lists(chain, remote, again=True)
-    with chain.first.store.read() as connection:
-        referred = dict(blob_rows.referred_blobs(connection))
-        needed = {each.digest: each for each in blob_rows.needed_among(connection, referred)}
-    for found in held(chain, {each.digest: each.size for each in needed.values()}):
-        for digest in found:
-            del needed[digest]
-    lacking = [*needed.values()]
+    lacking = not_here(chain)
     if dry_run:
         sizes = store.sizes_of([blob_path(each.digest) for each in lacking])
         reasons = {
@@ -76,6 +70,17 @@ def fetch_all(
         if each.digest in reasons and each.alone
     ]
     return Fetched(len(came), sum(each.size for each in came), tuple(missing))
+
+
+def not_here(chain: Chain) -> list[Needed]:
+    """Return the bytes that models and tasks here need, and that no registry of the chain has."""
+    with chain.first.store.read() as connection:
+        referred = dict(blob_rows.referred_blobs(connection))
+        needed = {each.digest: each for each in blob_rows.needed_among(connection, referred)}
+    for found in held(chain, {each.digest: each.size for each in needed.values()}):
+        for digest in found:
+            del needed[digest]
+    return [*needed.values()]
 
 
 def bring_lists(chain: Chain, remote: RemoteRow, *, again: bool) -> None:
