@@ -17,11 +17,13 @@ from support.proofs import TIMES
 from localreg import Model, Registry
 from localreg.operations.remotes import names
 from localreg.operations.remotes.collecting import Collecting
+from localreg.operations.remotes.committing import end_deletion
 from localreg.operations.remotes.deletions import TIME_TO_WAIT, elapsed
 from localreg.operations.remotes.pulling import pull
 from localreg.operations.remotes.pushing import Pushing
 from localreg.operations.remotes.sending_blobs import Sending
 from localreg.operations.remotes.sending_reports import Changed
+from localreg.store.rows import remote_deletion_rows
 
 STEPS = 3 if TIMES == 1 else 1  # every third request in a sample
 WAITS = 60  # seconds; only a test that fails waits for so long
@@ -219,6 +221,30 @@ def test_a_push_goes_on_when_who_deleted_was_killed(origin, tmp_path):
         assert slept
         assert registry.push().events == 0
     world.check()
+
+
+def test_who_deletes_stops_when_others_went_on(origin, tmp_path):
+    """A machine that was suspended may have a clock that did not count."""
+    world = World(origin, tmp_path / "world")
+
+    calls = []
+
+    def clock():
+        calls.append(None)
+        if len(calls) == 2:  # it began
+            with Registry(world.here / "pusher", durability="fast") as registry:
+                remote = names.find(registry._chain)
+                store = names.connect(remote)
+                pull(registry._chain)
+                with registry._chain.first.store.read() as connection:
+                    (running,) = remote_deletion_rows.running(connection, remote.pk)
+                end_deletion(registry._chain, remote, store, running.begin)
+        return 0.0
+
+    before = sorted((world.here / "shared/blobs").rglob("*"))
+    found = world.collect(clock=clock)
+    assert (found.garbage, found.failed) == ((), ())
+    assert sorted((world.here / "shared/blobs").rglob("*")) == before
 
 
 def test_who_deletes_stops_in_time(origin, tmp_path):

@@ -194,7 +194,8 @@ class Collecting:
             chosen = [each for each in some if each.digest in deletion.digests]
             try:
                 for first in range(0, len(chosen), _STEP):
-                    if self._clock() - begun > TIME_TO_DELETE:
+                    late = self._clock() - begun > TIME_TO_DELETE
+                    if late or not self._is_running(deletion):
                         break
                     step = chosen[first : first + _STEP]
                     self._store.delete([each.key for each in step])
@@ -210,6 +211,16 @@ class Collecting:
                 )
                 return
             end_deletion(self._chain, self._remote, self._store, deletion.begin)
+
+    def _is_running(self, deletion: Deletion) -> bool:
+        """Return False if another machine went on already: this one may have stood still.
+
+        The clock of a virtual machine does not count while it is suspended.
+        """
+        pulling.bring(self._chain, self._remote, self._store)
+        with self._chain.first.store.read() as connection:
+            running = remote_deletion_rows.running(connection, self._remote.pk)
+        return any(each.begin == deletion.begin for each in running)
 
     def _begun(self, objects: Sequence[_Object]) -> Deletion | None:
         """Write what is deleted next, after a last look at what is of use; None: nothing."""

@@ -6,7 +6,8 @@ began before. If it needs such bytes, it waits for the end, looks again, and sen
 
 Who deletes stops `TIME_TO_DELETE` after it began. Who waits goes on after `TIME_TO_WAIT`, since the
 other one was killed, and writes the end for it. Each measures with its own clock, which also counts
-while the machine sleeps. No time of another machine is compared with it.
+while the machine sleeps. No time of another machine is compared with it. Who deletes also looks
+before each step if somebody wrote the end for it: a machine that was suspended had no clock.
 """
 
 from __future__ import annotations
