@@ -231,7 +231,7 @@ def check_url(url: object) -> str:
         return _check_directory(absolute("url", Path(text).expanduser()))
     from localreg.values.urls import public_url
 
-    if not text.partition("://")[2].strip("/"):
+    if text.partition("://")[2][:1] in ("", "/"):
         raise InvalidValueError(f"url {shown(text)} names no bucket", argument="url")
     shown_url = public_url(text)
     if shown_url != text and shown_url.lower() == text.lower():

@@ -217,7 +217,8 @@ class _Bringing:
             if isinstance(error, MissingPackageError):
                 self._unavailable = error
             known = {*reasons, *came}
-            reasons.update((each.digest, str(error)) for each in wanted if each.digest not in known)
+            why = str(error).removeprefix(f"{public_url(place.url)}: ")  # the place is named before
+            reasons.update((each.digest, why) for each in wanted if each.digest not in known)
         self._record(owner, place, came, [key for key, why in reasons.items() if why == LACKS])
         return came
 

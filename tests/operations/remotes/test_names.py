@@ -79,6 +79,7 @@ def test_what_cannot_be_a_remote_is_refused(chain, tmp_path):
             names.add(chain, "other", tmp_path / path)
     for url, why in (
         ("s3://", "names no bucket"),
+        ("s3:///bucket/x", "names no bucket"),
         ("s3:/b/x", "two slashes: s3://bucket"),
         ("S3://bucket/x", "must have a scheme in lower case"),
     ):

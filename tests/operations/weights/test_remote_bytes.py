@@ -176,6 +176,10 @@ def test_a_remote_that_is_not_there(registry, model, place):
     place.rename(place.with_name("away"))
     with pytest.raises((DownloadError, NoWeightsError), match=f"origin.*{place}"):
         model.get_weights(raise_on_error=True)
+    place.write_text("a file")
+    with pytest.raises(DownloadError, match="Not a directory") as caught:
+        model.get_weights(raise_on_error=True)
+    assert str(caught.value).count(str(place)) == 1
 
 
 def test_a_model_that_was_never_pushed_asks_no_remote(registry, model, place, write_file):
