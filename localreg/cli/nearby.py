@@ -33,7 +33,8 @@ def nearby_text(root: Path | None = None) -> str:
     names = nearby(root)
     if not names:
         return ""
-    places = " and ".join(f"./{each}" for each in names)
+    *others, last = (f"./{each}" for each in names)
+    places = f"{', '.join(others)} and {last}" if others else last
     there = "There is a registry in" if len(names) == 1 else "There are registries in"
     return f"{there} {places}: `localreg ls -R {shlex.quote(names[0])}`"
 

@@ -93,3 +93,6 @@ def test_registries_in_the_working_directory_are_named(run, tmp_path):
     said = run("task", "ls", "x*", "-R", "empty")[2]
     assert f"No tasks match in {tmp_path}/empty" in said
     assert "./experiments" in said
+    run("init", "more")
+    there = "There are registries in ./empty, ./experiments and ./more: `localreg ls -R empty`"
+    assert there in run("ls")[2]
