@@ -250,13 +250,16 @@ def test_reports_that_a_merge_brought_are_sent(laptop, other, tmp_path, place):
     assert (found["laptop"]["y"], found["third"]["y"]) == ([1.0, 3.0], [2.0])
 
 
-def test_reports_that_are_not_there_are_passed_over(laptop, other, place, caplog):
+@pytest.mark.parametrize("damage", [None, bytes(3 << 20)])
+def test_reports_that_are_not_there_are_passed_over(laptop, other, place, caplog, damage):
     with laptop:
         model = laptop.add(io.BytesIO(b"abc"), name="a")
         model.report_scalar("loss", "laptop", 1.0, 0)
     push(laptop._chain)
     (stream,) = [path for path in (place / "reports").rglob("*") if path.is_file()]
     stream.unlink()
+    if damage is not None:
+        stream.write_bytes(damage)
     assert pull(other._chain).arrived.reports == 0
     assert model.id in caplog.text
     with laptop:
