@@ -347,6 +347,14 @@ def test_rm_says_which_weights_only_the_remote_has(run, pushed, tmp_path):
     assert "Not here" not in run("remote", "rm", "origin", "-R", "second")[2]
 
 
+def test_undo_in_a_clone_names_the_changes_of_others(run, pushed):
+    code, _, err = run("undo", "-R", "second")
+    assert code == 3
+    assert "all came from other registries: `localreg undo EVENT`" in err
+    run("init", "new")
+    assert "nothing was changed in this registry yet" in run("undo", "-R", "new")[2]
+
+
 class TestUpkeep:
     """`localreg remote check`, `compact` and `gc`."""
 

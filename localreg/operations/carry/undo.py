@@ -93,6 +93,12 @@ def _found(connection: event_rows.Connection, event: object) -> Event:
     if event is None:
         last = event_rows.newest_here(connection)
         if last is None:
+            if event_rows.newest_key(connection):
+                raise NotFoundError(
+                    "nothing was changed here yet, all came from other registries: `localreg undo "
+                    "EVENT` takes back one of their changes, and `localreg history` lists them",
+                    reference="",
+                )
             raise NotFoundError("nothing was changed in this registry yet", reference="")
         return last
     digits = check_text("event", event, limit=64).strip().lower()
