@@ -355,6 +355,18 @@ def test_undo_in_a_clone_names_the_changes_of_others(run, pushed):
     assert "nothing was changed in this registry yet" in run("undo", "-R", "new")[2]
 
 
+def test_a_damaged_identity_is_deleted_and_repaired(run, pushed, tmp_path):
+    identity = tmp_path / "fleet" / "registry.json"
+    rewrite(identity, "x")
+    for words in ("clone fleet third", "remote check", "remote check --repair"):
+        code, out, err = run(*words.split())
+        assert code in (1, 4)
+        assert "delete it, and `localreg remote check NAME --repair`" in out + err
+    identity.unlink()
+    assert run("remote", "check", "--repair")[0] == 0
+    assert run("clone", "fleet", "third")[0] == 0
+
+
 class TestUpkeep:
     """`localreg remote check`, `compact` and `gc`."""
 

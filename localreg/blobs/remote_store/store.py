@@ -64,6 +64,10 @@ if TYPE_CHECKING:
 EXTRA = "pip install 'localreg[remote]'"
 _PACKAGES = ("deltalake", "obstore")
 _AT_ONCE = 64  # requests
+_DAMAGED = (
+    f"{IDENTITY} is damaged: delete it, and `localreg remote check NAME --repair` in a registry "
+    "that knows this remote writes it again"
+)
 _LARGEST_IDENTITY = 65_536  # bytes
 _PROBE = "probe"
 
@@ -172,14 +176,14 @@ class RemoteStore:
             found = json.loads(data)
             number, table_id = found["format"], found.get("table_id")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise self._failed(f"{IDENTITY} is damaged") from None
+            raise self._failed(_DAMAGED) from None
         if type(number) is int and number > FORMAT:
             raise self._failed(
                 f"it has format {number}, and this localreg knows {FORMAT}: install a "
                 "newer localreg"
             )
         if number != FORMAT or type(table_id) is not str or not is_id(table_id):
-            raise self._failed(f"{IDENTITY} is damaged")
+            raise self._failed(_DAMAGED)
         return Identity(FORMAT, table_id)
 
     def create(self) -> Identity:
