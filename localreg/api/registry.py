@@ -940,7 +940,7 @@ class Registry:
         pushes first holds; a change that lost is sent too, and is named in the result.
 
         Args:
-            remote: its name, as ``localreg remote add`` gave it; by default the one that gives the
+            remote: its name, as `add_remote` gave it; by default the one that gives the
                 order, else the only one.
             force: where a change that was made here has lost, set its value again, and send that.
             dry_run: only say what would be sent, and what would lose.
@@ -990,6 +990,32 @@ class Registry:
                 dry_run=check_flag("dry_run", dry_run),
                 progress=progress,
             )
+
+    def add_remote(self, name: str, url: str | os.PathLike[str]) -> Remote:
+        """Add a remote, and make it where nothing is yet; `push` and `pull` use it then.
+
+        The first remote of a registry gives changes their order; further ones are mirrors.
+
+        Args:
+            name: such as ``origin``: letters, digits, dots, dashes and underscores.
+            url: ``s3://``, ``gs://``, ``az://``, ``file://``, or the path of a shared directory.
+
+        Returns:
+            What was added; ``made`` is True if nothing was there before.
+
+        Raises:
+            ConflictError: (a ValueError) there is a remote of this name, or at this place.
+            RemoteError, MissingPackageError: as for `push`.
+        """
+        return operations.remotes.names.add(self._opened(make=True), name, url)
+
+    def remove_remote(self, name: str) -> Remote:
+        """Forget a remote, and return what was known of it. What is there stays.
+
+        Raises:
+            NotFoundError: (a LookupError) there is no such remote.
+        """
+        return operations.remotes.names.rm(self._opened(make=False), name)
 
     def remotes(self) -> list[Remote]:
         """Return the remotes of this registry, the one that gives the order first.

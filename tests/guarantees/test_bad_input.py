@@ -576,6 +576,18 @@ CALLS = {
         lambda at, value: at.registry.merge(value),
         [None, 5, "", "a\0b", "not-there", [], 1.5], "directory|registry",
     ),
+    "Registry.add_remote(name=)": (
+        lambda at, value: at.registry.add_remote(value, at.registry.path.parent / "remote"),
+        [None, 5, "", "a\0b", "a/b", "s3://b", b"x", [], {}, 1.5, LARGE], "name",
+    ),
+    "Registry.add_remote(url=)": (
+        lambda at, value: at.registry.add_remote("origin", value),
+        [None, 5, "", "a\0b", "s3://", "s3:/b", "ftp://h/p", "s3://k:s@b", b"x", [], 1.5, LARGE],
+        "url|object store|remote",
+    ),
+    "Registry.remove_remote(name=)": (
+        lambda at, value: at.registry.remove_remote(value), NOT_A_REMOTE, "remote|name",
+    ),
     "Registry.push(remote=)": (
         lambda at, value: at.registry.push(value), NOT_A_REMOTE, "remote|name",
     ),

@@ -235,6 +235,7 @@ API = {
     ),
     "Registry.import_bundle(source)": Call(lambda w, p: w.registry.import_bundle(p)),
     "Registry.merge(directory)": Call(lambda w, p: w.registry.merge(p)),
+    "Registry.add_remote(url)": Call(lambda w, p: w.registry.add_remote("further", p), FOLDER),
     "Registry.clone(url)": Call(lambda w, p: Registry.clone(p, w.folder / "cloned")),
     "Registry.clone(directory)": Call(lambda w, p: Registry.clone(a_remote(w), p)),
     "StorageManager.get_local_copy(remote_url)": Call(

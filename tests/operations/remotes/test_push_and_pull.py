@@ -15,6 +15,7 @@ from support.remote_rows import row
 from localreg import Registry, Task
 from localreg.blobs.remote_store.store import CommitConflict, open_remote
 from localreg.errors import (
+    ConflictError,
     DamagedRowError,
     EventConflictError,
     NotFoundError,
@@ -1044,3 +1045,17 @@ def test_the_api_pushes_pulls_and_clones(fleet, tmp_path):
     assert a.pull().arrived.events == 1
     assert a.model("p/net").comment == "c"
     assert [each.waiting for each in a.remotes()] == [0]
+
+
+def test_the_api_adds_and_forgets_remotes(fleet, tmp_path):
+    a = fleet("a")
+    first = a.remove_remote("origin")
+    assert (first.name, a.remotes()) == ("origin", [])
+    made = a.add_remote("new", tmp_path / "new")
+    assert (made.name, made.made, made.mirror) == ("new", True, False)
+    with Registry(tmp_path / "b", durability="fast") as b:
+        assert b.add_remote("theirs", str(tmp_path / "new")).made is False
+        with pytest.raises(ConflictError, match="theirs"):
+            b.add_remote("again", tmp_path / "new")
+    with pytest.raises(NotFoundError, match="other"):
+        a.remove_remote("other")
