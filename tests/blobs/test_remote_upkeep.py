@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import subprocess
+import sys
 import tempfile
 
 import polars
@@ -13,6 +15,7 @@ from localreg.blobs.remote_store.commits import commit_key
 from localreg.blobs.remote_store.event_files import CHECKPOINT_INTERVAL
 from localreg.blobs.remote_store.store import CommitConflict, open_remote
 from localreg.errors import RemoteError, StorageError
+from localreg.filesystem.temporary_owners import owner_mark
 from localreg.values.ids import new_id
 from localreg.values.remote_format import IDENTITY, place
 
@@ -282,3 +285,23 @@ def test_a_full_disk_for_temporary_files_is_said(remote, made_disk, monkeypatch,
         remote.append([row(number, payload="x" * 9000) for number in range(9)], 2)
     monkeypatch.undo()
     assert rows_of(remote) == [(1, 0, *row(2)), (1, 1, *row(3))]
+
+
+def test_what_a_killed_process_read_is_deleted_by_the_next_read(remote, tmp_path, monkeypatch):
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    grown(remote, 1)
+    ended = subprocess.run(
+        [sys.executable, "-c", "from localreg.filesystem.temporary_owners import owner_mark\n"
+                               "print(owner_mark())"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    left, used = (
+        place / f"localreg-remote-x{mark}" for mark in (ended.stdout.strip(), owner_mark())
+    )
+    for folder in (left, used):
+        folder.mkdir()
+        (folder / "events.parquet").write_bytes(b"x")
+    assert len(rows_of(remote)) == 2
+    assert [*place.iterdir()] == [used]

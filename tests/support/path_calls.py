@@ -105,6 +105,11 @@ def with_upstream(world: World, place: Path) -> None:
     Registry(world.folder / "other", durability="fast", upstream=[place]).close()
 
 
+def with_remote(world: World, place: Path) -> None:
+    world.registry.add_remote("further", place)
+    world.registry.remove_remote("further")
+
+
 def dataset(world: World, **given: object) -> Dataset:
     made = Dataset.create("d", "p", **given)  # type: ignore[arg-type]
     made.add_files(world.file, dataset_path="in")
@@ -235,7 +240,7 @@ API = {
     ),
     "Registry.import_bundle(source)": Call(lambda w, p: w.registry.import_bundle(p)),
     "Registry.merge(directory)": Call(lambda w, p: w.registry.merge(p)),
-    "Registry.add_remote(url)": Call(lambda w, p: w.registry.add_remote("further", p), FOLDER),
+    "Registry.add_remote(url)": Call(with_remote, FOLDER),
     "Registry.clone(url)": Call(lambda w, p: Registry.clone(p, w.folder / "cloned")),
     "Registry.clone(directory)": Call(lambda w, p: Registry.clone(a_remote(w), p)),
     "StorageManager.get_local_copy(remote_url)": Call(

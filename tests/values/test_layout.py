@@ -16,6 +16,10 @@ MAKERS = {  # modules that make names with ids, and which
     "values/layout.py": "the names of what is unfinished, or in quarantine/",
     "blobs/folders.py": "all in tmp/",
     "blobs/transfer/url_lock.py": "downloads, in tmp/",
+    "blobs/remote_store/folder_objects.py": "in a remote; `remote compact` deletes old ones",
+    "blobs/remote_store/cloud_objects.py": "in a remote: empty, to read its clock",
+    "blobs/remote_store/store.py": "in a remote: tries what it can do",
+    "operations/remotes/collecting.py": "in a remote: empty, to read its clock",
 }
 USERS_OF_TEMPFILE = {
     "blobs/local_files/readonly_registry.py",  # the user's folder, which gc looks into too
@@ -24,6 +28,7 @@ USERS_OF_TEMPFILE = {
     "api/storage_manager.py",  # a folder for what the user downloads
     "cli/commands/demo.py",
     "operations/carry/export.py",  # without a name, where the registry is read-only
+    "blobs/remote_store/event_log.py",  # what is read of a remote; the next read deletes leftovers
     "cli/output.py",  # what goes to stdout
     "filesystem/disk_errors.py",  # looks where temporary files go
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from localreg.blobs.remote_store.objects import Objects
 from localreg.blobs.transfer.cloud.event_loop import ForkedError
 from localreg.errors import RemoteError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.temporary_owners import is_alive, owner_mark
 from localreg.values.frozen import Frozen
 from localreg.values.remote_format import COLUMNS, EVENTS
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 SMALL_FILE = 65_536  # bytes
 _AT_ONCE = 1000  # commits in memory
 TAIL = 256  # commits; the files of more are found by the whole log
+_FOLDER = "localreg-remote-"  # begins the names of temporary folders
 WINDOW = 100_000  # rows that are read, and sorted, at once
 
 
@@ -274,7 +277,7 @@ class EventLog:
         """
         with (
             disk_errors(f"making files of events to be {doing}", Path(tempfile.gettempdir())),
-            tempfile.TemporaryDirectory(prefix="localreg-remote-") as folder,
+            tempfile.TemporaryDirectory(prefix=_FOLDER, suffix=owner_mark()) as folder,
         ):
             try:
                 yield Path(folder)
@@ -332,6 +335,13 @@ class EventLog:
         versions = range(start + 1, max(start, end) + 1) if there else range(end + 1)
         for version, data in self._read(versions):
             (copy / f"{version:020}.json").write_bytes(data)
+
+
+def _clear_leftovers() -> None:
+    """Delete the folders of processes of this machine that were killed."""
+    for each in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        if is_alive(each.name) is False:
+            shutil.rmtree(each, ignore_errors=True)  # it may be that of another user
 
 
 def grouped(files: Sequence[AddedFile]) -> Iterator[list[AddedFile]]:

@@ -16,6 +16,7 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -31,6 +32,7 @@ from localreg.errors import (
     MissingPackageError,
     NoWeightsError,
     ReadOnlyRegistryError,
+    RegistryReplacedError,
     RemoteError,
 )
 from localreg.filesystem.disk_errors import disk_errors
@@ -162,7 +164,8 @@ def _suppliers(
 ) -> list[tuple[OpenRegistry, Supplier]]:
     found: dict[str, tuple[OpenRegistry, Supplier]] = {}
     for each in dict.fromkeys((registry, *chain.registries)):
-        with each.store.one_statement() as connection:
+        # An upstream registry may be unmounted; what is here does not depend on it.
+        with suppress(RegistryReplacedError), each.store.one_statement() as connection:
             if not remote_gap_rows.has_remotes(connection):
                 continue
             for place in remote_gap_rows.suppliers(connection, digest):
