@@ -275,6 +275,7 @@ class EventLog:
         Args:
             doing: what cannot be done then, for the error.
         """
+        _clear_leftovers()
         with (
             disk_errors(f"making files of events to be {doing}", Path(tempfile.gettempdir())),
             tempfile.TemporaryDirectory(prefix=_FOLDER, suffix=owner_mark()) as folder,
