@@ -1,6 +1,6 @@
 """Keep a remote quick: join its small files, delete old ones, and make a checkpoint for clones.
 
-Others may push, pull and compact meanwhile. A kill leaves what nobody needs: new files that no
+Others may push, pull and compact meanwhile. A kill leaves what is not needed: new files that no
 commit names, which a later compaction deletes, and a clone in ``tmp`` of this registry.
 """
 
@@ -30,7 +30,7 @@ class Compaction(Frozen, kw_only=True):
     Attributes:
         remote, url: the remote's name here, and where it is, without secrets.
         files, into: how many files of events were joined, and how many they are now.
-        deleted, freed: how many files were deleted that nobody needed for a week, and their bytes.
+        deleted, freed: how many files, not needed for a week, were deleted; their bytes.
         events: how many events the remote has.
         checkpoint: the key of the newest checkpoint; None if there are no events.
         size: its bytes.

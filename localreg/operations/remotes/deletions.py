@@ -57,7 +57,7 @@ def noted(change: Change, remote: RemoteRow, notes: Sequence[Note]) -> None:
 
 
 def elapsed() -> float:
-    """Return seconds by a clock that nobody sets, and that also counts while the machine sleeps."""
+    """Return seconds by a clock that is never set, and counts while the machine sleeps."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 

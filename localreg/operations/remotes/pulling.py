@@ -114,7 +114,7 @@ def bring(
     Args:
         dry_run: change nothing.
         whole: take all events in one transaction, which holds the lock while it reads from the
-            remote: for a registry that nobody else uses yet.
+            remote: for a registry that no other process uses yet.
         then: for a dry run; called in the transaction that is undone, with everything taken in.
 
     Returns:

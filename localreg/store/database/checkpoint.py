@@ -97,7 +97,7 @@ def end_of(source: Path) -> int | None:
     """Return the place of the last row that a clone got; None without any.
 
     Args:
-        source: its database; nobody has it open.
+        source: its database; no process has it open.
     """
     with translated(source), closing(opening.connect(source, durability="fast")) as connection:
         (last,) = connection.execute("SELECT last_place FROM remote").fetchone()
@@ -108,7 +108,7 @@ def pack(source: Path, target: Path, facts: Facts) -> Content:
     """Make the database of a checkpoint from that of a clone, which is used up.
 
     Args:
-        source: a database that got all it has from its only remote; nobody has it open.
+        source: a database that got all it has from its only remote; no process has it open.
         target: a new path.
         facts: of the commit with the place `end_of`.
     """
@@ -196,7 +196,7 @@ def take_over(connection: Connection, name: str, url: str, seen: str | None) -> 
 @contextmanager
 def _opened(path: Path) -> Iterator[Connection]:
     with translated(path), closing(opening.open_uri(path, "mode=ro&immutable=1")) as connection:
-        connection.execute(f"PRAGMA mmap_size = {_MAPPED}")  # nobody else writes to it
+        connection.execute(f"PRAGMA mmap_size = {_MAPPED}")  # no other process writes to it
         yield connection
 
 

@@ -1,7 +1,7 @@
 """Write very many rows into empty tables: their indexes are made afterwards, which is faster.
 
-All is done in the caller's transaction, and the indexes are made by the words of schema.sql: nobody
-sees the tables without them.
+All is done in the caller's transaction, and the indexes are made by the words of schema.sql: no
+other process sees the tables without them.
 """
 
 from __future__ import annotations
