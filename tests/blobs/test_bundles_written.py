@@ -176,12 +176,13 @@ def test_a_consumer_that_stops_ends_the_thread(tmp_path):
 
     path = tmp_path / "blob"
     path.write_bytes(bytes(2 * ALONE))
-    before = threading.active_count(), len(sys._current_frames())
+    before = {*threading.enumerate()}, {*sys._current_frames()}  # those of servers may end
     for _ in range(20):
         pieces = sound_pieces(path, hashlib.sha256(bytes(2 * ALONE)).hexdigest(), 2 * ALONE)
         next(pieces)
         pieces.close()
-    assert (threading.active_count(), len(sys._current_frames())) == before
+    assert {*threading.enumerate()} <= before[0]
+    assert {*sys._current_frames()} <= before[1]
 
 
 @pytest.mark.parametrize("kind", KINDS)
