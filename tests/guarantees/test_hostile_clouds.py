@@ -40,6 +40,12 @@ LARGE = os.urandom(20_000_000)  # three parts, and three ranges
 SMALL = b"weights"
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """Python's own handler of Ctrl-C: that of polars does not end a wait for a lock."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(params=["seaweedfs", "azurite", "gcs"])
 def bucket(request, new_bucket):
     return new_bucket(request.param)
