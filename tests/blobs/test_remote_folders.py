@@ -3,6 +3,7 @@
 import os
 import stat
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,26 @@ def test_a_full_disk_is_named_and_leaves_nothing(small_disk):
     assert {each for each in folder.rglob("*") if each.is_file()} == before
     remote.append([row(1)], 1)
     assert len(rows_of(remote)) == 1
+
+
+def test_threads_that_make_the_same_folders_at_once_write_all(tmp_path):
+    """A folder that is renamed to its name replaces an empty one of this name."""
+    for number in range(40):
+        (tmp_path / f"{number}").mkdir()
+        remote = open_remote(tmp_path / f"{number}")
+        barrier, failures = threading.Barrier(8), []
+
+        def put(n, remote=remote, barrier=barrier, failures=failures):
+            barrier.wait()
+            try:
+                remote.put_bytes(f"blobs/sha256/{n // 4:02x}/{n}", b"x")
+            except RemoteError as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=put, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert len([*remote.keys("blobs")]) == 8

@@ -33,8 +33,11 @@ from localreg.values.ids import new_id
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from io import FileIO
+    from typing import TypeVar
 
     from localreg.progress import Progress
+
+    Result = TypeVar("Result")
 
 STEP = 1024 * 1024
 _NO_LINKS = frozenset(
@@ -50,6 +53,7 @@ _ADVICE = {
     errno.EPERM: _RIGHTS,
 }
 _WRITING = ("written", "made", "deleted")
+_TRIES = 20
 TEMPORARY = "."  # how the names of temporary files begin
 _OURS = re.compile(r"\.[0-9a-f]{32}").fullmatch  # those of Syncthing, git and others are not
 
@@ -231,7 +235,8 @@ class FolderObjects:
                 )
             self._make_folder(self.root)
             for folder in folders:
-                self._make_folders(self.path_of(folder))
+                place = self.path_of(folder)
+                self._in_folder(place, place.stat)
 
     def path_of(self, key: str) -> Path:
         """Return the path of an object."""
@@ -290,8 +295,7 @@ class FolderObjects:
         try:
             descriptor = os.open(temporary, flags, 0o666)
         except FileNotFoundError:
-            self._make_folders(folder)
-            descriptor = os.open(temporary, flags, 0o666)
+            descriptor = self._in_folder(folder, lambda: os.open(temporary, flags, 0o666))
         try:
             yield temporary, descriptor
         finally:
@@ -324,6 +328,18 @@ class FolderObjects:
                 remote=self.shown,
             ) from None
         return True
+
+    def _in_folder(self, folder: Path, use: Callable[[], Result]) -> Result:
+        """Make a folder, and return what `use` returns, which needs it.
+
+        Who makes the same folders may replace one of them as long as it is empty: then again.
+        """
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError):
+                self._make_folders(folder)
+                return use()
+        self._make_folders(folder)
+        return use()
 
     def _make_folders(self, folder: Path) -> None:
         if folder != self.root and not folder.is_dir():
