@@ -113,7 +113,7 @@ class Owned(Frozen):
 
     Attributes:
         owner: "model" or "task"; the first column, which has its key, is named like that.
-        keys: the columns that tell the rows of one owner apart.
+        keys: the columns by which the rows of one owner differ.
         values: the others.
     """
 
