@@ -20,12 +20,14 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     │   ├── PathExistsError            (OSError)       something is where a new file should be
     │   ├── EventConflictError                         two registries disagree about an event
     │   ├── AliasConflictError                         an alias points elsewhere than expected
+    │   ├── GateError                                  a model does not pass the gate of an alias
     │   ├── PublishedError                             a published model's weights are fixed
     │   ├── ModelInUseError                            a removal that would break a task
     │   └── UndoError                                  a change that cannot be undone any more
     ├── WeightsError                   (ValueError)    no local file can be given
     │   ├── NoWeightsError                             the model has no URL, or nothing is there
     │   ├── ContestedError                             it was published twice, with other weights
+    │   ├── TrustError                                 no trusted key signed the weights
     │   ├── NotAPackageError                           a package was wanted
     │   ├── ArchiveError                               an archive that is broken, or unsafe
     │   ├── DownloadError              (OSError)       a server did not give what was asked for
@@ -34,6 +36,7 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     │   └── CorruptBlobError           (OSError)       stored bytes are damaged
     ├── BundleError                    (ValueError)    a bundle that is damaged or forged
     │   └── NewerBundleError                           written by a newer localreg
+    ├── SignatureError                 (ValueError)    a signature or key that does not hold
     ├── RemoteError                    (OSError)       a remote that cannot be read or written
     │   ├── RemoteChangedError                         it was replaced, or restored from a copy
     │   └── RemoteBusyError            (TimeoutError)  others write to it all the time
@@ -182,6 +185,13 @@ class AliasConflictError(ConflictError):
     found: str | None
 
 
+class GateError(ConflictError):
+    """A model does not pass the gate of an alias; `missing` says what it lacks."""
+
+    alias: str
+    missing: tuple[str, ...]
+
+
 class PublishedError(ConflictError):
     """Weights, configuration and labels of a published model are fixed; `model` is its id."""
 
@@ -211,6 +221,10 @@ class ContestedError(WeightsError):
     """
 
     publications: tuple[str, ...]
+
+
+class TrustError(WeightsError):
+    """The registry gives out signed weights only, and no trusted key signed these."""
 
 
 class NotAPackageError(WeightsError):
@@ -262,6 +276,12 @@ class NewerBundleError(BundleError):
 
     found: int
     known: int
+
+
+class SignatureError(LocalregError, ValueError):
+    """A signature, or a key, is not what it should be; `reason` says why."""
+
+    reason: str
 
 
 class RemoteError(LocalregError, OSError):

@@ -241,20 +241,74 @@ CREATE TABLE private_url (
 
 -- `model` is an id as text: what was set last. It is the target only while there is such a model of
 -- this project and name: readers look.
+--   gate      the id of the event that made the gate which the model passed when the alias was set
+--   override  the reason for which it was set although the model did not pass; else NULL
 CREATE TABLE alias (
     project INTEGER NOT NULL REFERENCES project (pk),
     name TEXT NOT NULL,
     alias TEXT NOT NULL,
     model TEXT NOT NULL,
+    gate TEXT,
+    override TEXT,
     PRIMARY KEY (project, name, alias)
 ) WITHOUT ROWID;
 CREATE INDEX alias_model ON alias (model);
+
+-- What a model must have, so that the alias may be set to it. `conditions`: JSON, a list of texts.
+-- `event`: the id of the event that made it. While `alias.gate` is another one, the alias is held:
+-- it was set without this check, and nobody gets the model by it.
+CREATE TABLE gate (
+    project INTEGER NOT NULL REFERENCES project (pk),
+    name TEXT NOT NULL,
+    alias TEXT NOT NULL,
+    conditions TEXT NOT NULL,
+    event TEXT NOT NULL,
+    PRIMARY KEY (project, name, alias)
+) WITHOUT ROWID;
+
+-- Aliases that came from another registry without a check, and were checked here since: the model
+-- passed the gate. Then the alias is not held here.
+CREATE TABLE gate_passed (
+    project INTEGER NOT NULL REFERENCES project (pk),
+    name TEXT NOT NULL,
+    alias TEXT NOT NULL,
+    model TEXT NOT NULL,
+    gate TEXT NOT NULL,
+    PRIMARY KEY (project, name, alias)
+) WITHOUT ROWID;
 
 -- The alias events that name a model, for its history.
 CREATE TABLE alias_event (
     model TEXT NOT NULL,
     event TEXT NOT NULL,
     PRIMARY KEY (model, event)
+) WITHOUT ROWID;
+
+-- The signatures of models. Each is a file in the format of OpenSSF Model Signing, kept as a blob.
+--   id      of the event that recorded it
+--   digest  of the weights that were signed: of other weights of the model it says nothing
+--   signer  which key or certificate it names; "" for none. Only a check shows that it is true
+CREATE TABLE signature (
+    model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
+    id TEXT NOT NULL CHECK (length(id) = 32),
+    digest TEXT NOT NULL CHECK (length(digest) = 64),
+    blob INTEGER NOT NULL REFERENCES blob (pk),
+    signer TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (model, id)
+) WITHOUT ROWID;
+CREATE INDEX signature_blob ON signature (blob);
+
+-- The keys and certificates that this registry trusts. They never come from another registry.
+--   id    of a key the sha256 of its PEM text; of a certificate that of its DER bytes
+--   pem   the public key, or the certificate of an authority
+CREATE TABLE trusted_key (
+    id TEXT NOT NULL PRIMARY KEY
+        CHECK (length(id) = 64 AND id NOT GLOB '*[^0-9a-f]*'),
+    kind TEXT NOT NULL CHECK (kind IN ('key', 'certificate')),
+    name TEXT NOT NULL UNIQUE,
+    pem TEXT NOT NULL,
+    added INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE tag (

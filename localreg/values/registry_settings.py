@@ -19,6 +19,8 @@ PAGES_RENEW = "pages.renew"
 KEEP_LAST = "retention.keep_last"
 KEEP_BEST = "retention.keep_best"
 MAX_SIZE = "retention.max_size"
+TRUST_MODE = "trust.mode"
+TRUST_MODES = ("off", "warn", "enforce")
 USUAL_RENEWAL = "1m"
 _SOONEST = 2.0  # seconds: to write a page takes a part of one
 
@@ -71,6 +73,16 @@ def renewal_seconds(text: str) -> float | None:
     return None if text == "off" else parse_span(text)
 
 
+def _trust_mode(value: str) -> str:
+    text = value.strip()
+    if text not in TRUST_MODES:
+        raise InvalidValueError(
+            f"{TRUST_MODE} must be one of {', '.join(TRUST_MODES)}, not {shown(value)}",
+            argument=TRUST_MODE,
+        )
+    return text
+
+
 def _retention(check: Callable[[object], object]) -> Callable[[str], str]:
     """Return what checks a text for `gc`, which reads it later, and keeps it as it is."""
 
@@ -93,6 +105,11 @@ SETTINGS: dict[str, Setting] = {
             PAGES_RENEW,
             "how often a task that runs writes its page, such as 30s or 5m; off for never",
             _renewal,
+        ),
+        Setting(
+            TRUST_MODE,
+            "what happens to weights that no trusted key signed: off, warn, or enforce",
+            _trust_mode,
         ),
         Setting(
             KEEP_LAST,

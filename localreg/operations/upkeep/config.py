@@ -11,6 +11,7 @@ from localreg.values.registry_settings import (
     ORIGIN_NAME,
     PAGES_RENEW,
     SETTINGS,
+    TRUST_MODE,
     USUAL_RENEWAL,
     known_setting,
 )
@@ -37,7 +38,7 @@ def every_setting(registry: OpenRegistry) -> list[SettingValue]:
     with registry.store.read() as connection:
         chosen = setting_rows.some(connection, SETTINGS)
         own = origin_rows.name_of(connection, origin_rows.own(connection))
-    defaults = {ORIGIN_NAME: own, PAGES_RENEW: USUAL_RENEWAL}
+    defaults = {ORIGIN_NAME: own, PAGES_RENEW: USUAL_RENEWAL, TRUST_MODE: "off"}
     return [
         SettingValue(key, chosen.get(key, defaults.get(key)), key in chosen, each.summary)
         for key, each in SETTINGS.items()

@@ -42,15 +42,15 @@ Connection = sqlite3.Connection
 LOCAL = frozenset({
     "setting", "forgotten", "known_file", "open_dataset", "open_dataset_file", "upload",
     "private_url", "url", "unpacked", "task_place", "arrival", "mirrored", "remote_gap",
-    "refolded",
+    "refolded", "gate_passed", "trusted_key",
 })  # fmt: skip
 # The others.
 SHARED = frozenset({
     "project", "project_id", "claim", "model", "tombstone", "design", "blob", "tree_file",
-    "weights", "alias", "alias_event", "tag", "model_tag", "addition", "metadata", "task",
-    "task_design", "task_model", "task_tag", "configuration", "parameter", "artifact", "series",
-    "scalar", "single", "plot", "message", "reported", "actor", "origin", "event", "writer",
-    "remote", "remote_report", "remote_deletion",
+    "weights", "signature", "alias", "gate", "alias_event", "tag", "model_tag", "addition",
+    "metadata", "task", "task_design", "task_model", "task_tag", "configuration", "parameter",
+    "artifact", "series", "scalar", "single", "plot", "message", "reported", "actor", "origin",
+    "event", "writer", "remote", "remote_report", "remote_deletion",
 })  # fmt: skip
 _MAPPED = 1 << 28  # bytes, which count as memory of the process
 _OF_THE_BYTES = "verified = NULL, ctime = NULL, sample = NULL, unreferenced = NULL, upstream = NULL"

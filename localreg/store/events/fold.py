@@ -50,6 +50,8 @@ KINDS: dict[tuple[str, int], Fold] = {
     # Not "model.": a download shows what the bytes are, and does not change the model.
     ("weights.fetched", 1): model_fold.weights_served,
     ("alias.set", 1): model_fold.alias_set,
+    ("alias.protected", 1): model_fold.alias_protected,
+    ("model.signed", 1): model_fold.signed,
     ("task.created", 1): task_fold.created,
     ("task.changed", 1): task_fold.changed,
     ("task.state", 1): task_fold.ended,

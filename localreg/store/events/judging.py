@@ -22,6 +22,9 @@ The rules:
 - The end of a task that another process concluded ("aborted", since the process was gone) leaves
   the writers before it, for the end that the task itself records.
 - A tag is there while one addition is in the list of no drop, wherever the drop is in the order.
+- Each signature counts. It says which weights it is of.
+- An alias has two registers: the model that it points to, and its gate. Neither depends on the
+  other: whoever reads an alias sees if the gate was passed.
 - Weights are always added. They are served if the write of the register "served" is in effect.
 - A revision that is served is not dropped, and a publication brings back the one that it names.
 - A download, and bytes that the registry keeps from now on, write the register of the revision's
@@ -44,7 +47,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from localreg.store.events.registers import DESIGN, LINE, SERVED, STATE, WAS, register_of
+from localreg.store.events.registers import (
+    ALIAS_KINDS,
+    DESIGN,
+    LINE,
+    SERVED,
+    STATE,
+    WAS,
+    register_of,
+)
 from localreg.values.frozen import Frozen
 from localreg.values.records import Json, LoggedEvent
 
@@ -384,6 +395,9 @@ class _Unit:
         found = (e.event_id for e in self._events if digest in _bytes_of(e, shown.revision))
         return next(found, None)
 
+    def _signed(self, _: LoggedEvent) -> str | None:
+        return None  # each signature stands for itself
+
     def _remove(self, event: LoggedEvent) -> str | None:
         self._removed = event.kind != "model.restored"
         return None
@@ -432,7 +446,7 @@ def _topic_of(events: Sequence[LoggedEvent]) -> str | None:
     """Return what a unit is about; None if the event that creates it is not there."""
     # No call makes an alias whose id is that of a model; but a model may be forged with the id
     # of an alias.
-    if any(event.kind == "alias.set" and event.v == 1 for event in events):
+    if any(event.kind in ALIAS_KINDS and event.v == 1 for event in events):
         return "alias"
     for event in events:
         if event.event_id == event.subject and _RULES.get(event.kind) in _CREATIONS:
@@ -467,6 +481,7 @@ _RULES: dict[str, Callable[[_Unit, LoggedEvent], str | None]] = {
     "model.tag": _Unit._tagged,
     "model.design": _Unit._content_changed,
     "model.published": _Unit._publish,
+    "model.signed": _Unit._signed,
     "model.weights": _Unit._weights_served,
     "model.weights_added": _Unit._weights_added,
     "model.weights_chosen": _Unit._weights_chosen,

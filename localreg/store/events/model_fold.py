@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from localreg.values.records import Json, LoggedEvent, StateChange
 
@@ -124,13 +124,34 @@ def alias_set(state: State, event: Applied) -> None:
     """Point an alias at a model, or at none."""
     payload = event.payload
     project = state.project_named(payload["project"], event.at)
-    state.point_alias(project, payload["name"], str(event.field), payload["new"])
+    passed = payload.get("gate"), payload.get("override")
+    state.point_alias(project, payload["name"], str(event.field), payload["new"], passed)
+
+
+def alias_protected(state: State, event: Applied) -> None:
+    """Give an alias a gate, another one, or none."""
+    payload = event.payload
+    project = state.project_named(payload["project"], event.at)
+    gate = None if payload["new"] is None else (_texts(payload["new"]), event.event_id)
+    state.set_gate(project, payload["name"], str(event.field), gate)
 
 
 def alias_named(state: State, event: Applied) -> None:
     """Record which models an alias event names, whether it is in effect or lost."""
     for model_id in sorted({event.payload["old"], event.payload["new"]} - {None}):
         state.name_in_alias_event(model_id, event.event_id)
+
+
+def signed(state: State, event: Applied) -> None:
+    """Record a signature of the weights of a model."""
+    payload = event.payload
+    blob = state.blob(payload["signature"], payload["size"], None, event.at)
+    state.put(
+        "signature",
+        event.subject,
+        (event.event_id,),
+        (payload["digest"], blob, payload["signer"], event.at),
+    )
 
 
 def weights_served(state: State, event: Applied) -> None:
@@ -229,6 +250,10 @@ def _insert_weights(
             weights["at"],
         ),
     )  # fmt: skip
+
+
+def _texts(texts: Sequence[str]) -> str:
+    return json.dumps(texts, ensure_ascii=False)
 
 
 def _labels(labels: Mapping[str, int]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from localreg.store.events import model_fold
 from localreg.store.events.fold import ALWAYS, KINDS, MOVING, apply
 from localreg.store.events.judging import LOST, Judged, judge
+from localreg.store.events.registers import ALIAS_KINDS
 from localreg.store.rows import (
     event_rows,
     model_rows,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 Connection = sqlite3.Connection
 Verdict = tuple[LoggedEvent, "str | None"]
 
-_MODEL_TABLES = ("metadata", "model_tag", "design", "weights")
+_MODEL_TABLES = ("metadata", "model_tag", "design", "weights", "signature")
 _TASK_TABLES = (
     "task_model", "task_tag", "task_design", "configuration", "parameter", "artifact",
 )  # fmt: skip
@@ -52,7 +53,16 @@ def refold(connection: Connection) -> None:
     for table in (*_MODEL_TABLES, *_TASK_TABLES):
         connection.execute(f"DELETE FROM {table}")
         connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
-    for table in ("alias", "alias_event", "addition", "writer", "claim", "tombstone", "project_id"):
+    for table in (
+        "alias",
+        "gate",
+        "alias_event",
+        "addition",
+        "writer",
+        "claim",
+        "tombstone",
+        "project_id",
+    ):
         connection.execute(f"DELETE FROM {table}")
     for owner in ("model", "task"):
         connection.execute(
@@ -142,7 +152,7 @@ def fold_unit(
 
 def _empty_alias(rows: FoldedRows, events: Sequence[LoggedEvent]) -> None:
     for event in events:
-        if event.kind == "alias.set" and event.v == 1:
+        if event.kind in ALIAS_KINDS and event.v == 1:
             rows.empty_alias(event.payload["project"], event.payload["name"], str(event.field))
             return
 

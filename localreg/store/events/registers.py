@@ -6,7 +6,8 @@ whose value it replaces. Two machines that write one register without knowing of
 noticed by that, when their events meet (`judging.py`). The event that creates a model or task is
 the first writer of all its registers.
 
-Tags are no registers: each addition stands for itself. Neither are publications and removals.
+Tags are no registers: each addition stands for itself. Neither are signatures, publications and
+removals.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ DESIGN = "design"
 SERVED = "served"
 STATE = "state"
 ALIAS = "alias"
+GATE = "gate"
 WAS = "was"
+
+ALIAS_KINDS = frozenset({"alias.set", "alias.protected"})
+"""The kinds of events whose subject is an alias."""
 
 
 def register_of(kind: str, field: str | None, payload: Json) -> str | None:
@@ -55,6 +60,7 @@ _REGISTERS: dict[str, str | Callable[[str | None, Json], str]] = {
     "model.weights_uploaded": lambda _, payload: f"url/{payload['revision']}",
     "weights.fetched": _bytes,
     "alias.set": ALIAS,
+    "alias.protected": GATE,
     "task.changed": lambda field, _: f"column/{field}",
     "task.state": STATE,
     "task.design": DESIGN,

@@ -15,6 +15,7 @@ from operator import attrgetter
 
 from localreg.errors import InvalidEventError
 from localreg.store.events.fold import CREATING
+from localreg.store.events.registers import ALIAS_KINDS
 from localreg.store.rows.checked_values import (
     COUNT,
     DIGEST,
@@ -139,7 +140,7 @@ def _problem(found: Json, shape: Shape, known: frozenset[str] | None = None) -> 
 
 _MISSING = object()
 # Absent: None or false.
-_OPTIONAL = frozenset({"was", "concluded", "made", "run"})
+_OPTIONAL = frozenset({"was", "concluded", "made", "run", "gate", "override"})
 
 _NAME: Rule = (
     f"{_SHORT[0]}, and not empty",
@@ -220,7 +221,10 @@ _SHAPES: dict[str, Shape] = {
     "weights.fetched": _WAS | _BYTES | {"new": DIGEST},
     "alias.set": _WAS | {
         "project": _SHORT, "name": _SHORT, "old": or_null(ID), "new": or_null(ID),
+        "gate": or_null(ID), "override": or_null(_SHORT),
     },
+    "alias.protected": _WAS | {"project": _SHORT, "name": _SHORT, "new": or_null(_TEXTS)},
+    "model.signed": {"digest": DIGEST, "signature": DIGEST, "size": COUNT, "signer": _SHORT},
     "task.created": {
         "name": _SHORT, "type": _SHORT, "status": _SHORT, "comment": or_null(TEXT),
         "parent": or_null(ID), "tags": _TEXTS, "run": or_null(_ANY_OBJECT), "project": _PROJECT,
@@ -249,8 +253,8 @@ _COLUMNS: dict[str, Rule] = {
     "task progress": or_null(("a whole number from 0 to 100", _INT, range(101).__contains__)),
 }  # fmt: skip
 _FIELD = frozenset(
-    {"model.tag", "model.metadata", "alias.set", "task.model", "task.tag", "task.parameter",
-     "task.configuration", "task.artifact"}
+    {"model.tag", "model.metadata", "alias.set", "alias.protected", "task.model", "task.tag",
+     "task.parameter", "task.configuration", "task.artifact"}
 )  # fmt: skip
 _EVENT: dict[str, Rule] = {
     "event_id": ID, "origin": ID, "seq": _COUNTED, "lamport": _COUNTED, "stamp": _COUNTED,
@@ -435,7 +439,7 @@ def _wrong_beside_shape(event: LoggedEvent) -> str | None:
         rule = _COLUMNS.get(f"{kind.partition('.')[0]} {field}")
         if rule is not None and not _follows(payload.get("new", _MISSING), rule):
             return f"payload: new must be {rule[0]}"
-    elif kind == "alias.set" and event.subject != alias_id(
+    elif kind in ALIAS_KINDS and event.subject != alias_id(
         payload["project"], payload["name"], str(field)
     ):
         return "subject must be the id of the alias"

@@ -39,6 +39,14 @@ def _is_object(text: str) -> bool:
         return False
 
 
+def _is_texts(text: str) -> bool:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return type(found) is list and all(type(each) is str for each in found)
+
+
 def _is_labels(text: str) -> bool:
     return _is_object(text) and all(type(each) is int for each in json.loads(text).values())
 
@@ -46,6 +54,7 @@ def _is_labels(text: str) -> bool:
 _STR = frozenset({str})
 JSON: Rule = ("a JSON object", _STR, _is_object)
 LABELS: Rule = ("labels with whole numbers, as JSON", _STR, _is_labels)
+TEXTS: Rule = ("a list of texts, as JSON", _STR, _is_texts)
 _OWNER = {"model": or_null(WHOLE), "task": or_null(WHOLE)}
 
 RULES: dict[str, dict[str, Rule]] = {
@@ -98,7 +107,16 @@ RULES: dict[str, dict[str, Rule]] = {
         "etag": or_null(TEXT),
     },
     "private_url": {"revision": ID, "url": URL},
-    "alias": {"project": WHOLE, "name": TEXT, "alias": TEXT, "model": ID},
+    "signature": {
+        "model": WHOLE, "id": ID, "digest": DIGEST, "blob": WHOLE, "signer": TEXT, "at": TIME,
+    },
+    "trusted_key": {"id": DIGEST, "kind": TEXT, "name": TEXT, "pem": TEXT, "added": TIME},
+    "alias": {
+        "project": WHOLE, "name": TEXT, "alias": TEXT, "model": ID, "gate": or_null(ID),
+        "override": or_null(TEXT),
+    },
+    "gate": {"project": WHOLE, "name": TEXT, "alias": TEXT, "conditions": TEXTS, "event": ID},
+    "gate_passed": {"project": WHOLE, "name": TEXT, "alias": TEXT, "model": ID, "gate": ID},
     "alias_event": {"model": ID, "event": ID},
     "tag": {"pk": WHOLE, "name": TEXT, "system": FLAG},
     "model_tag": {"model": WHOLE, "tag": WHOLE, "stamp": COUNT, "born": FLAG},

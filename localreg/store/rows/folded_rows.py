@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from localreg.store.rows.state import Passed
+
 Connection = sqlite3.Connection
 Number = tuple[int, str, int]  # key of a project, name and number of a version
 
@@ -34,6 +36,8 @@ _BY_KEY = {
     owner: (TAGS[owner], *(table for table, owned in OWNED.items() if owned.owner == owner))
     for owner in OWNERS
 }
+# The tables of aliases, and their columns beside project, name and alias.
+_OF_ALIASES = {"alias": ("model", "gate", "override"), "gate": ("conditions", "event")}
 _BY_ID = (("tombstone", "id"), ("claim", "model"), ("addition", "subject"), ("writer", "subject"))
 
 
@@ -48,8 +52,8 @@ _STATEMENTS = {
        for owner, tables in _BY_KEY.items() for table in tables},
     **{f"delete {table}": f"DELETE FROM {table} WHERE {column} = ?" for table, column in _BY_ID},
     **{f"delete {owner}": f"DELETE FROM {owner} WHERE pk = ?" for owner in OWNERS},
-    "delete alias": "DELETE FROM alias WHERE name = ?2 AND alias = ?3 "
-    "AND project = (SELECT pk FROM project WHERE name = ?1)",
+    **{f"delete {table}": f"DELETE FROM {table} WHERE name = ?2 AND alias = ?3 "
+       "AND project = (SELECT pk FROM project WHERE name = ?1)" for table in _OF_ALIASES},
     "blob": _inserting("blob", ("pk", "digest", "size", "total", "added")),
     **{f"change {owner}": f"UPDATE {owner} SET ({', '.join(columns)}) = "
        f"({', '.join('?' * len(columns))}) WHERE pk = ?" for owner, columns in OWNERS.items()},
@@ -65,16 +69,18 @@ _STATEMENTS = {
     ),
     "addition": _inserting("addition", ("subject", "tag", "event"), "INSERT OR IGNORE"),
     "writer": _inserting("writer", ("subject", "register", "events"), "INSERT OR REPLACE"),
-    "alias": _inserting("alias", ("project", "name", "alias", "model"), "INSERT OR REPLACE"),
-    "no alias": "DELETE FROM alias WHERE project = ? AND name = ? AND alias = ?",
+    **{table: _inserting(table, ("project", "name", "alias", *columns), "INSERT OR REPLACE")
+       for table, columns in _OF_ALIASES.items()},
+    **{f"no {table}": f"DELETE FROM {table} WHERE project = ? AND name = ? AND alias = ?"
+       for table in _OF_ALIASES},
     "alias_event": _inserting("alias_event", ("model", "event"), "INSERT OR IGNORE"),
 }  # fmt: skip
 
 
 # All of them.
 TABLES = (
-    *OWNERS, *OWNED, *TAGS.values(), "blob", "tombstone", "claim", "addition", "writer", "alias",
-    "alias_event",
+    *OWNERS, *OWNED, *TAGS.values(), *_OF_ALIASES, "blob", "tombstone", "claim", "addition",
+    "writer", "alias_event",
 )  # fmt: skip
 
 
@@ -128,7 +134,8 @@ class FoldedRows:
         self._additions: dict[int, dict[str, None]] = {}
         self._claims: dict[Number, tuple[int, str]] = {}
         self._tombstone: tuple[object, ...] | None = None
-        self._aliases: dict[tuple[int, str, str], str | None] = {}
+        self._aliases: dict[tuple[int, str, str], Sequence[str | None] | None] = {}
+        self._gates: dict[tuple[int, str, str], Sequence[str | None] | None] = {}
         self._keys: dict[str, int] = {}  # of the rows that are there, by owner
 
     def expect(self, digests: Iterable[str]) -> None:
@@ -168,8 +175,9 @@ class FoldedRows:
             self._waiting[f"delete {table}"].append((subject,))
 
     def empty_alias(self, project: str, name: str, alias: str) -> None:
-        """Let the unit, which was folded before and is an alias, point to none at first."""
-        self._waiting["delete alias"].append((project, name, alias))
+        """Let the unit, which was folded before and is an alias, have no target and no gate."""
+        for table in _OF_ALIASES:
+            self._waiting[f"delete {table}"].append((project, name, alias))
 
     def end(self) -> Folded:
         """End the unit; its rows wait to be written."""
@@ -178,11 +186,12 @@ class FoldedRows:
             waiting["claim"].append((project, name, number, subject, released, event))
         for tag, events in self._additions.items():
             waiting["addition"] += [(subject, tag, event) for event in events]
-        for alias, model_id in self._aliases.items():
-            if model_id is None:
-                waiting["no alias"].append(alias)
-            else:
-                waiting["alias"].append((*alias, model_id))
+        for table, alias_rows in (("alias", self._aliases), ("gate", self._gates)):
+            for alias, values in alias_rows.items():
+                if values is None:
+                    waiting[f"no {table}"].append(alias)
+                else:
+                    waiting[table].append((*alias, *values))
         if self._tombstone is not None:
             waiting["tombstone"].append(self._tombstone)
         if self._removed:
@@ -402,8 +411,13 @@ class FoldedRows:
         if key in self._claims:
             self._claims[key] = 1, self._claims[key][1]
 
-    def point_alias(self, project: int, name: str, alias: str, model_id: str | None) -> None:
-        self._aliases[project, name, alias] = model_id
+    def point_alias(
+        self, project: int, name: str, alias: str, model_id: str | None, passed: Passed
+    ) -> None:
+        self._aliases[project, name, alias] = None if model_id is None else (model_id, *passed)
+
+    def set_gate(self, project: int, name: str, alias: str, gate: tuple[str, str] | None) -> None:
+        self._gates[project, name, alias] = gate
 
     def name_in_alias_event(self, model_id: str, event_id: str) -> None:
         self._waiting["alias_event"].append((model_id, event_id))

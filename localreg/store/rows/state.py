@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from localreg.values.records import Json
 
+    # The gate that a model passed when an alias was set, and the reason if it did not pass.
+    Passed = tuple[str | None, str | None]
+
     class State(Protocol):
         """Models, tasks and aliases, as events change them. An owner is a model or task.
 
@@ -86,8 +89,15 @@ if TYPE_CHECKING:
         def release(self, project: int, name: str, number: int, model_id: str) -> None:
             """Record that a model gave a version number up."""
 
-        def point_alias(self, project: int, name: str, alias: str, model_id: str | None) -> None:
+        def point_alias(
+            self, project: int, name: str, alias: str, model_id: str | None, passed: Passed
+        ) -> None:
             """Point an alias at a model, or at none."""
+
+        def set_gate(
+            self, project: int, name: str, alias: str, gate: tuple[str, str] | None
+        ) -> None:
+            """Give an alias a gate, as its conditions and the id of its event; None for none."""
 
         def name_in_alias_event(self, model_id: str, event_id: str) -> None:
             """Record that an alias event names a model."""
@@ -138,6 +148,7 @@ OWNED = {
         ),
     ),
     "metadata": Owned("model", ("key",), ("value", "type")),
+    "signature": Owned("model", ("id",), ("digest", "blob", "signer", "at")),
     "task_design": Owned("task", (), ("config", "labels")),
     "task_model": Owned("task", ("role", "name"), ("model", "stamp")),
     "parameter": Owned("task", ("section", "name"), ("value", "type")),

@@ -10,6 +10,10 @@ from localreg.store.rows import addition_rows, keys, task_rows
 from localreg.store.rows.state import OWNED, OWNERS, TAGS
 from localreg.values.records import Json
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.store.rows.state import Passed
+
 Connection = sqlite3.Connection
 
 
@@ -117,7 +121,9 @@ class StateTables:
     def release(self, project: int, name: str, number: int, model_id: str) -> None:
         keys.release(self._connection, project, name, number, model_id)
 
-    def point_alias(self, project: int, name: str, alias: str, model_id: str | None) -> None:
+    def point_alias(
+        self, project: int, name: str, alias: str, model_id: str | None, passed: Passed
+    ) -> None:
         if model_id is None:
             self._connection.execute(
                 "DELETE FROM alias WHERE project = ? AND name = ? AND alias = ?",
@@ -125,7 +131,19 @@ class StateTables:
             )
         else:
             self._connection.execute(
-                "INSERT OR REPLACE INTO alias VALUES (?, ?, ?, ?)", (project, name, alias, model_id)
+                "INSERT OR REPLACE INTO alias VALUES (?, ?, ?, ?, ?, ?)",
+                (project, name, alias, model_id, *passed),
+            )
+
+    def set_gate(self, project: int, name: str, alias: str, gate: tuple[str, str] | None) -> None:
+        if gate is None:
+            self._connection.execute(
+                "DELETE FROM gate WHERE project = ? AND name = ? AND alias = ?",
+                (project, name, alias),
+            )
+        else:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO gate VALUES (?, ?, ?, ?, ?)", (project, name, alias, *gate)
             )
 
     def name_in_alias_event(self, model_id: str, event_id: str) -> None:
