@@ -155,6 +155,7 @@ def test_weights_that_are_added_again_are_not_removed(tmp_path, children):
     (tmp_path / "w.pt").write_bytes(b"shared weights")
     root = tmp_path / "registry"
     children.crowd(4, keep_the_same, root, tmp_path / "w.pt")
+    Registry(root).close()  # of processes that close at once, none may be the last for SQLite
     left = {path.name for path in root.rglob("*") if path.is_file()}
     assert left == {"registry.db", "registry.db-reserve"}
 
