@@ -7,6 +7,10 @@ from localreg.values.frozen import Frozen
 from localreg.values.records import Json, LoggedEvent
 from localreg.values.secrets import masked
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class Side(Frozen):
     """One of the events that do not agree.
@@ -85,6 +89,24 @@ class AliasMoved(Frozen):
     def line(self) -> str:
         """The difference in a line."""
         return f"{self.name}: {self.old} → {self.new or 'none'}"
+
+
+class GateChanged(Frozen):
+    """An alias that had a gate, and has another one now, or none.
+
+    Attributes:
+        name: such as ``vision/resnet@prod``.
+        old, new: what a model must have for it; None for nothing.
+    """
+
+    name: str
+    old: Sequence[str] | None
+    new: Sequence[str] | None
+
+    @property
+    def line(self) -> str:
+        """The difference in a line."""
+        return f"{self.name} gate: {conditions_text(self.old)} → {conditions_text(self.new)}"
 
 
 class Removed(Frozen):
@@ -231,6 +253,7 @@ if TYPE_CHECKING:
         Lost
         | InEffect
         | AliasMoved
+        | GateChanged
         | Removed
         | Restored
         | Moved
@@ -286,6 +309,8 @@ _PARTS = {
     "model.weights_kept": "bytes",
     "model.weights_uploaded": "URL",
     "model.published": "publication",
+    "model.signed": "signature",
+    "alias.protected": "gate",
     "task.design": "configuration of models",
     "task.state": "status",
     "task.moved": "project",
@@ -324,9 +349,16 @@ def value_text(event: LoggedEvent) -> str:
             return new or "none"
         case "model.published":
             return event.payload["digest"] or "no weights"
+        case "alias.protected":
+            return conditions_text(new)
         case "model.weights_added" if new is not None:
             return new["digest"] or ""
     return ""
+
+
+def conditions_text(conditions: Sequence[str] | None) -> str:
+    """Return the conditions of a gate, for people."""
+    return "none" if conditions is None else ", ".join(map(shown_name, conditions))
 
 
 def line_text(line: Json) -> str:

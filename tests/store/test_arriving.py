@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.proofs import TIMES
+from support.signed_models import record_gate, record_signature
 
 from localreg.errors import EventConflictError, InvalidEventError, LocalregError
 from localreg.operations.models import aliases, designs, edits, removal, revisions
@@ -45,8 +47,12 @@ STATE = {
     "weights": "SELECT m.id, w.id, w.revision, w.url, b.digest, w.filename, w.pinned, w.kept, "
     "w.uploaded, w.current, w.package, w.tree, w.archive, w.archive_size, w.at FROM weights w "
     "JOIN model m ON m.pk = w.model LEFT JOIN blob b ON b.pk = w.blob",
-    "alias": "SELECT p.name, a.name, a.alias, a.model FROM alias a "
+    "signature": "SELECT m.id, s.id, s.digest, b.digest, b.size, s.signer, s.at FROM signature s "
+    "JOIN model m ON m.pk = s.model JOIN blob b ON b.pk = s.blob",
+    "alias": "SELECT p.name, a.name, a.alias, a.model, a.gate, a.override FROM alias a "
     "JOIN project p ON p.pk = a.project",
+    "gate": "SELECT p.name, g.name, g.alias, g.conditions, g.event FROM gate g "
+    "JOIN project p ON p.pk = g.project",
     "alias_event": "SELECT * FROM alias_event",
     "model_tag": "SELECT m.id, t.name, t.system, x.stamp, x.born FROM model_tag x "
     "JOIN model m ON m.pk = x.model JOIN tag t ON t.pk = x.tag",
@@ -65,6 +71,10 @@ STATE = {
     "event": "SELECT event_id, outcome FROM event",
 }  # fmt: skip
 _folders = count()
+
+
+def digest_of(data):
+    return hashlib.sha256(data).hexdigest()
 
 
 def state(place):
@@ -320,6 +330,92 @@ def test_an_alias_of_a_model_that_comes_too_names_it(pair):
     sent = sorted(events(there), key=lambda each: each.kind != "alias.set")
     arrival = take(here, sent, origins(there))
     assert arrival.lines == ("vision/net@prod: vision/net:1 → vision/net:2",)
+
+
+def test_a_gate_comes_before_after_or_without_its_alias(places):
+    """An alias may have a gate and point to nothing, and the other way round."""
+    here = places()
+    made = model(here)
+    gate = record_gate(here, ("vision", "net"), "prod", ["signed", "accuracy>=0.9"])
+    record_gate(here, ("vision", "net"), "alone", ["scanned"])
+    aliases.set_alias(here, made, "free")
+    payload = {"project": "vision", "name": "net", "old": None, "new": made, "gate": gate}
+    record(here, "alias.set", alias_id("vision", "net", "prod"), payload, "prod")
+    sent, whole = events(here), state(here)
+    assert len(whole["gate"]) == len(whole["alias"]) == 2
+    for order in (sent, sent[::-1]):
+        there = places()
+        take(there, order, origins(here))
+        assert state(there) == whole
+        apart = places()
+        for event in order:
+            take(apart, [event], origins(here))
+        assert state(apart) == whole
+        assert_refolds(apart)
+
+
+def test_gates_that_two_set_are_a_conflict_and_the_same_everywhere(pair):
+    here, there, made = pair
+    record_gate(here, ("vision", "net"), "prod", ["signed"])
+    merge(there, here)
+    first = record_gate(there, ("vision", "net"), "prod", ["scanned"])
+    record(here, "future.change", made, {})  # so that what follows stands later in the order
+    others = [
+        record_gate(here, ("vision", "net"), "prod", conditions)
+        for conditions in (["signed", "published"], None)
+    ]
+    arrivals = merge(here, there), merge(there, here)
+    assert state(here) == state(there)
+    assert state(here)["gate"] == [("vision", "net", "prod", '["scanned"]', first)]
+    (who,) = {each.actor for each in events(here)}
+    lost = [
+        f"lost: vision/net@prod gate → {text} ({who}, {event[:8]}): it is scanned by {who}, "
+        f"{first[:8]}"
+        for text, event in zip(["signed, published", "none"], others, strict=True)
+    ]
+    assert arrivals[0].lines == (*lost,)
+    assert arrivals[1].lines == (*lost,)
+    assert [each.conflict for each in arrivals] == [True, False]
+    record_gate(there, ("vision", "net"), "prod", None)
+    assert merge(here, there).lines == ("vision/net@prod gate: scanned → none",)
+
+
+def test_a_gate_of_an_alias_that_moved_meanwhile_is_no_conflict(pair):
+    """The gate and the target of an alias are apart; who reads the alias compares them."""
+    here, there, made = pair
+    gate = record_gate(here, ("vision", "net"), "prod", ["signed"])
+    aliases.set_alias(there, made, "prod")
+    for arrival in (merge(here, there), merge(there, here)):
+        assert (arrival.lines, arrival.conflict) == ((), False)
+    assert state(here) == state(there)
+    assert state(here)["alias"] == [("vision", "net", "prod", made, None, None)]
+    assert state(here)["gate"] == [("vision", "net", "prod", '["signed"]', gate)]
+    assert_refolds(here)
+
+
+def test_signatures_come_each_by_itself(pair):
+    """Two keys, two machines, the same file twice: nothing of that is a conflict."""
+    here, there, made = pair
+    names = {
+        record_signature(place, made, data, digest="d" * 64)
+        for place, data in ((here, b"one"), (there, b"two"), (there, b"both"), (here, b"both"))
+    }
+    assert merge(here, there).blobs == names - {digest_of(b"one")}
+    assert merge(there, here).lines == ()
+    assert state(here) == state(there)
+    assert [row[3] for row in state(here)["signature"]].count(digest_of(b"both")) == 2
+    assert_refolds(here)
+
+
+def test_a_signature_that_comes_before_its_model_waits_for_it(places):
+    here, there = places(), places()
+    made = model(here)
+    record_signature(here, made, b"one", digest="d" * 64)
+    *rest, last = events(here)
+    take(there, [last], origins(here))
+    assert state(there)["signature"] == []
+    take(there, rest, origins(here))
+    assert state(there) == state(here)
 
 
 def test_a_number_that_two_gave_is_ambiguous(pair):

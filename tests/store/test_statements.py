@@ -197,6 +197,7 @@ CALLS = {
     "logged_rows:all_events": lambda c: list(logged_rows.all_events(c)),
     "logged_rows:beyond": lambda c: list(logged_rows.beyond(c, {ID: 1})),
     "arriving_rows:alias_of": lambda c: arriving_rows.alias_of(c, "vision", "net", "prod"),
+    "arriving_rows:gate_of": lambda c: arriving_rows.gate_of(c, "vision", "net", "prod"),
     "arriving_rows:aliases_of": lambda c: arriving_rows.aliases_of(c, ID),
     "arriving_rows:set_positions": lambda c: arriving_rows.set_positions(c, [(ID, 1, 1, 1)]),
     "remote_rows:ordering_table": remote_rows.ordering_table,

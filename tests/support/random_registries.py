@@ -7,6 +7,8 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+from support.signed_models import record_gate, record_signature
+
 from localreg import InputModel, Model, OutputModel, Registry, Task
 from localreg.errors import LocalregError
 from localreg.operations.tasks import lifecycle
@@ -145,6 +147,20 @@ class Operations:
     def drop_alias(self, place):
         place.registry.remove_alias(self.model(place), self.one(["prod", "beta"]))
 
+    def protect(self, place):
+        """Give an alias a gate, or none, whichever model it points to."""
+        line = self.one(PROJECTS) or "", self.one(NAMES)
+        conditions = self.one([["signed"], ["scanned", "k>=1"], None])
+        opened = place.registry._chain.first
+        record_gate(opened, line, self.one(["prod", "beta"]), conditions)
+
+    def sign(self, place):
+        """Record a signature of the weights of a model; some are the same of several models."""
+        model, data = self.model(place), self.one([b"one", b"two", self.chance.randbytes(9)])
+        if model.digest is None:
+            raise LocalregError("nothing to sign")
+        record_signature(place.registry._chain.first, model.id, data)
+
     def publish(self, place):
         self.model(place).publish()
 
@@ -268,7 +284,8 @@ class Operations:
 
 CHANGES = {
     "add": 4, "point": 1, "comment": 2, "archive": 1, "tag": 2, "system_tag": 1, "metadata": 3,
-    "design": 2, "move": 2, "rename": 2, "alias": 3, "drop_alias": 1, "publish": 2, "weights":
+    "design": 2, "move": 2, "rename": 2, "alias": 3, "drop_alias": 1, "protect": 2, "sign": 2,
+    "publish": 2, "weights":
     4, "register": 1, "upload": 1, "point_to_site": 2, "fetch": 3, "choose": 2, "remove": 1,
     "restore": 1, "create_task": 2, "parameter": 2, "configuration": 1, "artifact": 1,
     "describe_task": 2, "state": 2, "delete_task": 1,

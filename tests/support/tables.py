@@ -8,7 +8,7 @@ NAMED_BY = {"model": "id", "task": "id", "project": "name", "blob": "digest", "o
 LOCAL = frozenset(
     "setting blob tree_file unpacked url upload known_file tag private_url task_place forgotten "
     "sqlite_sequence origin actor open_dataset open_dataset_file remote mirrored remote_gap "
-    "remote_report remote_deletion refolded".split()
+    "remote_report remote_deletion refolded gate_passed trusted_key".split()
 )
 
 

@@ -14,7 +14,7 @@ from localreg.errors import AmbiguousReferenceError, NotFoundError, UndoError
 from localreg.operations.finding.references import require_draft
 from localreg.operations.models.history import describe
 from localreg.registry import OpenRegistry
-from localreg.store.events.registers import ALIAS, WAS, register_of
+from localreg.store.events.registers import ALIAS_KINDS, WAS, register_of
 from localreg.store.rows import (
     addition_rows,
     blob_rows,
@@ -136,7 +136,7 @@ def _undone(
 
 
 def _shown_subject(connection: event_rows.Connection, change: StateChange) -> str:
-    if change.kind == "alias.set":
+    if change.kind in ALIAS_KINDS:
         project, name = change.payload["project"], change.payload["name"]
         return f"{project}/{name}" if project else str(name)
     model = model_rows.model_row(connection, change.subject)
@@ -193,7 +193,7 @@ class _Undoing:
         change = self.change
         register = register_of(change.kind, change.field, change.payload)
         assert register is not None
-        first = None if register == ALIAS else change.subject
+        first = None if change.kind in ALIAS_KINDS else change.subject
         now = writer_rows.writers(self.connection, change.subject, register, first)
         if self.event.event_id not in now:
             found = [event_rows.by_id(self.connection, each) for each in now]
@@ -325,6 +325,8 @@ _CANNOT = {
     "model.removed": "bring the model back with `localreg restore {id}`",
     "model.restored": "remove the model again with `localreg rm {id}`",
     "model.published": "what is published stays; add a new version instead",
+    "model.signed": "a signature stays; what counts is which keys are trusted: `localreg key rm` "
+    "takes one out of trust",
     "model.renumbered": "a number that was given up is not taken back; move the model to another",
     "model.released": "a number that was given up is not taken back",
     "model.weights": "the URL serves other bytes, and this registry only recorded it",
@@ -346,6 +348,7 @@ _RULES: dict[tuple[str, int], Callable[[_Undoing], _Inverse]] = {
     ("model.weights_added", 1): _weights,
     ("model.weights_chosen", 1): _weights,
     ("alias.set", 1): _alias,
+    ("alias.protected", 1): _exchanged,
     ("task.changed", 1): _exchanged,
     ("task.design", 1): _exchanged,
     ("task.model", 1): _exchanged,

@@ -227,7 +227,7 @@ def servings(registry: OpenRegistry, alias: object, line: str | None = None) -> 
     with registry.store.read() as connection:
         for subject in event_rows.alias_subjects(connection, name):
             ((_, logged),) = event_rows.of_units(connection, [subject])
-            payload = logged[0].event.payload
+            payload = logged[0].event.payload  # that of any event of the alias
             project = payload["project"]
             of_line = f"{project}/{payload['name']}" if project else payload["name"]
             if line is None or of_line == line:
@@ -244,7 +244,8 @@ def servings(registry: OpenRegistry, alias: object, line: str | None = None) -> 
 def _servings(
     connection: model_rows.Connection, name: str, logged: Sequence[Logged]
 ) -> list[Serving]:
-    events = sorted((each for each in logged if each.outcome is None), key=lambda e: e.event.order)
+    moves = [each for each in logged if each.outcome is None and each.event.kind == "alias.set"]
+    events = sorted(moves, key=lambda each: each.event.order)
     ends: list[datetime | None] = [_moment(each.event.at) for each in events[1:]]
     found = []
     for each, end in zip(events, [*ends, None], strict=False):
@@ -452,6 +453,19 @@ def _alias_of(change: StateChange, model_id: str) -> str:
     return f"alias {change.field} moved to {new[:8]}" if new else f"alias {change.field} dropped"
 
 
+def _protected(change: StateChange) -> str:
+    new = change.payload["new"]
+    if new is None:
+        return f"alias {change.field} needs nothing any more"
+    return f"alias {change.field} needs {_value(', '.join(new))}"
+
+
+def _signed(change: StateChange) -> str:
+    signer = change.payload["signer"]
+    by = f" by {_value(signer)}" if signer else ""
+    return f"signed{by}: sha256 {change.payload['digest'][:12]}…"
+
+
 def _state(change: StateChange) -> str:
     new = change.payload["new"]
     because = f": {new['reason']}" if new["reason"] else ""
@@ -509,7 +523,9 @@ _TEXTS: dict[str, Callable[[StateChange], str]] = {
     "model.weights_kept": lambda change: f"weights {change.payload['number']} kept",
     "model.weights_uploaded": lambda change: f"weights {change.payload['number']} uploaded",
     "weights.fetched": lambda change: f"weights fetched: sha256 {change.payload['new'][:12]}…",
+    "model.signed": _signed,
     "alias.set": _alias_set,
+    "alias.protected": _protected,
     "task.created": lambda change: f"task {change.payload['name']} created",
     "task.changed": _changed,
     "task.design": lambda change: "model configuration or labels of the task set",

@@ -132,9 +132,14 @@ def remove_if(
 
 
 def _record_removal(change: Change, record: ModelRecord) -> list[str]:
-    """Record that a model is removed; return the digests of its weights."""
+    """Record that a model is removed; return the digests of its weights.
+
+    Its signatures wait for `gc` in any case: nothing makes them again.
+    """
     _pull_from_outputs(change, record.id)
+    signatures = blob_rows.signature_files(change.connection, record.id)
     change.record("model.removed", record.id, _without_private_urls(record).payload())
+    blob_rows.mark_unreferred(change.connection, signatures)
     return sorted({each.digest for each in record.weights if each.digest})
 
 
@@ -212,6 +217,7 @@ def forget_model(registry: OpenRegistry, model_id: str, *, force: bool = False) 
         if record is not None and not force:
             _check_unused(change, record)
         digests = sorted({each.digest for each in record.weights if each.digest} if record else ())
+        digests += blob_rows.signature_files(connection, model_id)
         forgotten_rows.forget(connection, model_id)
         refold_unit(connection, model_id)
         blob_rows.mark_unreferred(connection, digests)
@@ -245,6 +251,8 @@ def restore_model(chain: Chain, reference: object) -> Restored:
         for each in model_rows.weights(change.connection, model_id):
             if each.digest is not None:
                 blob_rows.mark_referred(change.connection, each.digest)
+        signatures = blob_rows.signature_files(change.connection, model_id)
+        blob_rows.mark_many_referred(change.connection, signatures)
     with chain.first.store.read() as connection:
         weights = model_rows.weights(connection, model_id)
         packages = {

@@ -12,7 +12,7 @@ from itertools import chain
 
 from localreg.store.events.arriving import losses
 from localreg.store.events.judging import KEPT, LOST
-from localreg.store.events.registers import ALIAS, LINE, SERVED, WAS, register_of
+from localreg.store.events.registers import ALIAS_KINDS, LINE, SERVED, WAS, register_of
 from localreg.store.rows import (
     event_rows,
     model_rows,
@@ -89,7 +89,7 @@ def _is_as_it_was(connection: remote_rows.Connection, sent: Waiting) -> bool:
         return True
     register = _register(sent.event)
     assert register is not None
-    first = None if register == ALIAS else sent.event.subject
+    first = None if sent.event.kind in ALIAS_KINDS else sent.event.subject
     writers = writer_rows.writers(connection, sent.event.subject, register, first)
     places = [remote_rows.place_of(connection, each) for each in writers[-1:]]
     return all(each is not None and each < sent.place for each in places)
@@ -146,7 +146,7 @@ def _value_now(connection: remote_rows.Connection, event: LoggedEvent, register:
         line = model_rows.line_of(connection, event.subject)
         assert line is not None
         return line_payload(*line)
-    first = None if register == ALIAS else event.subject
+    first = None if event.kind in ALIAS_KINDS else event.subject
     writers = writer_rows.writers(connection, event.subject, register, first)
     written = event_rows.by_id(connection, writers[-1]) if writers else None
     if written is None or written.change.kind.endswith(".created"):

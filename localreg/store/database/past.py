@@ -31,11 +31,11 @@ Row = tuple["Any", ...]
 
 _WHOLE = (
     "actor", "origin", "project", "tag", "blob", "tree_file", "unpacked", "url", "private_url",
-    "task_place",
+    "task_place", "trusted_key", "gate_passed",
 )  # fmt: skip
 # The tables of models and tasks, by the column that names the owner: its key, or its id.
 _BY_KEY = {
-    "model": ("weights", "metadata", "model_tag", "design"),
+    "model": ("weights", "metadata", "model_tag", "design", "signature"),
     "task": ("task_tag", "task_design", "task_model", "parameter", "configuration", "artifact"),
 }
 _BY_ID = {
@@ -186,20 +186,22 @@ def _copy_state(source: Connection, target: Connection, changed: set[str]) -> No
 def _copy_aliases(source: Connection, target: Connection, changed: set[str]) -> None:
     lines: set[tuple[str, str, str]] = set()
     settings = source.execute(
-        "SELECT subject, field, payload FROM event WHERE kind = 'alias.set' GROUP BY subject"
+        "SELECT subject, field, payload FROM event "
+        "WHERE kind IN ('alias.set', 'alias.protected') GROUP BY subject"
     )
     for subject, alias, payload in settings:
         if subject in changed:
             found = json.loads(payload)
             lines.add((found["project"] or "", found["name"], alias))
-    rows = source.execute(
-        "SELECT p.name, a.* FROM alias a JOIN project p ON p.pk = a.project"
-    ).fetchall()
-    _insert(
-        target,
-        "alias",
-        (row for project, *row in rows if (project, row[1], row[2]) not in lines),
-    )
+    for table in ("alias", "gate"):
+        rows = source.execute(
+            f"SELECT p.name, a.* FROM {table} a JOIN project p ON p.pk = a.project"
+        ).fetchall()
+        _insert(
+            target,
+            table,
+            (row for project, *row in rows if (project, row[1], row[2]) not in lines),
+        )
     named = source.execute(
         "SELECT e.subject, n.* FROM alias_event n JOIN event e ON e.event_id = n.event"
     )
@@ -218,7 +220,8 @@ def _others(
 
 
 def _drop_unused(target: Connection) -> None:
-    """Delete the names of tags and projects that were made later."""
+    """Delete the names of tags and projects that were made later, and checks of later gates."""
+    target.execute("DELETE FROM gate_passed WHERE gate NOT IN (SELECT event FROM gate)")
     target.execute(
         "DELETE FROM tag WHERE pk NOT IN (SELECT tag FROM model_tag UNION SELECT tag FROM task_tag "
         "UNION SELECT tag FROM addition)"
@@ -226,7 +229,7 @@ def _drop_unused(target: Connection) -> None:
     target.execute(
         "DELETE FROM project WHERE pk > 0 AND pk NOT IN (SELECT project FROM project_id "
         "UNION SELECT project FROM model UNION SELECT project FROM task UNION "
-        "SELECT project FROM alias UNION SELECT project FROM claim "
+        "SELECT project FROM alias UNION SELECT project FROM gate UNION SELECT project FROM claim "
         "UNION SELECT project FROM tombstone)"
     )
 

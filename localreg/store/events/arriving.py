@@ -24,7 +24,7 @@ from localreg.store.events.change import Change
 from localreg.store.events.fold import KINDS
 from localreg.store.events.judging import KEPT, LOST, Judged, judge
 from localreg.store.events.refolding import fold_unit, units
-from localreg.store.events.registers import SERVED, register_of
+from localreg.store.events.registers import ALIAS_KINDS, SERVED, register_of
 from localreg.store.events.shapes import checked_texts
 from localreg.store.rows import (
     arriving_rows,
@@ -43,6 +43,7 @@ from localreg.values.arrivals import (
     Arrival,
     Claimed,
     Contested,
+    GateChanged,
     InEffect,
     Lost,
     Moved,
@@ -70,7 +71,7 @@ _UNITS = 1_000  # of one statement
 # Kinds of events that name blobs.
 _NAMING = frozenset(
     {"model.created", "model.weights_added", "model.weights", "model.weights_kept",
-     "weights.fetched", "task.artifact"}
+     "model.signed", "weights.fetched", "task.artifact"}
 )  # fmt: skip
 _REMOVING = frozenset({"model.removed", "model.restored", "task.removed"})
 _CONTENT = frozenset(
@@ -297,7 +298,7 @@ class _Taking(_Naming):
             self._subjects[subject] = None
             if event.kind in _NAMING and event.v == 1:
                 self._kept_digests += _digests(event)
-            elif event.kind == "alias.set":
+            elif event.kind in ALIAS_KINDS:
                 self._aliases.add(subject)
                 late[subject] = None
             if subject in late:
@@ -451,6 +452,7 @@ class _Taking(_Naming):
         new = {each.event.event_id for each in logged if each.pk > self._before}
         alias = _alias_of(logged)
         target = None if alias is None else arriving_rows.alias_of(connection, *alias)
+        gate = None if alias is None else arriving_rows.gate_of(connection, *alias)
         before = arriving_rows.state_of(connection, subject)
         named = arriving_rows.aliases_of(connection, subject)
         judged, folded = fold_unit(self._rows, subject, logged)
@@ -464,6 +466,8 @@ class _Taking(_Naming):
         self._differences += unit.whereabouts(before, after)
         if alias is not None and target is not None:
             self._compare_alias(alias, target)
+        if alias is not None and gate is not None:
+            self._compare_gate(alias, gate, logged)
         if judged.contested and (not before.contested or new.intersection(judged.publications)):
             self._differences.append(unit.contested())
         for gone in named:
@@ -553,6 +557,15 @@ class _Taking(_Naming):
             name = _alias_name(alias)
             to = None if new is None else self.ref(new)
             self._differences.append(AliasMoved(name, self.ref(old), to))
+
+    def _compare_gate(
+        self, alias: tuple[str, str, str], old: str, logged: Sequence[Logged]
+    ) -> None:
+        new = arriving_rows.gate_of(self._connection, *alias)
+        made = {each.event.event_id: each.event.payload["new"] for each in logged}
+        before, now = made.get(old), None if new is None else made.get(new)
+        if before != now:
+            self._differences.append(GateChanged(_alias_name(alias), before, now))
 
 
 class _Unit:
@@ -671,10 +684,11 @@ class _Unit:
 
     def _part(self, event: LoggedEvent) -> str:
         """Return what an event changes, for people."""
-        if event.kind == "alias.set":
+        if event.kind in ALIAS_KINDS:
             alias = _alias_of([self._by_id[event.event_id]])
             assert alias is not None
-            return _alias_name(alias)
+            name = _alias_name(alias)
+            return name if event.kind == "alias.set" else f"{name} {part_name(event)}"
         return f"{self._ref} {part_name(event)}"
 
     def _name_of_task(self) -> str | None:
@@ -727,7 +741,7 @@ def _alias_of(logged: Sequence[Logged]) -> tuple[str, str, str] | None:
     """Return project, name and alias, if a unit is one."""
     for each in logged:
         event = each.event
-        if event.kind == "alias.set" and event.v == 1:
+        if event.kind in ALIAS_KINDS and event.v == 1:
             return event.payload["project"], event.payload["name"], str(event.field)
     return None
 
@@ -747,6 +761,8 @@ def _digests(event: LoggedEvent) -> list[str]:
             found = [payload["new"]["digest"]] if payload["new"] else []
         case "model.weights_kept":
             found = [payload["digest"]]
+        case "model.signed":
+            found = [payload["signature"]]
         case _:
             found = [payload["new"]]
     return [digest for digest in found if digest is not None]

@@ -164,6 +164,16 @@ def alias_of(connection: Connection, project: str, name: str, alias: str) -> str
     return None if row is None else str(row[0])
 
 
+def gate_of(connection: Connection, project: str, name: str, alias: str) -> str | None:
+    """Return the id of the event that made the gate of an alias, or None."""
+    row = connection.execute(
+        "SELECT g.event FROM gate g JOIN project p ON p.pk = g.project "
+        "WHERE p.name = ? AND g.name = ? AND g.alias = ?",
+        (project, name, alias),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
 def shared_claims_of(connection: Connection, model_ids: Sequence[str]) -> list[tuple[Number, str]]:
     """Return the version numbers that some models claim, and others too, with the models."""
     rows = connection.execute(

@@ -112,6 +112,7 @@ _REFERRED = (
     "(EXISTS (SELECT 1 FROM weights WHERE blob = {0}.pk) "
     "OR EXISTS (SELECT 1 FROM artifact WHERE blob = {0}.pk) "
     "OR EXISTS (SELECT 1 FROM plot WHERE blob = {0}.pk) "
+    "OR EXISTS (SELECT 1 FROM signature WHERE blob = {0}.pk) "
     "OR EXISTS (SELECT 1 FROM open_dataset_file WHERE blob = {0}.pk) "
     "OR EXISTS (SELECT 1 FROM tree_file f WHERE f.blob = {0}.pk "
     f"AND {_PACKAGE_REFERRED.format('f.tree')}))"
@@ -120,6 +121,7 @@ KEPT = (
     "(EXISTS (SELECT 1 FROM weights WHERE blob = b.pk AND kept = 1) "
     "OR EXISTS (SELECT 1 FROM artifact WHERE blob = b.pk) "
     "OR EXISTS (SELECT 1 FROM plot WHERE blob = b.pk) "
+    "OR EXISTS (SELECT 1 FROM signature WHERE blob = b.pk) "
     "OR EXISTS (SELECT 1 FROM open_dataset_file WHERE blob = b.pk) "
     "OR EXISTS (SELECT 1 FROM tree_file f WHERE f.blob = b.pk "
     f"AND {_PACKAGE_KEPT.format('f.tree')}))"
@@ -373,7 +375,7 @@ def record_linked(connection: Connection, ctimes: Iterable[tuple[str, int, int]]
 
 
 def referred(connection: Connection, digest: str) -> bool:
-    """Return True if weights, artifacts or plots refer to a blob, even only as a cache.
+    """Return True if weights, artifacts, plots or signatures refer to a blob, even as a cache.
 
     A package that they refer to refers to its files.
     """
@@ -381,7 +383,7 @@ def referred(connection: Connection, digest: str) -> bool:
 
 
 def referred_blobs(connection: Connection) -> list[tuple[str, int]]:
-    """Return digest and size of all blobs that weights, artifacts and plots refer to, by digest."""
+    """Return digest and size of all blobs that anything refers to as `referred`, by digest."""
     return Columns("blob", digest=DIGEST, size=COUNT).all(
         connection, f"SELECT digest, size FROM blob b WHERE {_REFERRED} ORDER BY digest"
     )
@@ -450,18 +452,31 @@ def unlisted_packages(connection: Connection) -> list[tuple[str, int]]:
 
 
 def digests_of_models(connection: Connection, models: Iterable[str]) -> set[str]:
-    """Return the digests of all weights of some models."""
+    """Return the digests of all weights of some models, and of their signatures."""
     rows = _DIGESTS.all(
         connection,
-        "SELECT b.digest FROM json_each(?) i JOIN model m ON m.id = i.value "
-        "JOIN weights w ON w.model = m.pk JOIN blob b ON b.pk = w.blob",
+        "SELECT b.digest FROM json_each(?1) i JOIN model m ON m.id = i.value "
+        "JOIN weights w ON w.model = m.pk JOIN blob b ON b.pk = w.blob UNION "
+        "SELECT b.digest FROM json_each(?1) i JOIN model m ON m.id = i.value "
+        "JOIN signature s ON s.model = m.pk JOIN blob b ON b.pk = s.blob",
         (_listed(models),),
     )
     return {digest for (digest,) in rows}
 
 
+def signature_files(connection: Connection, model: str) -> list[str]:
+    """Return the digests of the signatures of a model."""
+    rows = _DIGESTS.all(
+        connection,
+        "SELECT DISTINCT b.digest FROM model m JOIN signature s ON s.model = m.pk "
+        "JOIN blob b ON b.pk = s.blob WHERE m.id = ? ORDER BY b.digest",
+        (model,),
+    )
+    return [digest for (digest,) in rows]
+
+
 def used_by_others(connection: Connection, digest: str, models: Collection[str]) -> bool:
-    """Return True if anything but the weights of some models refers to a blob."""
+    """Return True if anything but the weights and signatures of some models refers to a blob."""
     if any(each.model not in models for each in uses(connection, digest)):
         return True
     row = connection.execute(
@@ -681,6 +696,7 @@ _ALONE = (
     "NOT EXISTS (SELECT 1 FROM weights WHERE blob = b.pk AND {}) "
     "AND NOT EXISTS (SELECT 1 FROM artifact WHERE blob = b.pk) "
     "AND NOT EXISTS (SELECT 1 FROM plot WHERE blob = b.pk) "
+    "AND NOT EXISTS (SELECT 1 FROM signature WHERE blob = b.pk) "
     "AND NOT EXISTS (SELECT 1 FROM open_dataset_file WHERE blob = b.pk) "
     "AND NOT EXISTS (SELECT 1 FROM url WHERE blob = b.pk) "
     "AND NOT EXISTS (SELECT 1 FROM tree_file o WHERE o.blob = b.pk AND o.tree <> t.pk "
@@ -821,11 +837,11 @@ def _stored(status: FileStatus) -> tuple[int, ...]:
 
 
 class Use(Frozen):
-    """A model and a blob of its weights.
+    """A model, and a blob of its weights or a signature of it.
 
     Attributes:
         kept: True if the registry must keep the weights.
-        filename, url: of the weights.
+        filename, url: of the weights; None of a signature.
         archive: sha256 of the archive at `url` that a package came from; None without one.
         path: path of the blob in the package; None if the blob is the weights themselves.
     """
@@ -865,12 +881,26 @@ _IN_PACKAGES = _USE.format(
 )
 
 
+_AS_SIGNATURE = (
+    "SELECT DISTINCT b.digest, b.size, 1, m.id, p.name, m.name, m.version, NULL, NULL, NULL, NULL "
+    "FROM blob b JOIN signature s ON s.blob = b.pk JOIN model m ON m.pk = s.model "
+    "JOIN project p ON p.pk = m.project WHERE b.digest = ? ORDER BY p.name, m.name, m.version"
+)
+
+
 def uses(connection: Connection, digest: str) -> list[Use]:
     """Return the models of a blob: those whose weights it is, then those with it in a package.
 
-    Both are ordered by project and name. Damaged rows are logged.
+    Those that it is a signature of come last. Each are ordered by project and name. Damaged rows
+    are logged.
     """
-    return uses_as_weights(connection, digest) + _uses(connection, _IN_PACKAGES, digest)
+    found = uses_as_weights(connection, digest) + _uses(connection, _IN_PACKAGES, digest)
+    return found + uses_as_signature(connection, digest)
+
+
+def uses_as_signature(connection: Connection, digest: str) -> list[Use]:
+    """Return the models of which a blob is a signature."""
+    return _uses(connection, _AS_SIGNATURE, digest)
 
 
 def uses_as_weights(connection: Connection, digest: str) -> list[Use]:

@@ -37,6 +37,7 @@ owners AS (
     WHERE w.blob IN bytes OR (w.tree = 1 AND w.blob IN packages)
     UNION SELECT t.id FROM artifact a JOIN task t ON t.pk = a.task
     WHERE a.blob IN bytes OR (a.kind = 'package' AND a.blob IN packages)
+    UNION SELECT m.id FROM signature s JOIN model m ON m.pk = s.model WHERE s.blob IN bytes
     UNION SELECT m.id FROM plot p JOIN model m ON m.pk = p.model WHERE p.blob IN bytes
     UNION SELECT t.id FROM plot p JOIN task t ON t.pk = p.task WHERE p.blob IN bytes
 )

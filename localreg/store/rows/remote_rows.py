@@ -304,7 +304,7 @@ def clear_places(connection: Connection) -> list[str]:
     """Take their places from all events; return their subjects, aliases last."""
     rows = connection.execute(
         "SELECT subject FROM event WHERE position IS NOT NULL GROUP BY subject "
-        "ORDER BY max(kind = 'alias.set'), min(pk)"
+        "ORDER BY max(kind IN ('alias.set', 'alias.protected')), min(pk)"
     ).fetchall()
     connection.execute(
         "UPDATE event SET remote = NULL, position = NULL, positioned = NULL "

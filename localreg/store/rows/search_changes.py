@@ -15,6 +15,8 @@ _CHANGES = (
     "SELECT DISTINCT e.subject, e.kind, e.field, iif(e.kind = 'alias.set', e.payload, '') "
     "FROM event e"
 )
+# The gate of an alias is not searched.
+_SEARCHED = "e.kind <> 'alias.protected'"
 
 
 def last_event(connection: Connection) -> tuple[int, str]:
@@ -57,8 +59,9 @@ def changed(
     subjects: set[str] = set()
     aliases: dict[str, set[tuple[object, str]]] = {}
     for subject, kind, field, payload in connection.execute(
-        f"{_CHANGES} WHERE e.pk > ?1 AND e.pk <= ?2 UNION "
-        f"{_CHANGES} WHERE e.subject IN (SELECT subject FROM refolded WHERE pk > ?3)",
+        f"{_CHANGES} WHERE e.pk > ?1 AND e.pk <= ?2 AND {_SEARCHED} UNION "
+        f"{_CHANGES} WHERE e.subject IN (SELECT subject FROM refolded WHERE pk > ?3) "
+        f"AND {_SEARCHED}",
         (after, last, refolded),
     ):
         if kind == "alias.set":
