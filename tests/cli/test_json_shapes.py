@@ -95,6 +95,7 @@ scalars {made}
 scalars {task}
 card {made}
 card {made} -o card.md
+card {made} --format ml-bom
 card {made} --set card.md
 card {made} --drop
 report vision/resnet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from localreg.operations import reports
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models import edits
-from localreg.operations.models.written_card import CARD, LONGEST
+from localreg.operations.models.written_card import CARD, LONGEST, README
+from localreg.registry import Chain
 
 
 @click.command("card")
@@ -28,6 +30,14 @@ from localreg.operations.models.written_card import CARD, LONGEST
     help="Write it to this file, such as README.md, or into a folder; - is stdout.",
 )
 @click.option("-f", "--force", is_flag=True, help="Replace a file that exists.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["markdown", "ml-bom"]),
+    default="markdown",
+    show_default=True,
+    help="ml-bom is a bill of materials for auditors: CycloneDX 1.6, as JSON.",
+)
 @click.option(
     "--set",
     "source",
@@ -41,12 +51,13 @@ def card_command(
     model: str,
     output: str | None,
     force: bool,
+    form: str,
     source: str | None,
     drop: bool,
     as_json: bool,
     directory: str | None,
 ) -> None:
-    """Print the card of a MODEL as README.md, or set it.
+    """Print the card of a MODEL as README.md or as a bill of materials, or set it.
 
     It begins with the YAML head that Hugging Face reads: tags, library_name, base_model and others,
     and metadata with keys such as license. Then comes what --set has set, else the README.md of the
@@ -56,6 +67,8 @@ def card_command(
         raise click.UsageError("Give --set or --drop, not both.")
     if (source is not None or drop) and (output is not None or force):
         raise click.UsageError("--set and --drop write no file: leave -o and -f out.")
+    if (source is not None or drop) and form != "markdown":
+        raise click.UsageError("--set and --drop change the text of the card: leave --format out.")
     if output == "-" and as_json:
         raise click.UsageError("With -o - the card goes to stdout, so --json cannot be used.")
     text = None if source is None else _read(source)
@@ -64,10 +77,11 @@ def card_command(
         if text is not None or drop:
             done = _change(found, text)
         elif output is None or output == "-":
-            card = reports.cards.card_text(chain, found)
-            done = change_json(found, False, path=None, text=card)
+            done = change_json(found, False, path=None, text=_text_of(chain, found, form))
         else:
-            place = reports.cards.write_card(chain, found, output, replace=force)
+            make = functools.partial(_text_of, chain, found, form)
+            name = reports.ml_bom.NAME if form == "ml-bom" else README
+            place = reports.cards.write_card(found, output, make, name, replace=force)
             done = change_json(found, False, path=str(place), text=None)
     if as_json:
         print_json(done)
@@ -86,6 +100,12 @@ def card_command(
             f"Removed the card of {done['ref']}",
             f"{done['ref']} has no card that was set",
         )
+
+
+def _text_of(chain: Chain, found: Found, form: str) -> str:
+    if form == "ml-bom":
+        return reports.ml_bom.ml_bom_text(chain, found)
+    return reports.cards.card_text(chain, found)
 
 
 def _read(source: str) -> str:

@@ -3,7 +3,7 @@
 - `writing` stores reports, `media` finds the contents of tables, pictures and files.
 - `reading` returns them as values, `reported` as ClearML's calls do, `series` with those of the
   task that made a model, `charts` as figures and what pages show of them, `images` as image files.
-- `cards` writes a model as README.md.
+- `cards` writes a model as README.md, `ml_bom` as a bill of materials for auditors.
 - `pages` writes HTML pages. `model_page`, `task_page` and `index_page` collect what one shows;
   `page_links` knows where pages lie. How a page looks is the matter of the package
   `localreg.pages`.
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from localreg.operations.reports import images as images
     from localreg.operations.reports import index_page as index_page
     from localreg.operations.reports import media as media
+    from localreg.operations.reports import ml_bom as ml_bom
     from localreg.operations.reports import model_page as model_page
     from localreg.operations.reports import page_links as page_links
     from localreg.operations.reports import pages as pages

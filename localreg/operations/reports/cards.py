@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -69,11 +69,20 @@ _ELSEWHERE = {"where", "verified"}  # facts of this registry's copy
 _NOTES = re.compile(r"^(?:snapshot .* stored|(?:Created|Imported) by task id: \w+)$", re.MULTILINE)
 
 
-def write_card(chain: Chain, found: Found, path: object, *, replace: bool = False) -> Path:
-    """Write the card of a model to a file, and return its path.
+def write_card(
+    found: Found,
+    path: object,
+    make: Callable[[], str],
+    name: str = README,
+    *,
+    replace: bool = False,
+) -> Path:
+    """Write the card of a model, or its bill of materials, to a file, and return its path.
 
     Args:
-        path: the file, or a folder, in which it is README.md.
+        path: the file, or a folder.
+        make: returns the text.
+        name: of the file in a folder.
         replace: replace a plain file.
 
     Raises:
@@ -83,10 +92,10 @@ def write_card(chain: Chain, found: Found, path: object, *, replace: bool = Fals
     """
     place = absolute("output", check_path("output", path))
     if place.is_dir():
-        place /= README
+        place /= name
     if os.path.lexists(place) and not replace:
         raise PathExistsError(f"{place} exists already; -f replaces it", path=str(place))
-    text = card_text(chain, found)
+    text = make()
     blobs = found.registry.blobs
     with (
         blobs.writing_outside(place.parent),
@@ -135,7 +144,7 @@ def _head(chain: Chain, record: ModelRecord, page: ModelPage, has: Values) -> Js
     inside = {fact.name: fact.value for fact in page.inside}
     known: Json = {
         "library_name": _library(record, inside),
-        "pipeline_tag": _task(inside),
+        "pipeline_tag": task_name(inside.get("architecture", "")),
         "tags": list(record.tags),
         "base_model": _base_models(chain, record),
     }
@@ -152,8 +161,12 @@ def _library(record: ModelRecord, inside: Mapping[str, str]) -> str | None:
     return None if framework is None else _LIBRARIES.get(framework, framework.lower())
 
 
-def _task(inside: Mapping[str, str]) -> str | None:
-    architecture = inside.get("architecture", "")
+def task_name(architecture: str) -> str | None:
+    """Return what a class of the library transformers is made for, in the names of the Hub.
+
+    >>> task_name("BertForSequenceClassification"), task_name("ResNet")
+    ('text-classification', None)
+    """
     return next((task for end, task in _TASKS.items() if architecture.endswith(end)), None)
 
 
