@@ -12,7 +12,7 @@ What holds for all of them, and is not repeated in their docstrings:
 - a value that is set again to what it is makes no event.
 
 The topics, each above those it may import: importers and remotes; carry; reports and upkeep; data
-sets; tasks; models; weights; finding.
+sets; tasks; models; trust; weights; finding.
 A module is imported when it is first named, as in ``operations.models.edits.rename(...)``, so
 programs start faster.
 """
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from localreg.operations import remotes as remotes
     from localreg.operations import reports as reports
     from localreg.operations import tasks as tasks
+    from localreg.operations import trust as trust
     from localreg.operations import upkeep as upkeep
     from localreg.operations import weights as weights
 

@@ -36,6 +36,9 @@ UNPACK_BYTES = "LOCALREG_UNPACK_BYTES"
 UNPACK_MEMBERS = "LOCALREG_UNPACK_MEMBERS"
 UNPACK_RATIO = "LOCALREG_UNPACK_RATIO"
 
+# The password of the private key that signs.
+KEY_PASSWORD = "LOCALREG_KEY_PASSWORD"
+
 # The id of the task that this process runs again; set by `localreg task run`.
 TASK_ID = "LOCALREG_TASK_ID"
 # The task of this process, and which process it is, for those that it starts; set by Task.init.

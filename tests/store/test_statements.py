@@ -33,6 +33,7 @@ from localreg.store.rows import (
     dataset_rows,
     event_rows,
     forgotten_rows,
+    key_rows,
     keys,
     loading,
     log_limit,
@@ -52,6 +53,7 @@ from localreg.store.rows import (
     search_changes,
     search_texts,
     setting_rows,
+    signature_rows,
     task_rows,
     tree_rows,
     upload_rows,
@@ -62,11 +64,12 @@ from localreg.store.rows.remote_rows import RemoteRow
 from localreg.store.rows.upload_rows import UploadRow
 from localreg.values.manifest import make_manifest
 from localreg.values.records import Owner
+from localreg.values.signatures import Trusted
 
 ID, DIGEST, URL = "0" * 32, "0" * 64, "https://example.org/0"
 STATUS = FileStatus(1, 2, 3, 4, 5)
 SMALL = frozenset({"setting", "project", "project_id", "tag", "actor", "origin", "upload",
-                   "remote", "sqlite_sequence"})  # fmt: skip
+                   "remote", "sqlite_sequence", "trusted_key"})  # fmt: skip
 ONE_PASS = "one pass over all blobs, for all of them"
 # Functions that read a whole table, and why they may.
 COMPLETION = "a list of names, once for the Tab key or for an error"
@@ -336,6 +339,15 @@ CALLS = {
     "origin_rows:name_of_id": lambda c: origin_rows.name_of_id(c, ID),
     "origin_rows:rename": lambda c: origin_rows.rename(c, 1, "a"),
     "model_rows:contested": model_rows.contested,
+    "signature_rows:some": lambda c: signature_rows.some(c, ID, DIGEST),
+    "signature_rows:of_weights": lambda c: signature_rows.of_weights(
+        c, ID, DIGEST, first=[DIGEST], limit=10
+    ),
+    "signature_rows:has_file": lambda c: signature_rows.has_file(c, ID, DIGEST, DIGEST),
+    "key_rows:keys": key_rows.keys,
+    "key_rows:times": key_rows.times,
+    "key_rows:add": lambda c: key_rows.add(c, Trusted(DIGEST, "key", "a", "pem")),
+    "key_rows:remove": lambda c: key_rows.remove(c, DIGEST),
     "addition_rows:additions": lambda c: addition_rows.additions(
         c, "task", ID, "a", system=False
     ),

@@ -1,0 +1,89 @@
+"""The signatures of models, as they are recorded: only a check shows that one is true."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from localreg.store.rows.checked_values import COUNT, DIGEST, ID, TEXT, TIME, Columns
+from localreg.values.frozen import Frozen
+
+Connection = sqlite3.Connection
+
+
+class SignatureRow(Frozen):
+    """A recorded signature.
+
+    Attributes:
+        id: of its event.
+        digest: of the weights that were signed.
+        file: sha256 of the signature file.
+        size: number of bytes of that file.
+        signer: which key or certificate it names; "" for none.
+        at: when it was recorded, microseconds.
+    """
+
+    id: str
+    digest: str
+    file: str
+    size: int
+    signer: str
+    at: int
+
+
+_ROWS = Columns("signature", id=ID, digest=DIGEST, file=DIGEST, size=COUNT, signer=TEXT, at=TIME)
+_FROM = (
+    "FROM model m JOIN signature s ON s.model = m.pk JOIN blob b ON b.pk = s.blob "
+    "WHERE m.id = ? AND s.digest = ?"
+)
+
+
+def some(connection: Connection, model_id: str, digest: str) -> bool:
+    """Return True if there is a signature of some weights of a model.
+
+    Args:
+        digest: of the weights.
+    """
+    row = connection.execute(f"SELECT 1 {_FROM} LIMIT 1", (model_id, digest)).fetchone()
+    return row is not None
+
+
+def of_weights(
+    connection: Connection,
+    model_id: str,
+    digest: str,
+    *,
+    first: Sequence[str] = (),
+    limit: int | None = None,
+) -> list[SignatureRow]:
+    """Return the signatures of some weights of a model.
+
+    Args:
+        digest: of the weights.
+        first: those that name one of these come first; then those that were made in this registry,
+            then the newest.
+        limit: the most to return; None for all.
+    """
+    rows = _ROWS.all(
+        connection,
+        f"SELECT s.id, s.digest, b.digest, b.size, s.signer, s.at {_FROM} "
+        "ORDER BY s.signer NOT IN (SELECT value FROM json_each(?)), "
+        "(SELECT arrived FROM event WHERE event_id = s.id) IS NOT NULL, s.at DESC, s.id LIMIT ?",
+        (model_id, digest, json.dumps(list(first)), -1 if limit is None else limit),
+        key=model_id,
+    )
+    return [SignatureRow(*row) for row in rows]
+
+
+def has_file(connection: Connection, model_id: str, digest: str, file: str) -> bool:
+    """Return True if a signature file is recorded for some weights of a model.
+
+    Args:
+        digest: of the weights.
+        file: sha256 of the signature file.
+    """
+    row = connection.execute(
+        f"SELECT 1 {_FROM} AND b.digest = ?", (model_id, digest, file)
+    ).fetchone()
+    return row is not None
