@@ -53,6 +53,9 @@ def public_pem(key):
 
 
 def der(certificate):
+    """Return the DER bytes of a certificate, which may be given as bytes already."""
+    if isinstance(certificate, bytes):
+        return certificate
     return certificate.public_bytes(serialization.Encoding.DER)
 
 

@@ -73,7 +73,7 @@ def load_certificates(data: bytes) -> list[Certificate]:
     try:
         found = x509.load_pem_x509_certificates(data)
         return [load_certificate(each.public_bytes(Encoding.DER)) for each in found]
-    except ValueError:
+    except _damages():
         raise _no("the file is damaged") from None
 
 
@@ -87,12 +87,31 @@ def load_certificate(der: bytes) -> Certificate:
 
     try:
         parsed = x509.load_der_x509_certificate(der)
-        parsed.extensions  # noqa: B018  (it is parsed when it is first read)
         name = parsed.subject.rfc4514_string()
-    except (ValueError, TypeError):
+        # These are parsed when they are first read.
+        parsed.issuer, parsed.extensions, parsed.not_valid_before_utc, parsed.not_valid_after_utc  # noqa: B018
+    except _damages():
         raise _no("a certificate is damaged") from None
     shown = "".join(each if each.isprintable() else "?" for each in name)[:200]
     return Certificate(hashlib.sha256(der).hexdigest(), shown or "without a name", der, parsed)
+
+
+def _damages() -> tuple[type[Exception], ...]:
+    """Return the errors of a damaged certificate.
+
+    The warning is an error for programs that want it so.
+    """
+    from cryptography import x509
+    from cryptography.utils import CryptographyDeprecationWarning
+
+    return (
+        ValueError,
+        TypeError,
+        CryptographyDeprecationWarning,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    )
 
 
 def check_authority(certificate: Certificate) -> None:
