@@ -11,6 +11,8 @@ A bundle is an OCI image layout, as a folder or in an uncompressed tar::
 - Its record is a second manifest, whose ``subject`` is the first one. Its layers are events and
   reports, each with a media type of its own, and every file that they name and the first manifest
   does not: older weights, manifests of packages, artifacts.
+- Each signature of a model version is a manifest whose ``subject`` is that of the version. Its only
+  layer is the file of the signature, so tools that ask for what refers to a manifest find it.
 - What belongs to no single model version is in the record without a subject; a bundle has exactly
   one: events of tasks, projects and aliases, origins, notes. Each event is in one layer only. If
   there are very many files and reports, they are in more records, whose ``subject`` is that one.
@@ -60,6 +62,7 @@ IMAGE_LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 MODEL = "application/vnd.cncf.model.manifest.v1+json"
 MODEL_CONFIG_TYPE = "application/vnd.cncf.model.config.v1+json"
 RECORD = "application/vnd.localreg.record.v1+json"
+SIGNATURE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 # The layers of a record. FILE: bytes that become a blob of the receiver; they come last in a tar.
 EVENTS = "application/vnd.localreg.events.v1+jsonl"
@@ -78,6 +81,7 @@ _REF = "org.opencontainers.image.ref.name"
 _TITLE = "org.opencontainers.image.title"
 _PATH = "org.cncf.model.filepath"
 _METADATA = "org.cncf.model.file.metadata+json"
+_SIGNATURE_NAME = "model.sig"
 _LAYER = "application/vnd.cncf.model.{}.v1.raw"
 
 # Bounds of what is read. A manifest has 600 bytes for each file of a package.
@@ -170,11 +174,12 @@ class Manifest(Frozen):
     """A manifest of a bundle.
 
     Attributes:
-        artifact_type: what it is: `MODEL`, `RECORD`, or something else, such as a plain image.
+        artifact_type: what it is: `MODEL`, `RECORD`, `SIGNATURE`, or something else, such as a
+            plain image.
         config: its configuration.
         layers: its parts.
-        subject: of the record of a model version, the manifest of that version. A record of more
-            files and reports that belong to no model has that of the bundle.
+        subject: of the record or a signature of a model version, the manifest of that version. A
+            record of more files and reports that belong to no model has that of the bundle.
         annotations: texts by their keys.
     """
 
@@ -340,12 +345,29 @@ def record_manifest(
         model: its id.
     """
     ordered = sorted(layers, key=layer_order)
-    if subject is not None:
-        subject = Descriptor(
-            subject.media_type, subject.digest, subject.size, subject.artifact_type
-        )
     annotations = {} if model is None else {_MODEL_ID: model}
-    return Manifest(RECORD, EMPTY, tuple(ordered) or (EMPTY,), subject, annotations)
+    named = None if subject is None else _without_annotations(subject)
+    return Manifest(RECORD, EMPTY, tuple(ordered) or (EMPTY,), named, annotations)
+
+
+def signature_manifest(
+    digest: str, size: int, subject: Descriptor, model: str | None = None
+) -> Manifest:
+    """Return the manifest of a signature of a model version.
+
+    Args:
+        digest, size: of the file that holds the signature.
+        subject: the manifest of the model version.
+        model: its id; None if it is not known.
+    """
+    layer = Descriptor(SIGNATURE, digest, size, annotations={_TITLE: _SIGNATURE_NAME})
+    annotations = {} if model is None else {_MODEL_ID: model}
+    return Manifest(SIGNATURE, EMPTY, (layer,), _without_annotations(subject), annotations)
+
+
+def _without_annotations(manifest: Descriptor) -> Descriptor:
+    """Return the descriptor of a manifest as a ``subject`` has it."""
+    return Descriptor(manifest.media_type, manifest.digest, manifest.size, manifest.artifact_type)
 
 
 def layer_order(layer: Descriptor) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import pytest
 from support.bundles import BROKEN
 from support.contents import blobs
 from support.proofs import TIMES
+from support.signed_models import record_gate, record_signature
 
 from localreg import OutputModel, Registry, Task
 from localreg.errors import BundleError, EventConflictError
@@ -32,7 +33,9 @@ def sound(tmp_path_factory):
                 io.BytesIO(b"%d" % number * 3_000), "resnet", "vision", filename="w"
             )
             model.report_scalar("loss", "train", 0.5, iteration=number)
+            record_signature(registry._chain.first, model.id, b"signature %d" % number)
         registry.set_alias(model, "prod")
+        record_gate(registry._chain.first, ("vision", "resnet"), "prod", ["signed"])
         registry.add(folder / "pkg", "packed", "p", metadata={"a": 1}, tags=["t"])
         task = Task.create(project_name="lab", task_name="train")
         task.upload_artifact("table", {"rows": 3})

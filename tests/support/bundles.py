@@ -23,6 +23,7 @@ from localreg.values.bundle_format import (
     MODEL,
     OMITTED,
     RECORD,
+    SIGNATURE,
     ModelFacts,
     canonical_json,
     line_of,
@@ -76,6 +77,7 @@ def draft_of(
             draft.add_file(*blobs.add(b"artifact %d" % number)),
         ]
         draft.add_record(layers, subject, model)
+        draft.add_signature(*blobs.add(b"signature %d" % number), subject, model)
     for each in omit:
         draft.omit(hashlib.sha256(each).hexdigest())
     draft.add_record([draft.add_layer(EVENTS, [line_of({"alias": "prod"})])])
@@ -146,7 +148,15 @@ class Unpacked:
 
     def records(self) -> list[dict]:
         """Return the manifests of the records of models."""
-        return [each for _, each in self.manifests if "subject" in each]
+        return [
+            each
+            for _, each in self.manifests
+            if each.get("artifactType") == RECORD and "subject" in each
+        ]
+
+    def signatures(self) -> list[dict]:
+        """Return the manifests of signatures."""
+        return [each for _, each in self.manifests if each.get("artifactType") == SIGNATURE]
 
     def record(self) -> dict:
         """Return the manifest of the record of the bundle."""
@@ -305,6 +315,11 @@ def _other_file(it: Unpacked) -> None:
     it.blobs[digest] = it.blobs[digest][:-1] + b"?"
 
 
+def _other_signature(it: Unpacked) -> None:
+    digest = it.signatures()[0]["layers"][0]["digest"].removeprefix("sha256:")
+    it.blobs[digest] = it.blobs[digest][:-1] + b"?"
+
+
 def _longer_file(it: Unpacked) -> None:
     it.blobs[_file_of(it)] += b"?"
 
@@ -444,7 +459,7 @@ BROKEN_TARS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "oci-layout twice": (_twice(0), "second entry must be index.json"),
     "a manifest twice": (_twice(2), "stands there twice"),
     "a file twice": (_twice(-1), "stands there twice"),
-    "a part of a record twice": (_twice(8), "stands there twice"),
+    "a part of a record twice": (_twice(10), "stands there twice"),
     "the index first": (_swapped(0, 1), "first entry must be oci-layout"),
     "manifests in another order": (_swapped(2, 3), "missing|not in the order"),
     "files in another order": (_swapped(-1, -2), "missing|not in the order"),
@@ -481,6 +496,10 @@ BROKEN_CONTENTS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a missing file": (_changed(_without_file), "file sha256:.*is missing"),
     "a missing configuration": (_changed(_without_config), "layer sha256:.*is missing"),
     "other bytes of a file": (_changed(_other_file), "file sha256:.*have the digest"),
+    "other bytes of a signature": (
+        _changed(_other_signature),
+        "file sha256:.*have the digest",
+    ),
     "a longer file": (_changed(_longer_file), "file sha256:.*a manifest says"),
     "other bytes of events": (_changed(_other_events), "layer sha256:.*have the digest"),
     "other bytes of a manifest": (

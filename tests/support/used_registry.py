@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from support.command_line import run_cli
+from support.signed_models import record_gate, record_signature
 
 from localreg import Dataset, InputModel, OutputModel, Registry, Task
 from localreg.errors import LocalregError
@@ -55,6 +56,8 @@ def make_used_registry(folder):
         )
         task.upload_artifact("numbers", np.arange(4))
         task.upload_artifact("facts", {"a": 1})
+        record_signature(registry._chain.first, parent.id, b"a signature")
+        record_gate(registry._chain.first, ("vision", "net"), "next", ["signed", "rank>=3"])
         registry.set_alias(parent, "prod")
         for number in range(12):
             InputModel.import_model(

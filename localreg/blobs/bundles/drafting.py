@@ -165,6 +165,18 @@ class Draft:
             self._add(manifest, manifest.layers, None)
         return added
 
+    def add_signature(self, digest: str, size: int, subject: Descriptor, model: str) -> None:
+        """Add the manifest of a signature, and take the file that holds it into the bundle.
+
+        Args:
+            digest, size: of the file.
+            subject: returned by `add_model`.
+            model: the id of the model.
+        """
+        self._files.add(bytes.fromhex(digest) + _SIZE.pack(size))
+        manifest = bundle_format.signature_manifest(digest, size, subject, model)
+        self._add(manifest, manifest.layers, None)
+
     def omit(self, digest: str) -> None:
         """Do not take a file into the bundle although models name it: the receiver has it.
 

@@ -201,6 +201,8 @@ class _Arriving:
                 if is_new:
                     self._events += 1
                     self._models.append(self._ref(made))
+                signatures = found["signatures"]
+                self._events += copies.sign_copy(self._change, made, model_id, signatures)
         for owner, pieces, size in self._incoming.reports():
             if copied is not None:
                 if owner.kind != "model" or owner.id not in self._copies:

@@ -11,7 +11,7 @@ import hashlib
 from localreg.operations.finding.references import ensure_project
 from localreg.store.events.change import Change
 from localreg.store.events.shapes import checked_text
-from localreg.store.rows import logged_rows
+from localreg.store.rows import carried_blobs, logged_rows, model_rows
 from localreg.store.rows.keys import next_number
 from localreg.values.frozen import Frozen, replace
 from localreg.values.ids import ID_LENGTH
@@ -19,6 +19,9 @@ from localreg.values.records import LoggedEvent, ModelRecord, model_from_payload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from localreg.values.records import Json
 
 
@@ -61,12 +64,7 @@ def make_copy(change: Change, source: str, found: Json, copying: Copying) -> tup
         InvalidEventError: it is not the description of a model.
     """
     # As the event that would create it: a stranger may have written it.
-    checked_text(
-        LoggedEvent(
-            event_id=source, origin=source, seq=1, lamport=1, stamp=0, at=0, actor="",
-            kind="model.created", v=1, subject=source, field=None, payload=found,
-        )
-    )  # fmt: skip
+    checked_text(_event("model.created", source, found))
     record = model_from_payload(source, found)
     connection = change.connection
     name = copying.project or (record.project.name if record.project else "")
@@ -104,3 +102,41 @@ def make_copy(change: Change, source: str, found: Json, copying: Copying) -> tup
     )
     change.record("model.created", made, copy.payload() | {"copied_from": source})
     return made, True
+
+
+def sign_copy(change: Change, model_id: str, source: str, signatures: Sequence[object]) -> int:
+    """Record the signatures of a model for a copy of it that has the same weights.
+
+    Args:
+        model_id: of the copy; a removed one gets none.
+        source: id of the model that it is a copy of.
+        signatures: as `model.signed` records them.
+
+    Returns:
+        How many were recorded: not those that the copy has already.
+
+    Raises:
+        InvalidEventError: one is not a signature.
+    """
+    for each in signatures:
+        checked_text(_event("model.signed", source, each))
+    connection = change.connection
+    served = {each.digest for each in model_rows.weights(connection, model_id) if each.current}
+    has = {each.signature for each in carried_blobs.signatures_of(connection, model_id)}
+    count = 0
+    for found in signatures:
+        assert isinstance(found, dict)  # it was checked above
+        if found["digest"] in served and found["signature"] not in has:
+            has.add(found["signature"])
+            payload = {key: found[key] for key in ("digest", "signature", "size", "signer")}
+            change.record("model.signed", model_id, payload)
+            count += 1
+    return count
+
+
+def _event(kind: str, subject: str, payload: Any) -> LoggedEvent:  # noqa: ANN401  (JSON)
+    """Return an event as a stranger may have written it, to be checked."""
+    return LoggedEvent(
+        event_id=subject, origin=subject, seq=1, lamport=1, stamp=0, at=0, actor="",
+        kind=kind, v=1, subject=subject, field=None, payload=payload,
+    )  # fmt: skip

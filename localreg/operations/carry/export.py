@@ -352,10 +352,30 @@ class _Exporting:
         facts = _facts(connection, record)
         name = _name(connection, record)
         subject = self._draft.add_model(model_id, name, facts, files)
+        layers += self._signatures(registry, connection, record, subject)
         self._draft.add_record(_each_once(layers), subject, model_id)
         if image and files:
             self._draft.add_image(model_id, f"{name}-image", files, self.path_of)
         self._models.append(ExportedModel(model_id, record.ref, served.bytes or 0))
+
+    def _signatures(
+        self,
+        registry: OpenRegistry,
+        connection: Connection,
+        record: ModelRecord,
+        subject: Descriptor,
+    ) -> list[Descriptor]:
+        """Add the signatures of a model; return layers for those of weights it does not serve."""
+        layers: list[Descriptor] = []
+        for each in carried_blobs.signatures_of(connection, record.id):
+            if not self._take(registry, each.signature, each.size, None):
+                why = "a signature is not here"
+                self._lack(record.ref, each.signature, each.size, why, lost=True)
+            elif each.digest == record.current_weights.digest:
+                self._draft.add_signature(each.signature, each.size, subject, record.id)
+            else:
+                layers.append(self._draft.add_file(each.signature, each.size))
+        return layers
 
     def _weights(
         self,
@@ -507,7 +527,7 @@ class _Exporting:
                     continue
                 line = self._line(event)
                 if base.digests is None:
-                    self._named.update(each.decode() for each in _DIGEST.findall(line))
+                    self._named.update(_named_by(event, line))
                 yield line
             if base.after:
                 placed = logged_rows.placed_since(connection, unit, base.after, base.since)
@@ -572,6 +592,13 @@ class _Exporting:
         self._layers += layers
 
 
+def _named_by(event: LoggedEvent, line: bytes) -> list[str]:
+    """Return the digests that an event, and its line in a bundle, bring up first."""
+    if event.kind == "model.signed" and event.v == 1:
+        return [event.payload["signature"]]  # an event before it named the weights
+    return [each.decode() for each in _DIGEST.findall(line)]
+
+
 def _each_once(layers: list[Descriptor]) -> list[Descriptor]:
     """Return layers without those that are there twice."""
     found = {(each.media_type, each.digest, *each.annotations.values()): each for each in layers}
@@ -582,9 +609,15 @@ def _snapshot(connection: Connection, record: ModelRecord) -> Json:
     """Return what a model is now, for copies of it, and which aliases it has."""
     served = tuple(replace(each, url=_public(each.url)) for each in record.weights if each.current)
     public = replace(record, weights=served)
+    signatures = [
+        values(each)
+        for each in carried_blobs.signatures_of(connection, record.id)
+        if each.digest == record.current_weights.digest
+    ]
     return {
         "v": 1,
         "model": public.payload(),
+        "signatures": signatures,
         "aliases": logged_rows.aliases(connection, record.id),
     }
 

@@ -185,6 +185,8 @@ class _Bundled:
                     self.names.setdefault(file.digest, file.path.rpartition("/")[2])
             elif manifest.artifact_type == bundle_format.RECORD:
                 self._note(manifest)
+            elif manifest.artifact_type == bundle_format.SIGNATURE:
+                self.sizes |= {each.digest: each.size for each in manifest.layers}
         self._models = [
             _Model(each.id, refs.get(each.ref, each.id), each.layers) for each in self._models
         ]
@@ -226,7 +228,8 @@ class _Bundled:
             if len(notes) != 1:
                 raise broken(f"record of {model.ref}", "it must say once what the model is")
             found = self._read_json(notes[0])
-            if type(found.get("model")) is not dict or type(found.get("aliases")) is not dict:
+            kinds = {"model": dict, "aliases": dict, "signatures": list}
+            if any(type(found.get(name)) is not kind for name, kind in kinds.items()):
                 raise broken(f"record of {model.ref}", "it does not say what the model is")
             yield model.id, found
 

@@ -192,6 +192,7 @@ class _Merged:
             }
         found: set[str] = set()
         for model_id in removed:
+            found.update(blob_rows.signature_files(self._connection, model_id))
             for weights in model_rows.weights(self._connection, model_id):
                 if weights.digest is not None:
                     found.add(weights.digest)

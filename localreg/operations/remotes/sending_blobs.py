@@ -38,6 +38,7 @@ SMALL_AT_ONCE, LARGE_AT_ONCE = 8, 2
 _DIGEST = re.compile(r'"([0-9a-f]{64})"')
 _WITH_URLS = frozenset({"model.created", "model.weights_added"})
 _RESTORED = "model.restored"  # names no bytes, and needs them again
+_SIGNED = "model.signed"  # names the weights, too, but an event before it did
 
 
 class _StoppedError(Exception):
@@ -111,7 +112,7 @@ class Sending:
         restored: list[str] = []
         pointing = {each.subject for each in events if each.kind in _WITH_URLS}
         for event in events:
-            named.update(_DIGEST.findall(canonical(event.payload)))
+            named.update(_named_by(event))
             if event.kind == _RESTORED:
                 restored.append(event.subject)
         with self._chain.first.store.read() as connection:
@@ -260,6 +261,13 @@ class Sending:
             self._sent[digest] = done
             if self._progress is not None:
                 self._progress(self._sum, self._total)
+
+
+def _named_by(event: LoggedEvent) -> list[str]:
+    """Return the digests that an event brings up first."""
+    if event.kind == _SIGNED and event.v == 1:
+        return [event.payload["signature"]]
+    return _DIGEST.findall(canonical(event.payload))
 
 
 class LookedFor(Frozen):

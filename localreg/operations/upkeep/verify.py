@@ -477,7 +477,7 @@ class _Check:
                 left = (
                     f"the weights are not here, and a remote that should have them has not: {names}"
                 )
-            yield self._problem("missing", path, left or "the weights are gone")
+            yield self._problem("missing", path, left or self._gone())
         elif holding is not None and (
             self._full or is_known_damaged(self._chain.first, holding, row.digest)
         ):
@@ -486,6 +486,13 @@ class _Check:
                 check_upstream(self._chain.first, holding, row.digest)
             except CorruptBlobError as error:
                 yield self._problem("upstream", holding.blobs.blob(row.digest), str(error))
+
+    def _gone(self) -> str:
+        with self._registry.store.read() as connection:
+            is_signature = bool(blob_rows.uses_as_signature(connection, self._row.digest))
+        if is_signature:
+            return "a signature is gone; import or merge the model again, or sign it again"
+        return "the weights are gone"
 
     def _hash(self, path: Path) -> Iterator[Problem]:
         from localreg.blobs.staging.hashing import file_digest

@@ -1,4 +1,4 @@
-"""Which bytes go along with a model or task: those of its pictures, files and artifacts."""
+"""Which bytes go along with a model or task: of its pictures, files, artifacts and signatures."""
 
 from __future__ import annotations
 
@@ -33,8 +33,41 @@ class CarriedBlob(Frozen):
     package: tuple[tuple[str, str, int], ...] | None = None
 
 
+class CarriedSignature(Frozen):
+    """A signature of a model, as `model.signed` records it.
+
+    Attributes:
+        digest: of the weights that were signed.
+        signature, size: the sha256 of the file that holds the signature, and its bytes.
+        signer: which key it names.
+    """
+
+    digest: str
+    signature: str
+    size: int
+    signer: str
+
+
+_SIGNATURES = Columns("signature", digest=DIGEST, signature=DIGEST, size=COUNT, signer=TEXT)
 _MEDIA = Columns("plot", digest=DIGEST, size=COUNT, spec=TEXT)
 _ARTIFACTS = Columns("artifact", digest=DIGEST, size=COUNT, filename=or_null(NAME), package=FLAG)
+
+
+def signatures_of(connection: sqlite3.Connection, model: str) -> list[CarriedSignature]:
+    """Return the signatures of a model, of any of its weights, each once.
+
+    Raises:
+        DamagedRowError: a row is one that localreg does not write.
+    """
+    rows = _SIGNATURES.all(
+        connection,
+        "SELECT s.digest, b.digest, b.size, s.signer FROM model m JOIN signature s "
+        "ON s.model = m.pk JOIN blob b ON b.pk = s.blob WHERE m.id = ? "
+        "ORDER BY s.digest, b.digest, s.id",
+        (model,),
+    )
+    found = {(row[0], row[1]): CarriedSignature(*row) for row in reversed(rows)}
+    return [found[key] for key in sorted(found)]
 
 
 def blobs_of(connection: sqlite3.Connection, owner: Owner) -> list[CarriedBlob]:
