@@ -103,12 +103,15 @@ class Chain(Frozen):
         others: the open upstream registries, read-only.
         absent: the upstream registries that could not be opened.
         roots: the directories of `others` and `absent`, in the order in which they were named.
+        trust_from: the registries whose settings and keys say which weights are trusted, if this
+            chain was made of another one: those of that chain.
     """
 
     first: OpenRegistry
     others: tuple[OpenRegistry, ...] = ()
     absent: tuple[Absent, ...] = ()
     roots: tuple[Path, ...] = ()
+    trust_from: tuple[OpenRegistry, ...] = ()
 
     @property
     def registries(self) -> tuple[OpenRegistry, ...]:
@@ -121,7 +124,15 @@ class Chain(Frozen):
         Changes of a model or a task go through the result, so that a change of an upstream one is
         refused and not written to the first registry.
         """
-        return self if registry == self.first else Chain(registry)
+        return self if registry == self.first else self.alone(registry)
+
+    def alone(self, registry: OpenRegistry) -> Chain:
+        """Return a chain of one registry alone; what is trusted stays as it is in this chain.
+
+        Args:
+            registry: one of this chain, or its first one as it was at some time.
+        """
+        return Chain(registry, trust_from=self.trust_from or self.registries)
 
     def close(self) -> None:
         """Close all databases; closing twice is fine."""

@@ -655,7 +655,7 @@ class Registry:
         """
         past = operations.carry.as_of.open_past(self._chain.first, when)
         view = Registry.__new__(Registry)
-        view._found_chain = Chain(past)
+        view._found_chain = self._chain.alone(past)
         return view
 
     def backup(self, target: str | os.PathLike[str]) -> Backup:

@@ -121,7 +121,7 @@ def opened(
             from localreg.operations.carry.as_of import opened_past
 
             with opened_past(chain.first, as_of) as view:
-                yield Chain(view)
+                yield chain.alone(view)
     except StorageFullError as error:
         raise StorageFullError(f"{error}{_what_frees(chain, error)}", path=error.path) from error
     finally:

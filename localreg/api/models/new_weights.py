@@ -194,7 +194,7 @@ def _store(
 
 def _url(chain: Chain, model_id: str) -> str:
     found = Found(chain.first, model_id)
-    return operations.weights.local_copies.weights_url(chain, found) or ""
+    return operations.weights.local_copies.url_of_given(chain, found) or ""
 
 
 def _upload_in_background(chain: Chain, model_id: str, new: NewWeights, source: Source) -> str:

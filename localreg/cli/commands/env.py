@@ -24,7 +24,7 @@ def env_command(as_json: bool, directory: str | None) -> None:
         facts = {
             "registry": str(chain.first.root),
             "chosen by": reason,
-            **doctor.facts(chain.first),
+            **doctor.facts(chain),
         }
         remotes = doctor.remotes(chain.first)
     upstream = [str(each.root) for each in chain.others]

@@ -25,11 +25,13 @@ from localreg.operations.weights.ingest import digest_of, taken_in
 from localreg.operations.weights.local_copies import (
     check_outside,
     copy_to,
+    current,
     local_copy,
     verifies_always,
 )
 from localreg.operations.weights.package_copies import folder_of_manifest
 from localreg.operations.weights.sources import Held, Source
+from localreg.operations.weights.trusted import trust_of
 from localreg.registry import Chain
 from localreg.values import dataset_names
 from localreg.values.checks import check_text, shown
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from localreg.progress import Progress
 
 MOST_PARTS = 10**9
+_NAMED = 3  # links that an error names
 CHUNK = 512 * 1024 * 1024  # bytes: ClearML's data sets are zips of this size
 
 
@@ -151,7 +154,12 @@ def _no_file(path: str, there: Files) -> NotFoundError:
 def put_together(
     chain: Chain, found: Found, files: Files, progress: Progress | None = None
 ) -> Path:
-    """Return a read-only folder with some files; those that links lead to are fetched."""
+    """Return a read-only folder with some files; those that links lead to are fetched.
+
+    Raises:
+        TrustError: no trusted key signed the package, or there are links.
+    """
+    _check_trusted(chain, found, files)
     own = []
     for each in files.values():
         held = None if each.link is None else fetch(chain, each, progress)
@@ -162,6 +170,20 @@ def put_together(
     return folder_of_manifest(
         chain, found.registry, Manifest(tuple(own), ()), verify=verifies_always()
     )
+
+
+def _check_trusted(chain: Chain, found: Found, files: Files) -> None:
+    trust = trust_of(chain)
+    weights = None if trust is None else current(found)
+    if trust is None or weights is None:
+        return
+    links = [path for path, each in files.items() if each.link]
+    if len(links) < len(files):
+        trust.check(chain, found, weights)
+    if links:
+        some = ", ".join(map(printable_path, links[:_NAMED]))
+        more = f" and {len(links) - _NAMED:,} more" if len(links) > _NAMED else ""
+        trust.refuse(found, weights.id, f"has links, which no signature covers: {some}{more}")
 
 
 def fetch(chain: Chain, file: DatasetFile, progress: Progress | None = None) -> Held:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from localreg import log
-from localreg.errors import CorruptBlobError, InvalidValueError, NotFoundError
+from localreg.errors import CorruptBlobError, InvalidValueError, NotFoundError, WeightsError
 from localreg.operations.finding.references import require_draft, require_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models.edits import set_columns
 from localreg.operations.models.outputs import enter, entry_of
 from localreg.operations.weights.deleting import delete_unneeded
 from localreg.operations.weights.ingest import as_file, taken_in
+from localreg.operations.weights.local_copies import signed_source
 from localreg.operations.weights.locations import holder, local_file
 from localreg.operations.weights.origin import (
     Origin,
@@ -25,6 +26,7 @@ from localreg.operations.weights.origin import (
 from localreg.operations.weights.other_files import other_files
 from localreg.operations.weights.package_copies import package_folder
 from localreg.operations.weights.sources import Held, Source
+from localreg.operations.weights.trusted import Trust, trust_of
 from localreg.operations.weights.uploading import (
     Doomed,
     announce_deletions,
@@ -307,10 +309,15 @@ def restore_weights(registry: OpenRegistry, model_id: str, revision: object) -> 
 
 
 def revisions(chain: Chain, found: Found) -> list[Revision]:
-    """Return every revision of a model's weights, oldest first."""
+    """Return every revision of a model's weights, oldest first.
+
+    The URL of a local path is None if only signed weights are given out, and no trusted key signed
+    the revision.
+    """
     with found.registry.store.read() as connection:
         require_model(connection, found.id)
         present = model_rows.weights(connection, found.id)
+    trust = trust_of(chain)
     return [
         Revision(
             revision=each.revision,
@@ -318,11 +325,22 @@ def revisions(chain: Chain, found: Found) -> list[Revision]:
             filename=each.filename,
             digest=each.digest,
             size=each.bytes,
-            url=each.url or _own_url(chain, found.registry, each),
+            url=_url(chain, found, each, trust),
             at=datetime.fromtimestamp(each.at / 1_000_000, UTC),
         )
         for each in present
     ]
+
+
+def _url(chain: Chain, found: Found, weights: WeightsRecord, trust: Trust | None) -> str | None:
+    if trust is not None and (weights.url is None or weights.url.startswith("file://")):
+        try:
+            trust.check(chain, found, weights)
+            if trust.enforced:
+                weights = signed_source(chain, found, weights)
+        except WeightsError:
+            return None
+    return weights.url or _own_url(chain, found.registry, weights)
 
 
 def _own_url(chain: Chain, registry: OpenRegistry, weights: WeightsRecord) -> str | None:

@@ -7,12 +7,13 @@ import re
 from localreg.errors import StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import content_of
-from localreg.operations.finding.upstream import read_each
+from localreg.operations.finding.upstream import Found, read_each
 from localreg.operations.weights.locations import holder
-from localreg.registry import Chain
+from localreg.operations.weights.trusted import trust_of, why_untrusted
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import tree_rows
 from localreg.values.frozen import Frozen
-from localreg.values.records import ModelRecord
+from localreg.values.records import ModelRecord, WeightsRecord
 from localreg.values.secrets import masked_text
 
 CARD = "card"  # the key of the metadata entry
@@ -35,8 +36,14 @@ class WrittenCard(Frozen):
     source: str
 
 
-def written_card(chain: Chain, record: ModelRecord) -> WrittenCard | None:
-    """Return the card of a model, or None if it has none, or none whose bytes are here."""
+def written_card(chain: Chain, registry: OpenRegistry, record: ModelRecord) -> WrittenCard | None:
+    """Return the card of a model, or None if it has none, or none whose bytes are here.
+
+    A README.md is no card if only signed weights are given out, and no trusted key signed it.
+
+    Args:
+        registry: the registry that has the model.
+    """
     entry = record.metadata.get(CARD)
     if entry is not None and entry.value.strip():
         return WrittenCard(*split_head(masked_text(entry.value)), CARD)
@@ -49,7 +56,7 @@ def written_card(chain: Chain, record: ModelRecord) -> WrittenCard | None:
     if file is None or file.size > LONGEST:
         return None
     found = holder(chain, file.digest, file.size)
-    if found is None:
+    if found is None or not _is_given_out(chain, Found(registry, record.id), weights):
         return None
     try:
         with disk_errors("reading a model card", found.root):
@@ -58,6 +65,15 @@ def written_card(chain: Chain, record: ModelRecord) -> WrittenCard | None:
         return None
     text = (data or b"").decode("utf-8", "replace")
     return WrittenCard(*split_head(masked_text(text)), README) if text.strip() else None
+
+
+def _is_given_out(chain: Chain, found: Found, weights: WeightsRecord) -> bool:
+    trust = trust_of(chain)
+    return (
+        trust is None
+        or not trust.enforced
+        or why_untrusted(chain, trust, found, weights, only_here=True) is None
+    )
 
 
 def split_head(text: str) -> tuple[str, str]:

@@ -114,7 +114,7 @@ def card_text(chain: Chain, found: Found) -> str:
         record = model_rows.record(connection, found.id)
     assert record is not None  # `model_values` found it
     has = values.model_values(registry, [found.id])[found.id]
-    written = written_card(chain, record)
+    written = written_card(chain, registry, record)
     own_head = written.head if written else ""
     own_text = (written.text if written else _NOTES.sub("", page.comment or "")).strip()
     parts = [

@@ -129,7 +129,7 @@ def _contents(chain: Chain, found: Found) -> Contents:
     record = details.record
     with found.registry.store.read() as connection:
         newest = event_rows.events(connection, found.id, limit=1)
-    written = written_card(chain, record)
+    written = written_card(chain, found.registry, record)
     return Contents(
         details=details,
         event=newest[0].event_id if newest else "",

@@ -23,6 +23,7 @@ from localreg.operations.reports.dataset_page import as_dataset, dataset_refs, i
 from localreg.operations.reports.page_links import Site
 from localreg.operations.weights.contested import publication_text
 from localreg.operations.weights.files import Files, file_counts, package_files
+from localreg.operations.weights.trusted import Trust, trust_of, why_untrusted
 from localreg.pages.page_values import (
     Card,
     Change,
@@ -62,7 +63,7 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
         row = require_model(connection, model_id)
         record = model_rows.record(connection, model_id)
         assert record is not None
-        card = _card(chain, record)
+        card = _card(chain, registry, record)
         weights = record.current_weights
         blob = blob_rows.blob(connection, weights.digest or "")
         package = weights.digest if weights.tree else None
@@ -80,7 +81,7 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
             tags=record.tags,
             comment=masked_text(record.comment or "") or None,
             facts=tuple(_facts(chain, registry, record, site)),
-            weights=tuple(_weights(chain, registry, weights, blob, count)),
+            weights=tuple(_weights(chain, registry, model_id, weights, blob, count)),
             inside=tuple(_inside(blob)),
             files=tuple(_files(files)) if files else (),
             more_files=max(0, (count or 0) - len(files.files)) if files else 0,
@@ -105,8 +106,8 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
     return page
 
 
-def _card(chain: Chain, record: ModelRecord) -> Card | None:
-    written = written_card(chain, record)
+def _card(chain: Chain, registry: OpenRegistry, record: ModelRecord) -> Card | None:
+    written = written_card(chain, registry, record)
     if written is None:
         return None
     sources = {CARD: "from its metadata", README: f"from {README} in its files"}
@@ -189,6 +190,7 @@ def _facts(chain: Chain, registry: OpenRegistry, record: ModelRecord, site: Site
 def _weights(
     chain: Chain,
     registry: OpenRegistry,
+    model_id: str,
     weights: WeightsRecord,
     blob: blob_rows.BlobRow | None,
     files: int | None,
@@ -213,10 +215,20 @@ def _weights(
             yield Fact("verified", f"{moment(blob.verified)} UTC")
     elif weights.url:
         yield Fact("where", "referenced, not read yet")
+    trust = trust_of(chain)
+    if trust is not None and (weights.digest or weights.url):
+        yield Fact("trust", _trust_text(chain, trust, Found(registry, model_id), weights))
     if weights.pinned and weights.pinned != weights.digest:
         yield Fact("expected sha256", weights.pinned)
     if weights.url:
         yield Fact("url", public_url(weights.url))
+
+
+def _trust_text(chain: Chain, trust: Trust, found: Found, weights: WeightsRecord) -> str:
+    reason = why_untrusted(chain, trust, found, weights, only_here=True)
+    if reason is None:
+        return "signed by a trusted key"
+    return f"{'not given out' if trust.enforced else 'not trusted'}: it {reason}"
 
 
 def _inside(blob: blob_rows.BlobRow | None) -> Iterator[Fact]:
@@ -298,7 +310,7 @@ def described_model(chain: Chain, registry: OpenRegistry, model_id: str, site: S
     count = file_counts(chain, [package]).get(package) if package else None
     facts = (
         *_facts(chain, registry, record, site),
-        *_weights(chain, registry, weights, blob, count),
+        *_weights(chain, registry, model_id, weights, blob, count),
     )
     labels = sorted(record.labels.items(), key=lambda item: item[1])
     return Described(

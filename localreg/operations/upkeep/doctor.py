@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 
 from localreg.blobs.local_files.local_file import size_of_copies
-from localreg.errors import LocalregError, StorageError
+from localreg.errors import DamagedRowError, LocalregError, StorageError
 from localreg.filesystem.access_rights import barrier
 from localreg.filesystem.clones import clone
 from localreg.filesystem.disk_errors import disk_errors
@@ -18,9 +18,10 @@ from localreg.operations.upkeep.gc import all_garbage
 from localreg.operations.upkeep.verify import database_problems
 from localreg.operations.upkeep.versions import has_extra
 from localreg.operations.weights.locations import digests_with_local_files, holder
+from localreg.operations.weights.trusted import Trust, trust_of
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.opening import sqlite_version
-from localreg.store.rows import blob_rows, event_rows, overview_rows, remote_rows
+from localreg.store.rows import blob_rows, event_rows, key_rows, overview_rows, remote_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
 from localreg.values.ids import now
@@ -54,15 +55,16 @@ def examine(chain: Chain) -> list[Finding]:
     findings += examine_sharing(registry)
     findings += _upstream(chain)
     findings += _remotes(registry)
+    findings.append(_trust(chain))
     if registry.store.readonly:
         return [*findings, Finding("writing", "note", f"not possible: {registry.store.refusal}")]
     findings += [_space(registry), *_reserve(registry), *_links(registry), *_copies(registry)]
     return [*findings, _locks(registry), *_leftovers(chain)]
 
 
-def facts(registry: OpenRegistry) -> dict[str, str]:
+def facts(chain: Chain) -> dict[str, str]:
     """Return what is known of a registry and what it runs on, by name."""
-    store = registry.store
+    registry, store = chain.first, chain.first.store
     with store.read() as connection:
         models, _ = overview_rows.counts(connection)
     return {
@@ -74,6 +76,7 @@ def facts(registry: OpenRegistry) -> dict[str, str]:
         "locks": kind_of_locks(registry),
         "journal": store.journal_mode(),
         "durability": store.durability,
+        "trust": _trust_text(trust_of(chain), registry),
         "localreg": __version__,
         "python": platform.python_version(),
         "sqlite": sqlite_version(),
@@ -272,6 +275,32 @@ def _remotes(registry: OpenRegistry) -> Iterator[Finding]:
         )
     if found and not has_extra("remote"):
         yield Finding("remote", "note", "not usable: pip install 'localreg[remote]'")
+
+
+def _trust(chain: Chain) -> Finding:
+    """Return what is checked of weights, and what is missing for it."""
+    try:
+        trust = trust_of(chain)
+    except DamagedRowError as error:
+        return Finding("trust", "bad", str(error))
+    text = _trust_text(trust, chain.first)
+    if trust is None:
+        return Finding("trust", "ok", text)
+    if not has_extra("sign"):
+        missing = "signatures cannot be checked: pip install 'localreg[sign]'"
+        return Finding("trust", "bad" if trust.enforced else "note", f"{text}; {missing}")
+    with trust.registry.store.read() as connection:
+        count = len(key_rows.keys(connection))
+    if count:
+        return Finding("trust", "ok", f"{text}; trusted keys and certificates: {count:,}")
+    text += "; no key is trusted, so no signature counts: `localreg key add FILE`"
+    return Finding("trust", "bad" if trust.enforced else "note", text)
+
+
+def _trust_text(trust: Trust | None, first: OpenRegistry) -> str:
+    if trust is None:
+        return "off"
+    return trust.mode + ("" if trust.registry == first else f", as {trust.registry.root} wants it")
 
 
 def _bytes_of(rows: list[BlobRow]) -> str:

@@ -13,10 +13,13 @@ from localreg.values.version import __version__
 
 _ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 _EXTRAS = {
+    "bom": ("cyclonedx",),
     "cloud": ("obstore",),
     "config": ("ruamel.yaml", "pyhocon"),
+    "oci": ("oras",),
     "remote": ("deltalake", "obstore", _ZSTD),
     "scan": ("picklescan",),
+    "sign": ("cryptography",),
 }
 
 

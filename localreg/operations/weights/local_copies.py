@@ -17,7 +17,9 @@ from localreg.errors import (
     MissingPackageError,
     NotAPackageError,
     NoWeightsError,
+    RegistryError,
     StorageError,
+    TrustError,
     WeightsError,
 )
 from localreg.filesystem.disk_errors import disk_errors
@@ -48,7 +50,9 @@ if TYPE_CHECKING:
     from localreg.blobs.trees.local_tree import Entry
     from localreg.filesystem.plain_files import FileStatus
     from localreg.operations.weights.fetching import Wish
+    from localreg.operations.weights.trusted import Trust
     from localreg.progress import Progress
+    from localreg.store.rows.model_rows import Served
 
 # Why a remote does not give what it should have; then the URL is asked.
 _UNAVAILABLE = (NoWeightsError, DownloadError, MissingPackageError)
@@ -61,10 +65,62 @@ def weights_url(chain: Chain, found: Found) -> str | None:
     folder of a package. It is not stored, because it changes when the directory is moved. Nothing
     is downloaded: those that only a remote has get the URL of the object there, which is the list
     of its files for a package.
+
+    Raises:
+        TrustError: it is the URL of a local path, and no trusted key signed the weights.
     """
-    weights = current(found)
-    if weights is None:
+    served = _served_now(found)
+    weights = served.weights
+    if weights is None or (weights.url is None and weights.digest is None):
         return None
+    if weights.url is None or not _is_remote(weights):
+        trust = _trust(chain, found, served, weights)
+        if trust is not None and trust.enforced:
+            weights = signed_source(chain, found, weights)
+    return _url_of(chain, found, weights)
+
+
+def url_of_given(chain: Chain, found: Found) -> str | None:
+    """Return the URL of weights that the caller gave just now, as `weights_url`.
+
+    No signature is wanted of them: they are given back to who has them.
+    """
+    weights = _served_now(found).weights
+    return None if weights is None else _url_of(chain, found, weights)
+
+
+def _served_now(found: Found) -> Served:
+    with found.registry.store.one_statement() as connection:
+        served = model_rows.served(connection, found.id)
+    if served.weights is None:
+        with found.registry.store.read() as connection:
+            require_model(connection, found.id)
+    return served
+
+
+def signed_source(chain: Chain, found: Found, weights: WeightsRecord) -> WeightsRecord:
+    """Return weights with a URL that leads to what was signed, or with none.
+
+    The registry has its own copy of what it keeps. What it does not keep is compared.
+
+    Raises:
+        TrustError: the URL is that of an archive of the files that were signed.
+        DigestMismatchError: its file has other bytes now.
+    """
+    path = None if weights.url is None else local_path(weights.url)
+    if path is None:
+        return weights
+    if weights.kept:
+        return replace(weights, url=None)
+    if weights.tree:
+        raise _unsigned_archive(found)
+    if size_of(path) is not None:
+        outside = Outside(path, weights.filename, weights.digest)
+        _check_outside(chain.first, outside, f"the weights of model {found.id} are", None)
+    return weights
+
+
+def _url_of(chain: Chain, found: Found, weights: WeightsRecord) -> str | None:
     if weights.url is None and weights.digest is not None:
         try:
             return local_url(_copy_here(chain, found, weights, weights.digest))
@@ -94,6 +150,36 @@ def current(found: Found) -> WeightsRecord | None:
         if weights is None:
             require_model(connection, found.id)
         return weights
+
+
+def _trust(
+    chain: Chain, found: Found, served: Served, weights: WeightsRecord | None
+) -> Trust | None:
+    """Return what is to be checked of a model, once that was done; None for nothing.
+
+    Args:
+        weights: what is given out; None if it is not known yet, and is checked later.
+    """
+    asked = chain.trust_from or chain.registries
+    if served.trust is None and all(
+        each is found.registry or not _wants_trust(each) for each in asked
+    ):
+        return None  # nearly always
+    from localreg.operations.weights.trusted import trust_of
+
+    trust = trust_of(chain, found.registry, served.trust)
+    if trust is not None and weights is not None:
+        trust.check(chain, found, weights)
+    return trust
+
+
+def _wants_trust(registry: OpenRegistry) -> bool:
+    """Return True if a registry has the setting trust.mode, or cannot be read."""
+    try:
+        with registry.store.one_statement() as connection:
+            return model_rows.trust_mode(connection) is not None
+    except (RegistryError, OSError):
+        return True
 
 
 class Ready(Frozen):
@@ -160,6 +246,7 @@ def local_copy(
     Raises:
         NoWeightsError: the model has no weights, or the file of its URL does not exist.
         ContestedError: two publications of the model differ.
+        TrustError: no trusted key signed the weights; then nothing is given out.
         CorruptBlobError: the registry's copy is damaged, and cannot be downloaded again.
         DownloadError: the weights cannot be downloaded.
         DigestMismatchError: the bytes differ from the recorded ones.
@@ -181,13 +268,14 @@ def local_copy(
             with found.registry.store.read() as connection:
                 require_model(connection, found.id)
             raise NoWeightsError(f"model {found.id} has no weights: no URL is recorded for it")
+        trust = _trust(chain, found, served, None if weights.digest is None else weights)
         verify = verifies_always()
         if weights.tree:
             if entries and extract is not False and file is None and not force and not verify:
                 ready = _ready_package(chain.first, weights, entries)
                 if ready is not None:  # most calls for a package end here
                     return ready
-            wanted = _Part(file, archive=extract is False and file is None)
+            wanted = _Part(file, extract is False and file is None, trust)
             return _package(chain, found, weights, wanted, force, verify, progress)
         unpacks = extract or (extract is None and served.package) or file is not None
         digest: str | None
@@ -212,14 +300,18 @@ def local_copy(
                     if failure is None:
                         raise
                     raise _with_reason(error, failure) from None
+                if trust is not None:  # the bytes may be others now, or are known only now
+                    trust.check(chain, found, weights)
                 if weights.tree:
-                    part = _Part(file, archive=not unpacks)
+                    part = _Part(file, not unpacks, trust)
                     return _part_of(chain, found, weights, part, verify, progress)
                 digest, path = _served(chain, found, weights, verify)
             case Outside() as outside:
                 what = f"the weights of model {found.id} are"
                 before = status_of(outside.path) if unpacks else None
                 digest, path = _check_outside(chain.first, outside, what, progress)
+                if trust is not None and (digest is None or digest != weights.digest):
+                    trust.check(chain, found, replace(weights, digest=digest))
         if not unpacks:
             return path
         path = unpacked(chain, digest, path, before)
@@ -230,10 +322,20 @@ def local_copy(
 
 
 class _Part(Frozen):
-    """What is wanted of a package: one file, if it is named, else an archive or the folder."""
+    """What is wanted of a package: one file, if it is named, else an archive or the folder.
+
+    Attributes:
+        trust: what is checked of it; None for nothing.
+    """
 
     file: str | None
     archive: bool
+    trust: Trust | None
+
+    @property
+    def signed(self) -> bool:
+        """True if only files that are signed are given out, and no archive that has them."""
+        return self.trust is not None and self.trust.enforced
 
 
 def _ready_package(
@@ -274,8 +376,16 @@ def _package(
             chain.first, Outside(outside, weights.filename, pinned), what, progress
         )
         if part.archive:
+            if part.signed:
+                raise _unsigned_archive(found)
             return path
         path = unpacked(chain, digest, path, before)
+        if part.signed and path.name != weights.digest:
+            raise TrustError(
+                f"model {found.id} is signed, and {printable_path(outside)} does not unpack to "
+                "what was signed; upload it again",
+                model=found.id,
+            )
         return path if part.file is None else _file_in(path, part.file, found)
     from localreg.operations.weights.fetching import fetch_weights, forget_damaged
 
@@ -308,7 +418,17 @@ def _package(
         if failure is None or isinstance(failure, CorruptBlobError):
             raise
         raise _with_reason(error, failure) from None
+    if part.trust is not None:  # the bytes may be others now
+        part.trust.check(chain, found, weights)
     return _part_of(chain, found, weights, part, verify, progress)
+
+
+def _unsigned_archive(found: Found) -> TrustError:
+    return TrustError(
+        f"model {found.id} is signed, but not the archive that its files come in, and what else "
+        "may be in it; ask for the folder",
+        model=found.id,
+    )
 
 
 def _part_of(
@@ -338,7 +458,7 @@ def _part_of(
             found.registry,
             digest,
             weights.filename,
-            archive=weights.archive,
+            archive=None if part.signed else weights.archive,
             progress=progress,
         )
     return package_folder(chain, found.registry, digest, verify=verify, progress=progress)

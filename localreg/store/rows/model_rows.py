@@ -52,7 +52,7 @@ REVISION = {
     "pinned": or_null(DIGEST), "kept": FLAG, "uploaded": FLAG, "current": FLAG, "at": TIME,
 }  # fmt: skip
 _REVISIONS = Columns("weights", **REVISION)
-_SERVED = Columns("weights", **REVISION, of_package=FLAG, contested=FLAG)
+_SERVED = Columns("weights", **REVISION, of_package=FLAG, contested=FLAG, trust=or_null(TEXT))
 _LINES = Columns("model", id=ID, version=COUNT, created=TIME)
 _IDS = Columns("model", id=ID)
 _ALIASES = Columns("alias", alias=TEXT, id=ID, version=COUNT)
@@ -225,24 +225,35 @@ class Served(Frozen):
         weights: the current revision, or None.
         package: True if the model is a package.
         contested: True if two publications of the model differ.
+        trust: the setting trust.mode of this registry; None if it is not set.
     """
 
     weights: WeightsRecord | None
     package: bool
     contested: bool
+    trust: str | None
+
+
+_TRUST = "SELECT value FROM setting WHERE name = 'trust.mode'"
+
+
+def trust_mode(connection: Connection) -> str | None:
+    """Return the setting trust.mode, as `Served.trust`."""
+    row = Columns("setting", value=TEXT).one(connection, _TRUST, (), key="trust.mode")
+    return None if row is None else str(row[0])
 
 
 def served(connection: Connection, model_id: str) -> Served:
     """Return what a local copy of a model is made of; nothing if there is no such model."""
     sql = (
-        f"SELECT {WEIGHTS_COLUMNS}, m.package, m.contested {_WEIGHTS_JOIN} "
-        "WHERE m.id = ? AND w.current = 1"
+        f"SELECT {WEIGHTS_COLUMNS}, m.package, m.contested, "
+        f"({_TRUST}) {_WEIGHTS_JOIN} WHERE m.id = ? AND w.current = 1"
     )
     rows = _SERVED.all(connection, sql, (model_id,), key=model_id)
     if not rows:
-        return Served(None, False, False)
-    *weights, package, contested = rows[0]
-    return Served(weights_record(weights), bool(package), bool(contested))
+        return Served(None, False, False, None)
+    *weights, package, contested, trust = rows[0]
+    return Served(weights_record(weights), bool(package), bool(contested), trust)
 
 
 WEIGHTS_COLUMNS = (

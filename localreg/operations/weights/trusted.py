@@ -1,0 +1,166 @@
+"""The check of signatures that comes before weights are given out.
+
+Every road calls it before it gives out a path, a URL with a local path, or bytes: local copies,
+URLs of local copies, revisions, and the folders that parts of a data set are put together in. What
+carries models to other registries (bundles, merge, push, backup) is no such road: the receiver
+checks.
+
+Which registry decides: the first of the chain that has the setting ``trust.mode``, and with its own
+keys. If none has it, nothing is checked, and this module is not imported where a registry has no
+upstream ones.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from localreg import log
+from localreg.errors import LocalregError, RegistryError, TrustError
+from localreg.operations.finding.upstream import Found
+from localreg.registry import Chain, OpenRegistry
+from localreg.store.rows import model_rows
+from localreg.store.rows.checked_values import damaged_row
+from localreg.values.frozen import Frozen
+from localreg.values.records import WeightsRecord
+from localreg.values.registry_settings import TRUST_MODE, TRUST_MODES
+
+_OFF, _WARN, _ENFORCE = TRUST_MODES
+
+
+class Trust(Frozen):
+    """What happens to weights without a valid signature, and whose keys make one valid.
+
+    Attributes:
+        mode: "warn" or "enforce".
+        registry: the registry that has this setting, and the keys.
+    """
+
+    mode: str
+    registry: OpenRegistry
+
+    @property
+    def enforced(self) -> bool:
+        """True if weights without a valid signature are not given out."""
+        return self.mode == _ENFORCE
+
+    def check(self, chain: Chain, found: Found, weights: WeightsRecord) -> None:
+        """Warn of weights that no trusted key signed, or raise TrustError; see `check_trusted`."""
+        reason = why_untrusted(chain, self, found, weights)
+        if reason is not None:
+            self.refuse(found, weights.id, reason)
+
+    def refuse(self, found: Found, revision: str, reason: str) -> None:
+        """Raise TrustError, or warn once in a process of one revision.
+
+        Args:
+            found: the model.
+            revision: the id of the revision.
+            reason: what the model is or has, such as "is not signed".
+        """
+        text = (
+            f"{_named(found)} {reason}. The setting {TRUST_MODE} of {self.registry.root} is "
+            f"{self.mode}: sign the model (`localreg sign {found.id[:8]} --key FILE`), trust the "
+            "key that signed it (`localreg key add FILE`), or change the setting (`localreg config "
+            f"{TRUST_MODE}`)"
+        )
+        if self.enforced:
+            raise TrustError(text, model=found.id)
+        _warn_once(found.id, revision, text)
+
+
+def trust_of(
+    chain: Chain, asked: OpenRegistry | None = None, answer: str | None = None
+) -> Trust | None:
+    """Return what is to be checked of weights that a chain gives out; None for nothing.
+
+    Args:
+        asked: a registry whose setting was read already: it is not read again.
+        answer: that setting; None if it is not set.
+
+    Raises:
+        DamagedRowError: the setting of a registry cannot be one.
+    """
+    for each in chain.trust_from or chain.registries:
+        mode = answer if each is asked else _mode_in(chain, each)
+        if mode is None:
+            continue
+        if mode not in TRUST_MODES:
+            raise damaged_row(
+                "setting", TRUST_MODE, "value", f"must be off, warn or enforce, not {mode!r:.60}"
+            )
+        return None if mode == _OFF else Trust(mode, each)
+    return None
+
+
+def check_trusted(chain: Chain, found: Found, weights: WeightsRecord) -> None:
+    """Check that a trusted key signed weights, as the setting trust.mode wants it.
+
+    Args:
+        found: the model.
+        weights: the revision that is given out.
+
+    Raises:
+        TrustError: no trusted key signed them, and the mode is "enforce".
+    """
+    trust = trust_of(chain)
+    if trust is not None:
+        trust.check(chain, found, weights)
+
+
+def why_untrusted(
+    chain: Chain,
+    trust: Trust,
+    found: Found,
+    weights: WeightsRecord,
+    *,
+    only_here: bool = False,
+) -> str | None:
+    """Return why weights do not count as signed, such as "is not signed"; None if they do.
+
+    Args:
+        only_here: fetch no signature from a remote.
+    """
+    if weights.digest is None:
+        return "is not signed: the sha256 of its weights is not known yet"
+    from localreg.operations.weights.signatures import signatures_of
+
+    rejected: dict[str, None] = {}
+    try:
+        for each in signatures_of(
+            chain, found, weights, trusted=trust.registry, only_here=only_here
+        ):
+            if each.valid:
+                return None
+            if len(rejected) < _NAMED:
+                rejected[f"by {each.signer}: {each.reason}"] = None
+    except LocalregError as error:
+        return f"has signatures that cannot be checked: {error}"
+    if not rejected:
+        return "is not signed"
+    return f"has no signature by a trusted key ({'; '.join(rejected)})"
+
+
+_NAMED = 3  # signatures that do not count, in a message
+
+
+def _mode_in(chain: Chain, registry: OpenRegistry) -> str | None:
+    try:
+        with registry.store.one_statement() as connection:
+            return model_rows.trust_mode(connection)
+    except (RegistryError, OSError) as error:
+        if registry == chain.first:
+            raise
+        log.warning("the upstream registry %s is skipped: %s", registry.root, error)
+        return None
+
+
+def _named(found: Found) -> str:
+    with found.registry.store.read() as connection:
+        row = model_rows.model_row(connection, found.id)
+    return f"model {found.id}" if row is None else f"model {row.ref} ({found.id[:8]})"
+
+
+@lru_cache(maxsize=10_000)
+def _warn_once(model_id: str, revision: str, text: str) -> None:
+    """Log a warning, unless this process logged it of the same revision before."""
+    log.warning("%s", text)
