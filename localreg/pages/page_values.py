@@ -207,7 +207,7 @@ class ModelPage(Frozen, kw_only=True):
     name: str
     project: Link | None
     version: int
-    states: tuple[str, ...]  # of "published", "archived", "package"
+    states: tuple[str, ...]  # of "published", "archived", "package", "contested", "signed"
     aliases: tuple[str, ...]
     tags: tuple[str, ...]
     comment: str | None

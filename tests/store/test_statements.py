@@ -112,6 +112,7 @@ WHOLE = {
     "rows/overview_rows:newest": "in the order of an index, up to a limit, or all pages",
     "rows/overview_rows:newest_models": "in the order of an index, up to a limit",
     "rows/overview_rows:newest_tasks": "in the order of an index, up to a limit",
+    "rows/signature_rows:signed_models": "a list of all signed models, or the overview",
     "rows/model_rows:ids": "an export or a merge of all of them",
     "rows/task_rows:ids": "an export or a merge of all of them",
     "rows/logged_rows:subjects": "an export of all of them",
@@ -340,6 +341,7 @@ CALLS = {
     "origin_rows:rename": lambda c: origin_rows.rename(c, 1, "a"),
     "model_rows:contested": model_rows.contested,
     "signature_rows:some": lambda c: signature_rows.some(c, ID, DIGEST),
+    "signature_rows:signed_models": signature_rows.signed_models,
     "signature_rows:of_weights": lambda c: signature_rows.of_weights(
         c, ID, DIGEST, first=[DIGEST], limit=10
     ),

@@ -11,7 +11,7 @@ from localreg.store.rows import model_rows
 from localreg.values.ids import alias_id
 
 
-def record_signature(place, model_id, data, *, digest=None, here=True):
+def record_signature(place, model_id, data, *, digest=None, here=True, signer="ann"):
     """Record that a model has a signature, and return the sha256 of the signature.
 
     Args:
@@ -19,6 +19,7 @@ def record_signature(place, model_id, data, *, digest=None, here=True):
         data: the bytes of the signature.
         digest: of the weights that it is of; those that are served by default.
         here: False to record it without its bytes.
+        signer: what it says that it names.
     """
     signature = hashlib.sha256(data).hexdigest()
     with ArrivingBlobs(Chain(place)) as blobs:
@@ -32,7 +33,7 @@ def record_signature(place, model_id, data, *, digest=None, here=True):
                 "digest": digest or record.current_weights.digest,
                 "signature": signature,
                 "size": len(data),
-                "signer": "ann",
+                "signer": signer,
             }
             change.record("model.signed", model_id, payload)
     return signature

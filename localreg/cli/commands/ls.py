@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 
 import click
 
@@ -38,6 +39,7 @@ from localreg.operations.finding import queries
 from localreg.operations.finding.upstream import Found, records, search
 from localreg.operations.finding.values import Values, model_values
 from localreg.operations.models.removed import RemovedModel, removed_models
+from localreg.operations.trust.shown import signers
 from localreg.operations.weights.files import file_counts
 from localreg.registry import Chain, OpenRegistry
 from localreg.values.records import Json, ModelRecord
@@ -55,7 +57,7 @@ REMOVED_COLUMNS = (
     Column("BY", "path", 5),
     Column("ID", "id"),
 )
-OTHER_COLUMNS = "created, comment, task, digest, url"
+OTHER_COLUMNS = "created, comment, task, digest, url, signed"
 
 _LOOKED_AT = 500  # models, for names that are similar to one that no model has
 Row = tuple[OpenRegistry, ModelRecord]
@@ -68,6 +70,7 @@ Row = tuple[OpenRegistry, ModelRecord]
 @TAG
 @META
 @click.option("--published", is_flag=True, help="Only published models.")
+@click.option("--signed", is_flag=True, help="Only models that a trusted key signed.")
 @click.option("-a", "--archived", is_flag=True, help="Archived models too.")
 @click.option(
     "--removed",
@@ -95,6 +98,7 @@ def ls_command(
     tags: tuple[str, ...],
     meta: tuple[str, ...],
     published: bool,
+    signed: bool,
     archived: bool,
     removed: bool,
     sort: str,
@@ -113,7 +117,7 @@ def ls_command(
     order, sorted_by = check_sort(sort, KINDS)
     wanted = check_columns(columns, FIXED, (*KINDS, "min", "max"))
     if removed:
-        if any((tags, meta, published, archived, columns, sort != "updated")):
+        if any((tags, meta, published, signed, archived, columns, sort != "updated")):
             raise click.UsageError("--removed takes PATTERN, -p, -n, -l, --as-of and -R only.")
         with opened(directory, as_of=as_of) as chain:
             _list_removed(chain, names, limit, as_json=as_json, quiet=quiet)
@@ -123,11 +127,14 @@ def ls_command(
         **model_conditions(meta),
         "published": published,
         "archived": archived,
-        "limit": limit + 1 if limit else None,
+        "limit": limit + 1 if limit and not signed else None,
         "order": order,
     }
     with opened(directory, as_of=as_of) as chain:
         found = _find(chain, filters, names) or _find(chain, filters, names.otherwise)
+        if signed:
+            trusted = (each for each, by in signers(chain, found) if by)
+            found = list(islice(trusted, limit + 1 if limit else None))
         shown = found[:limit] if limit else found
         if quiet:
             for each in shown:
@@ -143,7 +150,7 @@ def ls_command(
             which = "newest" if sort == "updated" else "first"
             say(f"These are the {which} {limit}; -l 0 shows all.")
         elif not found and not as_json:
-            filtered = any((pattern, project, name, tags, meta, published, sorted_by))
+            filtered = any((pattern, project, name, tags, meta, published, signed, sorted_by))
             _say_none(chain, filtered=filtered, archived=archived, as_of=as_of)
             if sorted_by is not None:
                 say(only_with(sorted_by, "models", _values_of_newest(chain, archived=archived)))
@@ -210,6 +217,7 @@ FIXED: dict[str, tuple[Column, Callable[[Row], object]]] = {
         _cells(lambda each: (each.current_weights.digest or "")[:12]),
     ),
     "url": (Column("URL", "path"), _cells(lambda each: public_url(each.current_weights.url or ""))),
+    "signed": (Column("SIGNED BY", "words", 3), lambda _: None),  # see `_fixed`
     "upstream": (Column("UPSTREAM", "path", 8), lambda _: None),  # see `_fixed`
 }
 
@@ -226,7 +234,15 @@ def _fixed(chain: Chain, rows: Sequence[Row]) -> dict[str, tuple[Column, Callabl
     def upstream(row: Row) -> object:
         return None if row[0] == chain.first else str(row[0].root)
 
-    more = {"files": count, "upstream": upstream}
+    signed_by: dict[str, tuple[str, ...]] = {}
+
+    def signed(row: Row) -> object:
+        if not signed_by:  # of all at once, when it is wanted
+            models = [Found(registry, record.id) for registry, record in rows]
+            signed_by.update({each.id: names for each, names in signers(chain, models)})
+        return signed_by[row[1].id]
+
+    more = {"files": count, "upstream": upstream, "signed": signed}
     return FIXED | {name: (FIXED[name][0], cell) for name, cell in more.items()}
 
 

@@ -31,6 +31,7 @@ from localreg.operations.models.conflicts import (
     settling_command,
 )
 from localreg.operations.models.details import Details, model_details, where_text
+from localreg.operations.trust.shown import Shown, shown_signatures
 from localreg.operations.weights.contested import publication_text
 from localreg.registry import Chain, OpenRegistry
 from localreg.values.records import Json, ModelRecord
@@ -51,6 +52,7 @@ def show_command(model: str, as_json: bool, as_of: str | None, directory: str | 
     with opened(directory, as_of=as_of) as chain:
         found = resolve_model(chain, model)
         details = model_details(chain, found)
+        signatures = shown_signatures(chain, found)
         tasks = uses(chain, found.id)
         if as_json:
             on_tasks = [
@@ -66,13 +68,20 @@ def show_command(model: str, as_json: bool, as_of: str | None, directory: str | 
                 | more
                 | {"line": [record_json(each) for each in line.aliases]}
                 | _conflicts_json(found)
+                | {"signatures": _signatures_json(signatures)}
             )
             return
         lines = (f"{role} {entry!r} of {name} ({task[:8]})" for task, name, role, entry in tasks)
         facts = _facts(chain, found.registry, details)
         place = [name for name, _ in facts].index("metadata")
         facts[place:place] = _reported(found, details.record.task)
+        place = [name for name, _ in facts].index("weights") + 1
+        facts[place:place] = signatures.facts
         print_facts([*facts, ("tasks", "\n".join(lines)), ("versions", _versions(found))])
+
+
+def _signatures_json(found: Shown) -> list[Json]:
+    return [record_json(each) | {"at": iso(each.at)} for each in found.signatures]
 
 
 def _values(found: Found) -> Values:

@@ -17,6 +17,7 @@ from localreg.values.units import amount_text, moment, size_text
 from localreg.values.urls import public_url
 
 PATHS = 8  # of a change that a page lists
+_STATES = ("archived", "contested", "signed")
 FILES = 100
 LINKS = 100
 
@@ -31,7 +32,7 @@ def as_dataset(chain: Chain, found: Found, page: ModelPage, site: Site) -> Model
         page,
         ref=row.ref,
         project=site.project(row.shown_project) if row.shown_project else None,
-        states=(row.status, *(each for each in page.states if each in ("archived", "contested"))),
+        states=(row.status, *(each for each in page.states if each in _STATES)),
         facts=tuple(_facts(chain, shown, site)),
         metadata=tuple(each for each in page.metadata if not each[0].startswith("dataset.")),
         config="",

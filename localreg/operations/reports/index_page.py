@@ -8,12 +8,23 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from localreg.errors import MissingPackageError
 from localreg.operations.datasets import looking
+from localreg.operations.finding.upstream import Found as FoundModel
 from localreg.operations.finding.values import shown_metadata, shown_value
 from localreg.operations.reports.page_links import Site
+from localreg.operations.trust.shown import signers
 from localreg.pages.page_values import IndexColumn, IndexPage, IndexTable
-from localreg.registry import OpenRegistry
-from localreg.store.rows import claim_rows, dataset_rows, overview_rows, tree_rows, value_rows
+from localreg.registry import Chain, OpenRegistry
+from localreg.store.rows import (
+    claim_rows,
+    dataset_rows,
+    key_rows,
+    overview_rows,
+    signature_rows,
+    tree_rows,
+    value_rows,
+)
 from localreg.values.dataset_names import is_data_project, shown_project
 from localreg.values.metrics import better
 from localreg.values.secrets import masked_text
@@ -30,6 +41,7 @@ if TYPE_CHECKING:
 MODELS = 200_000
 TASKS = 200_000
 COLUMNS = 2_000
+SIGNED = 500  # models whose signatures are checked
 CELL = 300  # characters of a parameter or an entry of metadata
 COMMENT = 1_000  # characters of a comment: the search finds no others
 _COMPARED = re.compile(r'<meta name="localreg-compared" content="([0-9a-f ]*)">')
@@ -42,6 +54,7 @@ def index_values(registry: OpenRegistry, site: Site) -> IndexPage:
         tasks, task_places = _tasks(connection, site)
         models, places = _models(connection, site, tasks["id"])
         contested, ambiguous = _mark_conflicts(connection, models, places)
+        unseen = _mark_signed(registry, models)
         return IndexPage(
             name=registry.root.name,
             models=IndexTable(
@@ -63,6 +76,7 @@ def index_values(registry: OpenRegistry, site: Site) -> IndexPage:
             comparisons=tuple(_comparisons(site.folder / "compare")),
             notes=(
                 *_conflicts_note(contested, ambiguous),
+                *_signed_note(unseen),
                 *_note(*overview_rows.counts(connection)),
             ),
         )
@@ -122,6 +136,39 @@ def _mark_conflicts(
             assert isinstance(before, tuple)
             states[places[key]] = (*before, state)
     return counts[0], counts[1]
+
+
+def _mark_signed(registry: OpenRegistry, models: dict[str, Sequence[object]]) -> int:
+    """Add to the states which models a trusted key signed; return how many were not looked at.
+
+    A check takes about a millisecond, so the signatures of the newest ones are checked.
+    """
+    with registry.store.read() as connection:
+        if not key_rows.keys(connection):
+            return 0
+        signed = signature_rows.signed_models(connection)
+    states = models["states"] = list(models["states"])
+    having = [place for place, each in enumerate(models["id"]) if each in signed]
+    looked_at = {str(models["id"][place]): place for place in having[:SIGNED]}
+    try:
+        for found, names in signers(
+            Chain(registry), (FoundModel(registry, id_) for id_ in looked_at)
+        ):
+            before = states[looked_at[found.id]]
+            assert isinstance(before, tuple)
+            if names:
+                states[looked_at[found.id]] = (*before, "signed")
+    except MissingPackageError:  # the page of each model says so
+        return 0
+    return len(having[SIGNED:])
+
+
+def _signed_note(unseen: int) -> Iterable[str]:
+    if unseen:
+        yield (
+            f"Signatures of the {SIGNED:,} signed models that were updated last were checked; "
+            f"{unseen:,} more have some."
+        )
 
 
 def _conflicts_note(contested: int, ambiguous: int) -> Iterable[str]:

@@ -27,6 +27,7 @@ from localreg.operations.finding.upstream import Found, read_each, why_absent
 from localreg.operations.models.details import Details, model_details
 from localreg.operations.models.written_card import CARD, written_card
 from localreg.operations.reports.cards import hub_name, task_name
+from localreg.operations.trust.shown import Shown, shown_signatures
 from localreg.operations.weights.files import Files, ModelFile, files_of
 from localreg.registry import Chain
 from localreg.store.rows import event_rows, model_rows, task_rows
@@ -87,6 +88,7 @@ class Contents(Frozen):
         files: None if they are not known.
         maker: the task that made it, if it is known.
         relatives: what it comes from.
+        signatures: those of its weights.
     """
 
     details: Details
@@ -96,6 +98,7 @@ class Contents(Frozen):
     files: Files | None
     maker: TaskRecord | None
     relatives: tuple[Relative, ...]
+    signatures: Shown
 
     @property
     def record(self) -> ModelRecord:
@@ -138,6 +141,7 @@ def _contents(chain: Chain, found: Found) -> Contents:
         files=files_of(chain, details.weights),
         maker=_task(chain, record.task),
         relatives=tuple(_relatives(chain, record)),
+        signatures=shown_signatures(chain, found),
     )
 
 
@@ -289,6 +293,7 @@ def _facts(contents: Contents) -> list[Property]:
         **_digest(weights),
         **single,
         "scan": _scan(contents.details.facts or {}) if weights.tree else None,
+        "signatures-not-checked": contents.signatures.unchecked,
     }
     found = {f"metadata:{key}": value for key, value in contents.values.metadata.items()
              if key != CARD}  # fmt: skip
@@ -352,9 +357,18 @@ def _uri(text: str) -> XsUri | None:
 
 
 def _references(contents: Contents) -> Iterator[ExternalReference]:
-    """Yield where the weights come from, and the source code of the task."""
-    from cyclonedx.model import ExternalReference, ExternalReferenceType
+    """Yield the signatures, where the weights come from, and the source code of the task."""
+    from cyclonedx.model import ExternalReference, ExternalReferenceType, XsUri
 
+    for each in contents.signatures.signatures:
+        by = f"by the trusted key {each.signer}" if each.valid else f"by {each.signer}"
+        why = "" if each.valid else f", which does not count: {each.reason}"
+        yield ExternalReference(
+            type=ExternalReferenceType.DIGITAL_SIGNATURE,
+            url=XsUri(f"sha256:{each.digest}"),
+            comment=f"OpenSSF Model Signing, {by} ({each.key}){why}",
+            hashes=[_sha256(each.digest)],
+        )
     given = contents.details.weights.url
     url = _uri(public_url(given)) if given and not given.startswith("file:") else None
     if url is not None:

@@ -21,6 +21,7 @@ from localreg.operations.models.lineage import Family, lineage
 from localreg.operations.models.written_card import CARD, README, written_card
 from localreg.operations.reports.dataset_page import as_dataset, dataset_refs, is_dataset
 from localreg.operations.reports.page_links import Site
+from localreg.operations.trust.shown import shown_signatures
 from localreg.operations.weights.contested import publication_text
 from localreg.operations.weights.files import Files, file_counts, package_files
 from localreg.operations.weights.trusted import Trust, trust_of, why_untrusted
@@ -70,18 +71,23 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
         count = file_counts(chain, [package]).get(package) if package else None
         files = package_files(chain, package, FILES) if package else None
         family = lineage(chain, Found(registry, model_id))
+        signatures = shown_signatures(chain, Found(registry, model_id))
+        signed = ("signed",) if signatures.signers else ()
         page = ModelPage(
             id=record.id,
             ref=record.ref,
             name=record.name,
             project=site.project(record.project.name) if record.project else None,
             version=row.version,
-            states=_states(record),
+            states=(*_states(record), *signed),
             aliases=record.aliases,
             tags=record.tags,
             comment=masked_text(record.comment or "") or None,
             facts=tuple(_facts(chain, registry, record, site)),
-            weights=tuple(_weights(chain, registry, model_id, weights, blob, count)),
+            weights=(
+                *_weights(chain, registry, model_id, weights, blob, count),
+                *(Fact(name, value) for name, value in signatures.facts),
+            ),
             inside=tuple(_inside(blob)),
             files=tuple(_files(files)) if files else (),
             more_files=max(0, (count or 0) - len(files.files)) if files else 0,
@@ -311,6 +317,7 @@ def described_model(chain: Chain, registry: OpenRegistry, model_id: str, site: S
     facts = (
         *_facts(chain, registry, record, site),
         *_weights(chain, registry, model_id, weights, blob, count),
+        *(Fact(*each) for each in shown_signatures(chain, Found(registry, model_id)).facts),
     )
     labels = sorted(record.labels.items(), key=lambda item: item[1])
     return Described(

@@ -49,6 +49,16 @@ def some(connection: Connection, model_id: str, digest: str) -> bool:
     return row is not None
 
 
+def signed_models(connection: Connection) -> set[str]:
+    """Return the ids of the models with a signature of the weights that they have now."""
+    rows = connection.execute(
+        "SELECT DISTINCT m.id FROM signature s CROSS JOIN model m ON m.pk = s.model "
+        "JOIN weights w ON w.model = m.pk AND w.current = 1 JOIN blob b ON b.pk = w.blob "
+        "WHERE b.digest = s.digest"
+    )
+    return {id_ for (id_,) in rows}
+
+
 def of_weights(
     connection: Connection,
     model_id: str,

@@ -1,0 +1,99 @@
+"""What lists, pages and `show` say of signatures: who signed a model, and which do not count.
+
+Nothing is fetched for it, and what counts is what the registry trusts now. A check takes about a
+millisecond, so of many signatures the first are looked at, and then the next ones until one counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from localreg.errors import MissingPackageError
+from localreg.operations.finding.upstream import Found
+from localreg.operations.weights.signatures import Signed, signatures_of
+from localreg.operations.weights.trusted import trust_of
+from localreg.registry import Chain, OpenRegistry
+from localreg.store.rows import key_rows, signature_rows
+from localreg.values.frozen import Frozen
+from localreg.values.units import moment
+
+MOST = 20  # signatures of one model
+
+
+class Shown(Frozen):
+    """The signatures of the weights of a model that are served now.
+
+    Attributes:
+        signatures: those that were looked at, first those that count.
+        unchecked: why they could not be checked; else None.
+    """
+
+    signatures: tuple[Signed, ...] = ()
+    unchecked: str | None = None
+
+    @property
+    def signers(self) -> tuple[str, ...]:
+        """The names of the trusted keys that signed the weights."""
+        return tuple(dict.fromkeys(each.signer for each in self.signatures if each.valid))
+
+    @property
+    def facts(self) -> Iterator[tuple[str, str]]:
+        """Yield what is said of them, each with a name."""
+        valid = [f"{each.signer}, {moment(each.at)} UTC" for each in self.signatures if each.valid]
+        if valid:
+            yield "signed by", "; ".join(valid)
+        others = [f"{each.signer}: {each.reason}" for each in self.signatures if not each.valid]
+        if others:
+            more = f"; and {len(others) - 3:,} more" if len(others) > 3 else ""
+            yield "does not count", "signature by " + "; by ".join(others[:3]) + more
+        if self.unchecked is not None:
+            yield "signatures", f"not checked: {self.unchecked}"
+
+
+def shown_signatures(chain: Chain, found: Found) -> Shown:
+    """Return the signatures of the weights of a model that are served now."""
+    try:
+        signatures = list(_some(chain, found, _trusted(chain)))
+    except MissingPackageError as error:
+        return Shown(unchecked=str(error))
+    return Shown(tuple(sorted(signatures, key=lambda each: not each.valid)))
+
+
+def signers(chain: Chain, models: Iterable[Found]) -> Iterator[tuple[Found, tuple[str, ...]]]:
+    """Yield each model with the names of the trusted keys that signed its weights.
+
+    Raises:
+        MissingPackageError: there are signatures, and cryptography is not installed.
+    """
+    trusted = _trusted(chain)
+    with trusted.store.read() as connection:
+        trusts = bool(key_rows.keys(connection))
+    signed: dict[OpenRegistry, set[str]] = {}
+    for each in models:
+        if not trusts:
+            yield each, ()
+            continue
+        if each.registry not in signed:
+            with each.registry.store.read() as connection:
+                signed[each.registry] = signature_rows.signed_models(connection)
+        if each.id in signed[each.registry]:
+            yield each, Shown(tuple(_some(chain, each, trusted))).signers
+        else:
+            yield each, ()
+
+
+def _some(chain: Chain, found: Found, trusted: OpenRegistry) -> Iterator[Signed]:
+    """Yield the first signatures of a model, and more until one of them counts."""
+    count, valid = 0, False
+    for each in signatures_of(chain, found, trusted=trusted, only_here=True):
+        count, valid = count + 1, valid or each.valid
+        if count <= MOST or each.valid:
+            yield each
+        if count >= MOST and valid:
+            return
+
+
+def _trusted(chain: Chain) -> OpenRegistry:
+    """Return the registry whose keys count; if nothing is to be checked, the first one."""
+    trust = trust_of(chain)
+    return trust.registry if trust else (chain.trust_from or chain.registries)[0]

@@ -1,0 +1,127 @@
+"""Who signed a model is shown: by show, ls, cards, pages, the overview and bills of materials."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from support import foreign_signatures as foreign
+from support.command_line import run_cli
+from support.signed_models import record_signature
+
+from localreg.operations.trust.keys import add_key, remove_key, signing_key, trusted_keys
+from localreg.operations.trust.shown import MOST, shown_signatures
+from localreg.operations.trust.signing import sign
+
+
+@pytest.fixture
+def signed(registry, folder, weights, found, key_file):
+    """vision/resnet:1 is signed by a trusted key, vision/vit:1 by another one, n:1 by none."""
+    registry.add(folder, "resnet", project="vision")
+    registry.add(weights, "vit", project="vision")
+    registry.add(weights, "n")
+    key, other = foreign.new_key(), foreign.new_key()
+    sign(registry._chain, found("vision/resnet"), signing_key(key_file(key)))
+    sign(registry._chain, found("vision/vit"), signing_key(key_file(other, "other")))
+    add_key(registry._chain.first, key_file(key, public=True), "release")
+    return registry
+
+
+def printed(*words):
+    code, out, err = run_cli(*words)
+    assert code == 0, err
+    return out
+
+
+def test_show_says_who_signed_and_why_a_signature_does_not_count(signed):
+    lines = {each.split("  ")[0]: each for each in printed("show", "vision/resnet").splitlines()}
+    assert "release, 20" in lines["signed by"]
+    assert "does not count" not in lines
+    text = printed("show", "vision/vit")
+    assert "signed by" not in text
+    assert "not among those that are trusted" in text
+    assert "signed by" not in printed("show", "n")
+    assert "signatures" not in printed("show", "n")
+    (one,) = json.loads(printed("show", "vision/resnet", "--json"))["signatures"]
+    assert (one["signer"], one["valid"], one["reason"]) == ("release", True, None)
+    (other,) = json.loads(printed("show", "vision/vit", "--json"))["signatures"]
+    assert not other["valid"]
+
+
+def test_ls_lists_what_a_trusted_key_signed(signed):
+    assert printed("ls", "--signed", "--columns", "model,signed") == "vision/resnet:1\trelease\n"
+    rows = printed("ls", "--columns", "model,signed").splitlines()
+    assert {tuple(each.split("\t")) for each in rows} == {
+        ("vision/resnet:1", "release"), ("vision/vit:1", ""), ("n:1", ""),
+    }  # fmt: skip
+    assert run_cli("ls", "--signed", "--removed")[0] == 2
+    remove_key(signed._chain.first, "release")
+    assert "No models match" in run_cli("ls", "--signed")[2]
+
+
+def test_a_limit_counts_what_is_signed(signed, found, key_file, weights):
+    (known,) = trusted_keys(signed._chain.first)
+    assert known.name == "release"
+    for _ in range(2):
+        signed.add(weights, "more")
+    code, out, err = run_cli("ls", "--signed", "-q", "-l", "1")
+    assert (code, out.split()) == (0, [found("vision/resnet").id])
+    assert "These are" not in err
+
+
+def test_pages_show_it(signed, found):
+    printed("site")
+    folder = signed.path / "reports"
+    page = (folder / "models" / f"{found('vision/resnet').id}.html").read_text(encoding="utf-8")
+    assert '<span class="badge ">signed</span>' in page
+    assert "release, 20" in page
+    other = (folder / "models" / f"{found('vision/vit').id}.html").read_text(encoding="utf-8")
+    assert '<span class="badge ">signed</span>' not in other
+    assert "does not count" in other
+
+
+def test_cards_name_who_signed_and_no_other_signature(signed):
+    assert "| signed by | release, 20" in printed("card", "vision/resnet")
+    assert "trusted" not in printed("card", "vision/vit")
+
+
+def test_a_bill_of_materials_lists_the_signatures(signed):
+    def reference(model):
+        bom = json.loads(printed("card", model, "--format", "ml-bom"))
+        (one,) = bom["metadata"]["component"]["externalReferences"]
+        assert one["type"] == "digital-signature"
+        return one
+
+    (recorded,) = json.loads(printed("show", "vision/resnet", "--json"))["signatures"]
+    one = reference("vision/resnet")
+    assert one["hashes"] == [{"alg": "SHA-256", "content": recorded["digest"]}]
+    assert "by the trusted key release" in one["comment"]
+    assert "does not count" in reference("vision/vit")["comment"]
+
+
+def test_many_signatures_that_name_a_key_do_not_hide_the_one_by_it(signed, found):
+    place, model = signed._chain.first, found("vision/vit")
+    (known,) = trusted_keys(place)
+    for number in range(MOST + 5):
+        record_signature(place, model.id, b"%d" % number, signer=known.id)
+        record_signature(place, found("vision/resnet").id, b"%d" % number, signer=known.id)
+    shown = shown_signatures(signed._chain, found("vision/resnet"))
+    assert shown.signers == ("release",)
+    assert shown.signatures[0].valid
+    assert len(shown.signatures) <= MOST + 1
+    forged = shown_signatures(signed._chain, model)
+    assert (forged.signers, len(forged.signatures)) == ((), MOST)
+    assert printed("ls", "--signed", "-q") == f"{found('vision/resnet').id}\n"
+
+
+def test_without_cryptography_signatures_are_not_checked(signed, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cryptography", None)  # as if it were not installed
+    text = printed("show", "vision/resnet")
+    assert "signed by" not in text
+    assert "not checked" in text
+    assert "pip install 'localreg[sign]'" in text
+    printed("site")
+    assert run_cli("ls", "--signed")[0] != 0
+    assert "signed by" not in printed("show", "n")
+    assert "signatures" not in printed("show", "n")
