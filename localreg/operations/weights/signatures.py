@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from localreg.values.manifest import Manifest
     from localreg.values.records import WeightsRecord
 
-LIMIT = 1_000  # signatures of some weights that are looked at
+LIMIT = 500  # signatures of some weights that name what is trusted, and others, that are looked at
 
 
 class Signed(Frozen):
@@ -83,8 +83,8 @@ def signatures_of(
 ) -> Iterator[Signed]:
     """Yield the signatures of some weights of a model, each when it was checked.
 
-    First come those that name what is trusted, then those that were recorded in this registry,
-    then the newest.
+    First come those that name what is trusted. Of these, and of the others, those that were
+    recorded in this registry come first, then the rest as they came here.
 
     Args:
         weights: which; those that are served by default.

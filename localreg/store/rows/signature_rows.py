@@ -69,18 +69,26 @@ def of_weights(
 ) -> list[SignatureRow]:
     """Return the signatures of some weights of a model.
 
+    Who may send events may send any number of signatures later, with any time and any signer: so
+    they come in the order in which they came here, and those that name something else have a
+    limit of their own.
+
     Args:
         digest: of the weights.
-        first: those that name one of these come first; then those that were made in this registry,
-            then the newest.
-        limit: the most to return; None for all.
+        first: those that name one of these come first. Of these, and of the others, those come
+            first that were made in this registry.
+        limit: the most to return of these, and of the others; None for all.
     """
     rows = _ROWS.all(
         connection,
-        f"SELECT s.id, s.digest, b.digest, b.size, s.signer, s.at {_FROM} "
-        "ORDER BY s.signer NOT IN (SELECT value FROM json_each(?)), "
-        "(SELECT arrived FROM event WHERE event_id = s.id) IS NOT NULL, s.at DESC, s.id LIMIT ?",
-        (model_id, digest, json.dumps(list(first)), -1 if limit is None else limit),
+        "WITH found AS (SELECT s.id, s.digest, b.digest AS file, b.size, s.signer, s.at, "
+        "s.signer IN (SELECT value FROM json_each(?)) AS named, e.arrived "
+        f"{_FROM.replace('WHERE', 'LEFT JOIN event e ON e.event_id = s.id WHERE')}), "
+        "ordered AS (SELECT *, row_number() OVER (PARTITION BY named "
+        "ORDER BY arrived IS NOT NULL, arrived, at, id) AS place FROM found) "
+        "SELECT id, digest, file, size, signer, at FROM ordered WHERE place <= ? "
+        "ORDER BY NOT named, place",
+        (json.dumps(list(first)), model_id, digest, 2**62 if limit is None else limit),
         key=model_id,
     )
     return [SignatureRow(*row) for row in rows]
