@@ -18,25 +18,27 @@ class Roads:
     """A model, and the roads to its bytes.
 
     Args:
-        registry: through which it is found, the one that commands find too.
+        registry: through which it is found, and where commands find it by the environment.
         model: it, found there.
         out: a folder for copies.
         file: a file of the package; of a single file its name.
+        without: names of roads that do not lead to it.
     """
 
-    def __init__(self, registry, model, out, file):
+    def __init__(self, registry, model, out, file, without=frozenset()):
         self.registry, self.model, self.out, self.file = registry, model, out, file
+        self.without = without
         self.count = 0
 
     def new_folder(self):
         self.count += 1
-        place = self.out / f"{self.count}"
-        place.mkdir()
+        place = self.out / f"copies of {self.model.id}" / f"{self.count}"
+        place.mkdir(parents=True)
         return place
 
     def command(self, *arguments):
         """Return what a command writes to stdout; TrustError if trust is why it fails."""
-        code, out, err = run_cli("-R", self.registry.path, *arguments)
+        code, out, err = run_cli(*arguments)
         if code and re.search(r"trust\.mode|is signed, but not", err):
             assert out == "", out
             raise TrustError(err)
@@ -46,9 +48,9 @@ class Roads:
     def given(self):
         """Return what each road gives: bytes; or None if trust is why it gives nothing."""
         found = {}
-        for name, road in ROADS.items():
+        for name in ROADS.keys() - self.without:
             try:
-                found[name] = road(self)
+                found[name] = ROADS[name](self)
             except TrustError:
                 found[name] = None
         return found

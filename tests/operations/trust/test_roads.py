@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import foreign_signatures as foreign
+from support.remotes import forget_bytes, pushed
 from support.roads import ROADS, Roads
 from support.servers.file_site import FileSite
 
@@ -20,6 +21,7 @@ from localreg.operations.trust.signing import sign
 from localreg.operations.upkeep.config import set_setting, unset
 
 ALL = set(ROADS)
+AS_OF = {each for each in ROADS if "of" in each.split() or "as-of" in each}
 URLS = {"url", "url as of", "revisions"}
 ARCHIVES = {"get_weights", "packed", "path --archive", "get --archive"}
 
@@ -141,3 +143,101 @@ def test_every_road_gives_out_what_a_trusted_key_signed_and_nothing_else(
         assert given(roads) == usual
     warned = [each.getMessage() for each in caplog.records if "trust.mode" in each.getMessage()]
     assert len(warned) == 1, warned
+
+
+def signed_with(registry, model, release):
+    """Sign a model in its registry, and trust the key in none."""
+    sign(registry._chain, resolve_model(registry._chain, model.id), release[0])
+
+
+@pytest.mark.parametrize("kind", ["a file", "a package"])
+def test_the_roads_of_an_upstream_registry_and_who_decides(
+    sources, release, tmp_path, monkeypatch, kind
+):
+    monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "first"))
+    monkeypatch.setenv("LOCALREG_UPSTREAM", str(tmp_path / "upstream"))
+    public = release[1]
+    with Registry(tmp_path / "upstream", durability="fast") as upstream:
+        unsigned = KINDS[kind].make(upstream, sources).id
+        (sources.folder / "vocab.txt").write_bytes(b"other words")
+        sources.weights.write_bytes(b"other bytes")
+        signed = KINDS[kind].make(upstream, sources).id
+        signed_with(upstream, upstream.model(signed), release)
+    with (
+        Registry(tmp_path / "first", upstream=[tmp_path / "upstream"], durability="fast") as first,
+        Registry(tmp_path / "upstream", durability="fast") as upstream,
+    ):
+        own, other = first._chain.first, upstream._chain.first
+        # What was is asked of the first registry alone.
+        roads = [
+            Roads(first, first.model(each), tmp_path, "model.bin", without=AS_OF)
+            for each in (unsigned, signed)
+        ]
+        usual = ALL - AS_OF
+        assert [given(each) for each in roads] == [usual, usual]
+        # Its own setting and its own keys.
+        set_setting(own, "trust.mode", "enforce")
+        assert [given(each) for each in roads] == [set(), set()]
+        add_key(other, public)
+        assert [given(each) for each in roads] == [set(), set()]  # that is not its own key
+        add_key(own, public)
+        assert [given(each) for each in roads] == [set(), usual]
+        # Without a setting of its own, those of the upstream registry.
+        unset(own, "trust.mode")
+        assert [given(each) for each in roads] == [usual, usual]
+        set_setting(other, "trust.mode", "enforce")
+        assert [given(each) for each in roads] == [set(), usual]
+        remove_key(other, "release")
+        assert [given(each) for each in roads] == [set(), set()]
+        # "off" is a setting, too.
+        set_setting(own, "trust.mode", "off")
+        assert [given(each) for each in roads] == [usual, usual]
+
+
+@pytest.mark.parametrize("kind", ["a file", "a package"])
+def test_what_an_upstream_registry_enforces_holds_for_own_models_and_for_views(
+    sources, release, tmp_path, monkeypatch, kind
+):
+    monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "first"))
+    monkeypatch.setenv("LOCALREG_UPSTREAM", str(tmp_path / "upstream"))
+    with Registry(tmp_path / "upstream", durability="fast") as upstream:
+        set_setting(upstream._chain.first, "trust.mode", "enforce")
+        add_key(upstream._chain.first, release[1])
+    with Registry(tmp_path / "first", upstream=[tmp_path / "upstream"], durability="fast") as first:
+        model = KINDS[kind].make(first, sources)
+        roads = Roads(first, model, tmp_path, "model.bin")
+        assert given(roads) == set()
+        signed_with(first, model, release)
+        assert given(roads) == ALL
+
+
+@pytest.mark.parametrize("kind", ["a file", "a package"])
+def test_the_roads_of_a_registry_that_cannot_be_written_to(
+    registry, sources, release, tmp_path, kind
+):
+    model, first = KINDS[kind].make(registry, sources), registry._chain.first
+    set_setting(first, "trust.mode", "enforce")
+    with Registry(registry.path, readonly=True) as reader:
+        roads = Roads(reader, reader.model(model.id), tmp_path, "model.bin")
+        assert given(roads) == set()
+        signed_with(registry, model, release)
+        add_key(first, release[1])
+        assert given(roads) == ALL
+
+
+@pytest.mark.parametrize("kind", ["a file", "a package"])
+def test_what_only_a_remote_has_is_not_fetched_before_the_check(
+    registry, sources, release, tmp_path, kind
+):
+    model, first = KINDS[kind].make(registry, sources), registry._chain.first
+    pushed(registry, tmp_path / "remote")
+    forget_bytes(registry)
+    set_setting(first, "trust.mode", "enforce")
+    roads = Roads(registry, model, tmp_path, "model.bin")
+    assert given(roads) == set()
+    assert not any(each.is_file() for each in (registry.path / "blobs").rglob("*"))
+    signed_with(registry, model, release)
+    add_key(first, release[1])
+    pushed(registry, tmp_path / "second", "second")  # the signature comes from there, too
+    forget_bytes(registry)
+    assert given(roads) == ALL
