@@ -26,6 +26,14 @@ None.
 **Tags** are sets of additions. A drop names the additions that it saw. So an addition that
 somebody else made in the meantime stays.
 
+**Signatures** are added, each for itself, and never dropped. One says which bytes it is of. Each
+registry says for itself whom it trusts, so trust is no part of the fold.
+
+**Gates.** An alias has a second register: what a model must have for it. Who points the alias at a
+model looks if the model has that, and names the gate in the event (`gate`; with `override` if it
+has not). The two registers are folded apart. The alias is held while the event that set it names
+another gate than the one in effect: then it was set by somebody who did not know the gate.
+
 **Claims.** A model claims each number that it was ever given, until it gives the number back. Two
 claimants of one number make it ambiguous, also if one is removed or was moved away: a reference
 never comes to mean other bytes in silence.
@@ -54,6 +62,8 @@ What the rules leave open, and what is decided here:
   an earlier one gave back. The place of a claimant is that of the event by which it claims. Where
   a model is now, it has a claim, even if another registry gave the number back in the meantime.
 - `updated` is the largest time of the events that are not lost.
+- The gate that an alias passed is that of the event in effect. One that sets the alias to what it
+  is already, without knowing of it, is `same`, and the gate that it names does not count.
 - The origin that a reference names (`p/m:4~laptop`) is that of the event that created the model.
 """
 
@@ -72,7 +82,11 @@ Number = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class Event:
-    """One change. `known` is for tests only: the ids of all events that its writer held."""
+    """One change.
+
+    Two attributes are for tests only. `known`: the ids of all events that its writer held.
+    `checked`: the writer looked if a model passes the gate of an alias, or overrode it.
+    """
 
     id: str
     origin: str
@@ -84,6 +98,7 @@ class Event:
     field: str | None
     payload: dict[str, Any]
     known: frozenset[str] = field(default=frozenset(), compare=False)
+    checked: bool = field(default=False, compare=False)
 
     def __hash__(self) -> int:
         return hash(self.id)
@@ -138,6 +153,8 @@ def register_of(event: Event) -> str | None:
     match event.kind:
         case "alias.set":
             return "alias"
+        case "alias.protected":
+            return "gate"
         case "model.changed" | "task.changed":
             return name
         case "model.moved" | "model.renumbered":
@@ -241,6 +258,9 @@ class Unit:
         publications: the live publications in order.
         numbers: the event by which the model claims each (project, name, number) that it was given.
         released: the numbers that it gave back.
+        signatures: by the event that recorded each: of which bytes it is, its file and its signer.
+        gate: the event in effect that says what a model must have for an alias; None for nothing.
+        passed: the gate that is named by the event in effect which set the alias.
         waiting: events that are in effect on a removed thing, made after its removal in order.
     """
 
@@ -253,6 +273,9 @@ class Unit:
     publications: list[Event] = field(default_factory=list)
     numbers: dict[Number, Event] = field(default_factory=dict)
     released: set[Number] = field(default_factory=set)
+    signatures: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    gate: str | None = None
+    passed: str | None = None
     waiting: list[str] = field(default_factory=list)
     updated: int = 0
 
@@ -342,6 +365,12 @@ def _apply(unit: Unit, event: Event) -> str | None:
             return _drop(unit, event)
         case "task.state":
             return _state(unit, event)
+        case "model.signed":
+            signed = payload["digest"], payload["signature"], payload["signer"]
+            unit.signatures[event.id] = signed
+            return None
+        case "alias.set" | "alias.protected":
+            return _of_alias(unit, event)
     name = register_of(event)
     if name is None:
         return None
@@ -370,6 +399,21 @@ def _apply(unit: Unit, event: Event) -> str | None:
             return "lost"
     outcome = unit.register(name).write(event, new_value(event))
     return None if (event.kind, outcome) == ("model.weights_kept", "same") else outcome
+
+
+def _of_alias(unit: Unit, event: Event) -> str | None:
+    """Point an alias at a model, or say what a model must have for it."""
+    outcome = unit.register(register_of(event) or "").write(event, event.payload["new"])
+    if outcome is None and event.kind == "alias.set":
+        unit.passed = event.payload.get("gate")
+    elif outcome is None:
+        unit.gate = None if event.payload["new"] is None else event.id
+    return outcome
+
+
+def is_alias(events: list[Event]) -> bool:
+    """Return True if a unit is an alias."""
+    return events[0].kind in ("alias.set", "alias.protected")
 
 
 def _tag(unit: Unit, event: Event) -> None:
@@ -594,6 +638,18 @@ class View:
         there = model is not None and model.here is not None and model.here[:2] == line
         return target if there else None
 
+    def held(self, line: Line, key: str) -> bool:
+        """Return True if an alias was set without knowing its gate.
+
+        Args:
+            line: the line of the alias.
+            key: the id of its unit.
+        """
+        unit = self.units.get(key)
+        if unit is None or unit.gate is None or self.alias(line, key) is None:
+            return False
+        return unit.passed != unit.gate
+
     def project_ids(self, name: str) -> list[str]:
         """Return the ids of a project; the first one shows."""
         return [each.subject for each in self.events.get(f"project {name}", ())]
@@ -618,6 +674,8 @@ class View:
                 "publications": [each.id for each in unit.publications],
                 "claims": {key: each.id for key, each in unit.claims.items()},
                 "numbers": {key: each.id for key, each in unit.numbers.items()},
+                "signatures": unit.signatures,
+                "gate": (unit.gate, unit.passed),
                 "updated": unit.updated,
                 "projects": [e.id for e in self.events[name] if e.kind == "project.created"],
             }
@@ -636,6 +694,7 @@ class Differences:
         lost: ids of events that were in effect, or came, and are lost now.
         in_effect: ids of events that were lost and are in effect now.
         aliases: of each alias unit that moved, the model before and after; None for none.
+        gates: aliases that had a gate, and have another one now, or none.
         ambiguous: numbers that became ambiguous.
         contested: models that became contested.
         other: numbers that named a model and name another one now: before and after.
@@ -647,6 +706,7 @@ class Differences:
     lost: set[str]
     in_effect: set[str]
     aliases: dict[str, tuple[str | None, str | None]]
+    gates: set[str]
     ambiguous: set[Number]
     contested: set[str]
     other: dict[Number, tuple[str, str]]
@@ -659,9 +719,12 @@ def differences(before: View, after: View) -> Differences:
     old, new = before.outcomes(), after.outcomes()
     lost = {key for key, out in new.items() if out == "lost"}
     was_lost = {key for key, out in old.items() if out == "lost"}
-    aliases = {}
+    aliases, gates = {}, set()
     for name, events in after.events.items():
-        if events[0].kind == "alias.set":
+        if is_alias(events):
+            was = before.units[name].value("gate") if name in before.units else None
+            if was is not None and was != after.units[name].value("gate"):
+                gates.add(name)
             line = project_name(events[0].payload["project"]), events[0].payload["name"]
             targets = before.alias(line, name), after.alias(line, name)
             if targets[0] != targets[1]:
@@ -674,6 +737,7 @@ def differences(before: View, after: View) -> Differences:
         lost=lost - was_lost,
         in_effect=was_lost - lost,
         aliases=aliases,
+        gates=gates,
         ambiguous=after.ambiguous() - before.ambiguous(),
         contested=contested - {name for name, unit in before.models.items() if unit.contested},
         other={

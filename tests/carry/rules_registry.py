@@ -9,6 +9,8 @@ What the rules leave open, and what is decided here:
   number the first in order keeps it; the others that are there (also if removed) take the next free
   ones; those that are elsewhere now give it back.
 - A bundle that leaves events out says so, and a registry that lacks some of them refuses it.
+- Each registry trusts some keys. What it accepted of others, since the model passes the gate by its
+  own keys, is known to it alone.
 - The move to another number, and what creates, adds, drops or publishes, cannot be undone. A move
   is undone to the old number, whose claim never ended.
 """
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +31,7 @@ from carry.rules_model import (
     Unit,
     View,
     differences,
+    is_alias,
     project_name,
     register_of,
     unit_of,
@@ -35,13 +39,14 @@ from carry.rules_model import (
 
 CAN_BE_UNDONE = frozenset({
     "model.changed", "model.moved", "model.metadata", "model.design", "model.weights_chosen",
-    "model.tag", "model.removed", "model.restored", "alias.set", "task.changed", "task.moved",
-    "task.parameter", "task.tag",
+    "model.tag", "model.removed", "model.restored", "alias.set", "alias.protected",
+    "task.changed", "task.moved", "task.parameter", "task.tag",
 })  # fmt: skip
 CONTENT = frozenset({
     "model.design", "model.weights_added", "model.weights_chosen", "model.weights_dropped",
     "model.weights",
 })  # fmt: skip
+NOT_REPEATED = frozenset({"old", "new", "was", "gate", "override"})
 Ranges = dict[str, tuple[int, str]]
 
 
@@ -104,6 +109,9 @@ class Registry:
         arrived, positioned: the ticks of the clock when an event came, and got its position.
         ordering: the id of the remote whose positions it holds.
         remotes: what it knows of each remote; `orders` is that of the one that orders it.
+        trusts: the signers whose signatures count here.
+        accepted: aliases that others set without knowing the gate, with the model and the gate that
+            it passes here.
         view: what it shows; kept up to date by folding the touched units again.
     """
 
@@ -118,12 +126,15 @@ class Registry:
         self.ordering: str | None = None
         self.remotes: dict[int, Any] = {}
         self.orders: Any = None
+        self.trusts: set[str] = set()
+        self.accepted: set[tuple[str, str, str]] = set()
         self.view = View([], {})
 
     def copy(self, name: str) -> Registry:
         """Return what `cp -a` makes: the same, with the same origin."""
         made = Registry(name, self._new_id, self._tick)
         made.origin, made.ordering = self.origin, self.ordering
+        made.trusts, made.accepted = set(self.trusts), set(self.accepted)
         made.remotes = deepcopy(self.remotes)
         made.orders = next((e for e in made.remotes.values() if not e.mirror), None)
         made.log, made.arrived = dict(self.log), dict(self.arrived)
@@ -148,6 +159,7 @@ class Registry:
         return self._write(key, kind, subject or key, name, payload)
 
     def _write(self, key: str, kind: str, subject: str, name: str | None, payload: Any) -> Event:
+        checked = payload.pop("checked", False)
         event = Event(
             id=key,
             origin=self.origin,
@@ -159,6 +171,7 @@ class Registry:
             field=name,
             payload=payload,
             known=frozenset(self.log),
+            checked=checked,
         )
         register = register_of(event)
         if register is not None:
@@ -242,15 +255,98 @@ class Registry:
             else:
                 self.release(model, project, name, number)
 
-    def set_alias(self, line: Line, alias: str, model: str | None) -> Event:
-        """Point an alias of a line at a model, or at none."""
+    def set_alias(
+        self, line: Line, alias: str, model: str | None, override: str | None = None
+    ) -> Event:
+        """Point an alias of a line at a model that passes its gate, or at none."""
         key = alias_key(line, alias)
         old = self.view.alias(line, key)
-        if old == model:
+        if old == model and not self.held(line, key):
             raise RefusedError("it is so")
+        passed = self.passing(self.unit(key).gate, self.unit(key).value("gate"), model, override)
         return self.write(
-            "alias.set", key, alias, project=line[0] or None, name=line[1], old=old, new=model
-        )
+            "alias.set", key, alias, project=line[0] or None, name=line[1], old=old, new=model,
+            **passed,
+        )  # fmt: skip
+
+    def protect(
+        self,
+        line: Line,
+        alias: str,
+        conditions: list[str] | None,
+        override: str | None = None,
+        **was: str,
+    ) -> Event:
+        """Give an alias a gate, which the model that it points to passes; None for no gate."""
+        key = alias_key(line, alias)
+        old = self.unit(key).value("gate")
+        if old == conditions:
+            raise RefusedError("it is so")
+        target = self.view.alias(line, key)
+        self.passing("", conditions, target, override)
+        gate = self.write(
+            "alias.protected", key, alias, project=line[0] or None, name=line[1], old=old,
+            new=conditions, **was,
+        )  # fmt: skip
+        if conditions is not None and target is not None:
+            self.set_alias(line, alias, target, override)
+        return gate
+
+    def passing(
+        self,
+        gate: str | None,
+        conditions: list[str] | None,
+        model: str | None,
+        override: str | None = None,
+    ) -> dict[str, Any]:
+        """Return what the event says that sets an alias: the gate that the model passes."""
+        if conditions is None or model is None:
+            return {}
+        if self.passes(model, conditions):
+            return {"gate": gate, "checked": True}
+        if override is None:
+            raise RefusedError("it does not pass the gate")
+        return {"gate": gate, "override": override, "checked": True}
+
+    def passes(self, model: str, conditions: list[str]) -> bool:
+        """Return True if a model has all that a gate wants."""
+        unit = self.unit(model)
+        served = unit.value("served")
+        digest = unit.value(f"bytes {served}") if served else None
+        by = {signer for of, _, signer in unit.signatures.values() if of == digest}
+        has = {
+            "signed": digest is not None and bool(by & self.trusts),
+            "published": bool(unit.publications) and not unit.contested,
+        }
+        return all(has[each] for each in conditions)
+
+    def held(self, line: Line, key: str) -> bool:
+        """Return True if an alias leads to no model here, since nobody looked at its gate."""
+        found = key, self.view.alias(line, key), self.unit(key).gate
+        return self.view.held(line, key) and found not in self.accepted
+
+    def accept(self) -> None:
+        """Look at each alias that is held if its model passes the gate here."""
+        for key, events in self.view.events.items():
+            if not is_alias(events):
+                continue
+            line = project_name(events[0].payload["project"]), events[0].payload["name"]
+            if self.held(line, key):
+                unit, model = self.unit(key), self.view.alias(line, key)
+                if self.passes(model, unit.value("gate")):
+                    self.accepted.add((key, model, unit.gate))
+
+    def sign(self, model: str, signer: str, signature: str) -> Event:
+        """Add a signature of what a model serves."""
+        unit = self.unit(model)
+        served = unit.value("served")
+        digest = unit.value(f"bytes {served}") if served else None
+        if digest is None or unit.removed:
+            raise RefusedError("nothing to sign")
+        if (digest, signature, signer) in unit.signatures.values():
+            raise RefusedError("it is so")
+        payload = {"digest": digest, "signature": signature, "signer": signer, "size": 1}
+        return self.write("model.signed", model, **payload)
 
     def set(self, kind: str, subject: str, name: str | None, new: Any, **values: Any) -> Event:
         """Write a register of a model or task."""
@@ -362,9 +458,14 @@ class Registry:
             raise RefusedError("changed since")
         self._check_content(event.kind, unit)
         old = payload["old"]
+        if event.kind == "alias.protected":
+            line = project_name(payload["project"]), payload["name"]
+            return self.protect(line, str(event.field), old, was=event.id)
         if event.kind == "model.weights_chosen" and old["revision"] not in unit.revisions:
             raise RefusedError("dropped since")
-        kept = {k: v for k, v in payload.items() if k not in ("old", "new", "was")}
+        kept = {k: v for k, v in payload.items() if k not in NOT_REPEATED}
+        if event.kind == "alias.set":
+            kept |= self.passing(unit.gate, unit.value("gate"), old)
         return self.write(event.kind, event.subject, event.field, old=payload["new"], new=old,
                           was=event.id, **kept)  # fmt: skip
 
@@ -405,6 +506,7 @@ class Registry:
         if any(each.origin == self.origin for each in new):
             self.origin = self._new_id()  # another registry wrote them: a copy of this one went on
         self._insert(new, positions)
+        self.accept()
         return differences(before, self.view)
 
     def _may_have(self, positions: dict[str, int]) -> bool:
@@ -473,7 +575,7 @@ class Registry:
         """Set the aliases of another registry, where what is set here is known there."""
         for key, unit in source.view.units.items():
             events = source.view.events[key]
-            if events[0].kind != "alias.set":
+            if not is_alias(events):
                 continue
             line = project_name(events[0].payload["project"]), events[0].payload["name"]
             target = source.view.alias(line, key)
@@ -481,14 +583,26 @@ class Registry:
             there = target in self.view.models and self.unit(target).here is not None
             there = there and self.unit(target).here[:2] == line
             if expected and there and self.view.alias(line, key) != target:
-                self.set_alias(line, str(events[0].field), target)
+                with suppress(RefusedError):  # it does not pass the gate here
+                    self.set_alias(line, str(events[0].field), target)
 
     def copy_in(self, bundle: Bundle, project: str) -> None:
         """Make models of one's own from those of a bundle; those that were made are found again."""
         seen = View(bundle.events, bundle.positions)
-        made = {unit.created.payload.get("copied_from") for unit in self.view.models.values()}
+        made = {
+            unit.created.payload.get("copied_from"): key for key, unit in self.view.models.items()
+        }
         for model, unit in seen.models.items():
-            if model not in made and unit.here is not None:
+            if unit.here is None:
+                continue
+            if model not in made:
                 served = unit.value("served")
                 digest = unit.value(f"bytes {served}") if served else None
-                self.create_model((project, unit.here[1]), digest=digest, copied_from=model)
+                line = project, unit.here[1]
+                made[model] = self.create_model(line, digest=digest, copied_from=model).id
+            copy = self.unit(made[model])
+            bytes_of = copy.value(f"bytes {copy.value('served')}")
+            for digest, signature, signer in unit.signatures.values():
+                if digest == bytes_of:
+                    with suppress(RefusedError):  # it has this one
+                        self.sign(made[model], signer, signature)

@@ -27,12 +27,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from carry.rules_model import Differences, Event, differences, in_order, register_of, unit_of
-from carry.rules_registry import Bundle, RefusedError, Registry
+from carry.rules_registry import NOT_REPEATED, Bundle, RefusedError, Registry
 
 IN_A_COMMIT = 1_000
 CAN_BE_FORCED = frozenset({
-    "model.changed", "model.metadata", "model.design", "alias.set", "task.changed",
-    "task.parameter",
+    "model.changed", "model.metadata", "model.design", "alias.set", "alias.protected",
+    "task.changed", "task.parameter",
 })  # fmt: skip
 
 
@@ -227,7 +227,13 @@ def write_again(registry: Registry) -> list[Event]:
         if registry.view.outcome(event) != "lost" or registry.view.units[unit].publications:
             continue
         old = registry.unit(event.subject).value(register)
-        kept = {k: v for k, v in event.payload.items() if k not in ("old", "new", "was")}
+        kept = {k: v for k, v in event.payload.items() if k not in NOT_REPEATED}
+        if event.kind == "alias.set":
+            there, new = registry.unit(event.subject), event.payload["new"]
+            try:
+                kept |= registry.passing(there.gate, there.value("gate"), new)
+            except RefusedError:
+                continue
         made.append(
             registry.write(event.kind, event.subject, event.field, old=old,
                            new=event.payload["new"], **kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 
 from carry.rules_model import (
     AmbiguousError,
@@ -13,6 +14,7 @@ from carry.rules_model import (
     Unit,
     View,
     fixed_by,
+    is_alias,
     project_name,
     register_of,
     revision_of,
@@ -31,10 +33,11 @@ from carry.rules_remotes import (
     write_again,
 )
 
+SIGNERS = ("ann", "ben")
 LINES = [("p", "m"), ("p", "n"), ("q", "m"), ("", "m")]
 HARD = (
     "lost", "same", "kept", "ambiguous", "contested", "forked", "flipped", "conflict", "forced",
-    "cloned", "restored", "was reset",
+    "cloned", "restored", "was reset", "held", "accepted", "overridden",
 )  # fmt: skip
 """The cases that a long run must reach; "forked": copies with one origin that both went on."""
 
@@ -61,6 +64,7 @@ class World:
         """Return an empty registry, whose clock may be wrong."""
         made = Registry(name, self.new_id, self.tick)
         made.wrong_by = self.chance.choice([0, 0, 10_000, -10_000])
+        made.trusts = {each for each in SIGNERS if self.chance.random() < 0.5}
         return made
 
     def new_id(self) -> str:
@@ -172,7 +176,40 @@ class World:
         registry = self.registry()
         line = self.one(LINES)
         there = [k for k, u in registry.view.models.items() if u.here and u.here[:2] == line]
-        registry.set_alias(line, self.one(["prod", "beta"]), self.one([*there, None]))
+        reason = self.one(["urgent", None, None])
+        alias, model = self.one(["prod", "beta"]), self.one([*there, None])
+        event = registry.set_alias(line, alias, model, reason)
+        assert not registry.held(line, event.subject), "what is set here is not held here"
+
+    def protect(self):
+        registry = self.registry()
+        line, alias = self.one(LINES), self.one(["prod", "beta"])
+        wanted = self.one([["signed"], ["published"], ["signed", "published"], None])
+        event = registry.protect(line, alias, wanted, self.one(["urgent", None]))
+        assert not registry.held(line, event.subject), "what is set here is not held here"
+
+    def protect_meanwhile(self):
+        """One gives an alias a gate, and another one sets it without knowing that."""
+        a, b = self.registry(), self.registry()
+        both = self.one(a.view.models.keys() & b.view.models.keys())
+        if a is b or a.unit(both).here is None or b.unit(both).here != a.unit(both).here:
+            raise RefusedError("not the same in both")
+        line = a.unit(both).here[:2]
+        with suppress(RefusedError):
+            a.sign(both, self.one(SIGNERS), "s1")
+        a.protect(line, "prod", self.one([["signed"], ["published"]]), "urgent")
+        b.set_alias(line, "prod", both, "urgent")
+        self.do(a, a.merge, b)
+
+    def sign(self):
+        registry = self.registry()
+        registry.sign(self.model(registry), self.one(SIGNERS), self.one(["s1", "s2"]))
+
+    def trust(self):
+        """Whom a registry trusts is its own matter, and changes no event."""
+        registry = self.registry()
+        registry.trusts ^= {self.one(SIGNERS)}
+        registry.accept()
 
     def remove(self):
         registry = self.registry()
@@ -437,6 +474,8 @@ class World:
             assert view.state() == again.state(), "refold gives the same"
             for name, events in view.events.items():
                 check_unit(view.units[name], events)
+                if is_alias(events):
+                    self.check_gate(registry, name, events)
             for model, unit in view.models.items():
                 if unit.here is not None:
                     assert model in view.claimants(unit.here[:2], unit.here[2])
@@ -448,6 +487,27 @@ class World:
                 self.reached[outcome or "in effect"] += 1
             self.reached["ambiguous"] += bool(view.ambiguous())
             self.reached["contested"] += any(unit.contested for unit in view.models.values())
+
+    def check_gate(self, registry: Registry, key: str, events: list[Event]) -> None:
+        """Whom an alias with a gate leads to was compared with that gate by who set it, or here."""
+        unit, view = registry.view.units[key], registry.view
+        line = project_name(events[0].payload["project"]), events[0].payload["name"]
+        model = view.alias(line, key)
+        if unit.gate is None or model is None:
+            assert not registry.held(line, key)
+            return
+        if registry.held(line, key):
+            self.reached["held"] += 1
+            return
+        if (key, model, unit.gate) in registry.accepted:
+            self.reached["accepted"] += 1
+            return
+        sets = [e for e in events if e.kind == "alias.set" and unit.outcomes[e.id] is None]
+        last = sets[-1]
+        assert last.payload["new"] == model
+        assert last.checked
+        self.reached["overridden"] += "override" in last.payload
+        assert unit.gate in last.known, "nobody passes a gate that they do not know"
 
     def finish(self) -> None:
         """Let all meet all: registries of one ordering hold the same at the end."""
@@ -548,7 +608,7 @@ def check_references(before: View, after: View, came: list[Event]) -> None:
             assert was == now or moved & {was, model}, "a number means another model"
     aliases = {each.subject for each in came if each.kind == "alias.set"}
     for key, events in before.events.items():
-        if events[0].kind == "alias.set":
+        if is_alias(events):
             line = project_name(events[0].payload["project"]), events[0].payload["name"]
             was, now = before.alias(line, key), after.alias(line, key)
             if was and now and was != now:
@@ -614,9 +674,10 @@ def check_remote(remote: Remote) -> None:
 
 
 OPERATIONS = [
-    "add", "change", "tag", "move", "renumber", "release", "settle", "alias", "remove", "restore",
-    "weights", "publish", "publish_in_both", "make_task", "run_task", "undo", "merge", "merge_all",
-    "interrupted_merge", "partial_bundle", "bundle_with_aliases", "copies_of_models",
-    "since_bundle", "since_old_bundle", "since_event", "twice", "copy", "keep_copy", "roll_back",
-    "pull", "push", "begin_push", "go_on", "force", "clone", "restore_remote", "reset", "remember",
+    "add", "change", "tag", "move", "renumber", "release", "settle", "alias", "protect",
+    "protect_meanwhile", "sign", "trust", "remove", "restore", "weights", "publish",
+    "publish_in_both", "make_task", "run_task", "undo", "merge", "merge_all", "interrupted_merge",
+    "partial_bundle", "bundle_with_aliases", "copies_of_models", "since_bundle", "since_old_bundle",
+    "since_event", "twice", "copy", "keep_copy", "roll_back", "pull", "push", "begin_push", "go_on",
+    "force", "clone", "restore_remote", "reset", "remember",
 ]  # fmt: skip

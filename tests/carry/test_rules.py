@@ -18,7 +18,7 @@ from support.proofs import TIMES
 LINE = ("p", "m")
 OFTEN = {
     "add": 4, "change": 4, "alias": 3, "weights": 4, "publish": 2, "merge": 3, "run_task": 3,
-    "push": 2, "begin_push": 2, "go_on": 4,
+    "push": 2, "begin_push": 2, "go_on": 4, "protect": 3, "protect_meanwhile": 2, "sign": 2,
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from collections import Counter
 from contextlib import closing, suppress
 
 import pytest
-from carry.rules_model import AmbiguousError, MissingError, differences
+from carry.rules_model import AmbiguousError, MissingError, differences, is_alias
 from support.contents import rows
 from support.fleet_checks import check_remote
 from support.proofs import TIMES
@@ -418,9 +418,10 @@ def check_report(place, before, after, found):
         | by_rules.ambiguous
         | by_rules.other.keys()
         | aliases
+        | by_rules.gates
     ):
         assert said, by_rules
-    registers = {name for name in met if after.events[name][0].kind == "alias.set"}
+    registers = {name for name in met if is_alias(after.events[name])}
     if said and not registers and not after.ambiguous():
         different = by_rules.lost | by_rules.in_effect | by_rules.kept | by_rules.contested
         assert different or by_rules.other or by_rules.aliases, (said, by_rules)
@@ -456,7 +457,7 @@ def check_references(registry, view):
             expected = by_rules(view.resolve, number[:2], number[2], model[:10])
             assert named(f"{text}~{model[:10]}") == expected, text
     for key, events in view.events.items():
-        if events[0].kind == "alias.set":
+        if is_alias(events):
             line = events[0].payload["project"], events[0].payload["name"]
             text = "/".join(each for each in line if each) + f"@{events[0].field}"
             assert named(text) == by_rules(view.alias, line, key), text

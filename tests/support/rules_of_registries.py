@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from carry.rules_model import Event, Unit, View, project_name
+from carry.rules_model import Event, Unit, View, is_alias, project_name
 
 
 def events_of(connection):
@@ -33,6 +33,7 @@ def check_by_rules(root):
         "removed": {},
         "claims": {},
         "aliases": {},
+        "gates": {},
         "tasks": {},
         "projects": {},
         "writers": {},
@@ -45,10 +46,12 @@ def check_by_rules(root):
                 expected["writers"][name, name_of(register)] = writers - {"None"}
         if first.kind == "project.created":
             expected["projects"][first.payload["name"]] = view.project_ids(first.payload["name"])[0]
-        elif first.kind == "alias.set":
+        elif is_alias(view.events[name]):
             line = project_name(first.payload["project"]), first.payload["name"], first.field
             if unit.value("alias") is not None:
-                expected["aliases"][line] = unit.value("alias")
+                expected["aliases"][line] = unit.value("alias"), unit.passed
+            if unit.gate is not None:
+                expected["gates"][line] = unit.value("gate"), unit.gate
         elif first.kind == "task.created":
             if not unit.removed:
                 expected["tasks"][name] = task_of(unit)
@@ -80,7 +83,7 @@ def name_of(register):
     kind, blank, name = register.partition(" ")
     if blank:
         return f"{kind}/{name}"
-    whole = ("line", "design", "served", "state", "alias", "run", "project")
+    whole = ("line", "design", "served", "state", "alias", "gate", "run", "project")
     return register if register in whole else f"column/{register}"
 
 
@@ -116,6 +119,7 @@ def model_of(unit: Unit):
         "served": unit.value("served"),
         "published": bool(unit.publications),
         "contested": unit.contested,
+        "signatures": {key: list(each) for key, each in unit.signatures.items()},
     }
 
 
@@ -163,6 +167,10 @@ def shown_by(connection):
     weights = grouped(
         "SELECT w.model, w.id, b.digest, w.current FROM weights w LEFT JOIN blob b ON b.pk = w.blob"
     )
+    signatures = grouped(
+        "SELECT s.model, s.id, s.digest, b.digest, s.signer FROM signature s "
+        "JOIN blob b ON b.pk = s.blob"
+    )
     models = {}
     for pk, key, project, name, version, *columns in rows(
         "SELECT m.pk, m.id, p.name, m.name, m.version, m.comment, m.framework, m.task, m.parent, "
@@ -182,6 +190,7 @@ def shown_by(connection):
             "served": served[0][0] if served else None,
             "published": bool(columns[5]),
             "contested": bool(columns[6]),
+            "signatures": {each: values for each, *values in signatures.get(pk, [])},
         }
     found = {"models": models, "tasks": _tasks(rows, grouped)}
     found["removed"] = {
@@ -199,10 +208,17 @@ def shown_by(connection):
         )
     }
     found["aliases"] = {
-        tuple(place): model
-        for model, *place in rows(
-            "SELECT a.model, p.name, a.name, a.alias FROM alias a "
+        tuple(place): (model, gate)
+        for model, gate, *place in rows(
+            "SELECT a.model, a.gate, p.name, a.name, a.alias FROM alias a "
             "JOIN project p ON p.pk = a.project"
+        )
+    }
+    found["gates"] = {
+        tuple(place): (json.loads(conditions), event)
+        for conditions, event, *place in rows(
+            "SELECT g.conditions, g.event, p.name, g.name, g.alias FROM gate g "
+            "JOIN project p ON p.pk = g.project"
         )
     }
     found["writers"] = {
