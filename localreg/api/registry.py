@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from localreg.operations.remotes.pulling import Pulled
     from localreg.operations.remotes.pushing import Pushed
     from localreg.operations.reports.comparison import Run
+    from localreg.operations.trust.gates import Gate
     from localreg.operations.upkeep.adopt import Adoption
     from localreg.operations.upkeep.du import Usage
     from localreg.operations.upkeep.gc import Collection
@@ -412,7 +413,14 @@ class Registry:
             limit=limit,
         )
 
-    def set_alias(self, ref: str | Model, alias: str, expect: object = _ANYTHING) -> None:
+    def set_alias(
+        self,
+        ref: str | Model,
+        alias: str,
+        expect: object = _ANYTHING,
+        *,
+        override: str | None = None,
+    ) -> None:
         """Point an alias at a model; an alias that points to another version moves.
 
         Args:
@@ -421,9 +429,13 @@ class Registry:
             expect: the model that the alias must point to before, or a reference to it; None if
                 the alias must not exist. If several processes move an alias away from the same
                 model, only one of them succeeds.
+            override: a reason for which the alias is set although the model does not pass the gate
+                of the alias (see `protect`). The history keeps it.
 
         Raises:
             AliasConflictError: (a ValueError) the alias does not point to `expect`.
+            GateError: (a ValueError) the model lacks what the gate of the alias asks for, which the
+                error names; nothing was changed.
             ModelNotFoundError: (a LookupError) the model does not exist.
         """
         if expect is _ANYTHING:
@@ -431,7 +443,75 @@ class Registry:
         else:
             wanted = None if expect is None else self._found("expect", expect).id
         found = self._found("ref", ref)
-        operations.models.aliases.set_alias(found.registry, found.id, alias, wanted)
+        operations.models.aliases.set_alias(
+            self._chain.starting_at(found.registry), found.id, alias, wanted, override=override
+        )
+
+    def protect(
+        self, name: str, require: str | Sequence[str], *, override: str | None = None
+    ) -> None:
+        """Give an alias a gate: what a model must have before the alias may point to it.
+
+        `set_alias` refuses other models. An alias that was set in another registry, without the
+        gate, is held here: it leads to no model until `set_alias` sets it again.
+
+        Args:
+            name: ``[project/]name@alias``; the alias need not exist.
+            require: conditions: "signed" (by a key that this registry trusts), "scanned" (a scanner
+                looked at all its pickles, and flagged none), "published", and comparisons of
+                metadata, metrics and parameters, such as ``"accuracy>=0.9"``,
+                ``"metric:val/acc>=0.9"`` and ``"param:lr<0.1"``. As one text, commas separate them.
+            override: a reason for which the alias stays where it points to, although that model
+                does not pass. The history keeps it.
+
+        Raises:
+            GateError: (a ValueError) the model that the alias points to does not pass; nothing was
+                changed.
+            InvalidValueError: (a ValueError) a condition cannot be one.
+
+        >>> with Registry(path / "gated", durability="fast") as registry:
+        ...     model = InputModel.import_model("s3://b/a.pt", name="resnet")
+        ...     registry.protect("resnet@prod", ["published"])
+        ...     registry.set_alias(model, "prod")
+        Traceback (most recent call last):
+        localreg.errors.GateError: resnet:1 does not pass the gate of resnet@prod: ...
+        """
+        from localreg.values.conditions import check_conditions
+
+        place = operations.finding.gates.find_alias(self._chain, name)
+        operations.trust.gates.protect(
+            self._chain.starting_at(place.registry),
+            place.line,
+            place.alias,
+            check_conditions(require),
+            override=operations.trust.gates.check_override(override),
+        )
+
+    def unprotect(self, name: str) -> bool:
+        """Drop the gate of an alias; return False if it has none.
+
+        Args:
+            name: ``[project/]name@alias``.
+        """
+        place = operations.finding.gates.find_alias(self._chain, name)
+        chain = self._chain.starting_at(place.registry)
+        return operations.trust.gates.unprotect(chain, place.line, place.alias).changed
+
+    def gate(self, name: str) -> Gate:
+        """Return the gate of an alias.
+
+        Args:
+            name: ``[project/]name@alias``.
+
+        Returns:
+            A record with ``name``; ``conditions`` (a tuple, empty for no gate); ``target``, the
+            reference of the model that the alias points to, or None; ``held``, True if it leads to
+            no model since it was set without passing the gate; ``missing``, what that model lacks
+            now; and ``override``, the reason for which it was set nevertheless, or None.
+        """
+        place = operations.finding.gates.find_alias(self._chain, name)
+        chain = self._chain.starting_at(place.registry)
+        return operations.trust.gates.look(chain, place.line, place.alias)
 
     def remove_alias(self, ref: str | Model, alias: str) -> None:
         """Drop an alias of a model's project and name.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
@@ -10,6 +9,7 @@ import click
 
 from localreg.cli.typed_values import comparison_pairs
 from localreg.values.checks import kept_name
+from localreg.values.comparisons import kind_of
 from localreg.values.frozen import Frozen
 
 TAG = click.option(
@@ -29,8 +29,6 @@ META = click.option(
     help="Only with this metadata: KEY=VALUE, or compared, 'KEY>0.9', also with >= < <= != ==. "
     "metric:TITLE/SERIES and param:NAME compare metrics and parameters: 'metric:val/acc>0.9'.",
 )
-_EQUAL = re.compile(r"^([^<>=!]+)=(?!=)")
-_METRIC, _PARAMETER = "metric:", "param:"
 _SPECIAL = frozenset("*?[")
 
 
@@ -53,13 +51,8 @@ def task_conditions(meta: Iterable[str]) -> dict[str, object]:
 def _conditions(meta: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"metadata": [], "metrics": [], "parameters": []}
     for each in meta:
-        if each.startswith(_METRIC):  # numbers are equal, whatever their digits
-            text = _EQUAL.sub(r"\1==", each.removeprefix(_METRIC), count=1)
-            found["metrics"].append(text)
-        elif each.startswith(_PARAMETER):
-            found["parameters"].append(each.removeprefix(_PARAMETER))
-        else:
-            found["metadata"].append(each)
+        kind, comparison = kind_of(each)
+        found[kind].append(comparison)
     return found
 
 

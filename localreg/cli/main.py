@@ -57,6 +57,7 @@ SECTIONS = {
         "untag": "Remove tags from a model.",
         "meta": "Set or show the metadata of a model.",
         "alias": "Point an alias at a model, or show its aliases.",
+        "protect": "Say what a model must have before an alias may point to it.",
         "publish": "Fix the weights, configuration and labels of models.",
         "archive": "Leave models out of lists.",
         "unarchive": "Bring archived models back into lists.",

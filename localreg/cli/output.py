@@ -234,6 +234,7 @@ def model_json(record: ModelRecord, registry: OpenRegistry) -> Json:
         "project": record.project.name if record.project else None,
         "version": record.version,
         "aliases": list(record.aliases),
+        "held": list(record.held),
         "tags": list(record.tags),
         "system_tags": list(record.system_tags),
         "published": record.published,

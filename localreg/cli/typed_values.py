@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable
 
 import click
 
-from localreg.operations.finding.queries import check_comparisons
 from localreg.values.checks import shown
-from localreg.values.comparisons import Comparison
-from localreg.values.metadata import to_text
-
-_CONDITION = re.compile(r"(.+?)(==|!=|>=|<=|=|>|<)(.*)", re.DOTALL)
-
-
-def typed(text: str) -> tuple[str, str]:
-    """Return the value that a text means, as text, and its type.
-
-    Numbers, true and false are those of JSON, and a text in double quotes is one in any case. A
-    number keeps its digits.
-
-    >>> typed("0.90"), typed("3"), typed("true"), typed('"3"'), typed("3 m")
-    (('0.90', 'float'), ('3', 'int'), ('True', 'bool'), ('3', 'str'), ('3 m', 'str'))
-    """
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return text, "str"
-    if isinstance(value, bool | str):
-        return str(value), type(value).__name__
-    if isinstance(value, int | float):
-        return text.strip(), type(value).__name__
-    return text, "str"
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
+from localreg.values.comparisons import Comparison, comparison_of
+from localreg.values.metadata import typed
 
 
 def typed_pairs(argument: str, given: Iterable[str]) -> dict[str, object]:
@@ -60,17 +31,8 @@ def comparison_pairs(argument: str, given: Iterable[str]) -> dict[str, object]:
     """
     found: dict[str, list[Comparison]] = {}
     for each in given:
-        parts = _CONDITION.fullmatch(each)
-        if parts is None:
+        comparison = comparison_of(each)
+        if comparison is None:
             raise click.UsageError(f"{argument} needs KEY=VALUE or 'KEY>VALUE', not {shown(each)}.")
-        key, sign, text = parts.groups()
-        value, type_name = typed(text)
-        if sign == "=":
-            texts = [value] if type_name == "str" else [text, to_text(json.loads(text))]
-            comparison = Comparison(key, "=", tuple(dict.fromkeys(texts)))
-        else:
-            key = key.rstrip()
-            wanted = json.loads(value) if type_name in ("int", "float") else value.strip()
-            (comparison,) = check_comparisons("metadata", {key: (sign, wanted)})
-        found.setdefault(key, []).append(comparison)
+        found.setdefault(comparison.key, []).append(comparison)
     return dict(found)

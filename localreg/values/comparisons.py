@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 
 from localreg.errors import InvalidValueError
 from localreg.values.checks import check_text, one_value, shown
 from localreg.values.frozen import Frozen
-from localreg.values.metadata import to_text
+from localreg.values.metadata import check_metadata_key, to_text, typed
 
 SIGNS = ("==", "!=", ">", ">=", "<", "<=")
+_METRIC, _PARAMETER = "metric:", "param:"
+_EQUAL = re.compile(r"^([^<>=!]+)=(?!=)")
+_TEXT = re.compile(r"(.+?)(==|!=|>=|<=|=|>|<)(.*)", re.DOTALL)
 _LIKE_A_SIGN = re.compile(r"[<>=!~]{1,3}")
 _LARGEST = 2**63  # SQLite's whole numbers are less
 
@@ -67,6 +71,53 @@ def comparisons(
             f"{argument}[{key!r:.60}] is compared with numbers, not with {shown(wanted)}",
             argument=argument,
         )
+    return found
+
+
+def kind_of(text: str) -> tuple[str, str]:
+    """Return what a text compares, and its comparison.
+
+    >>> kind_of("epochs=3"), kind_of("param:lr<0.1")
+    (('metadata', 'epochs=3'), ('parameters', 'lr<0.1'))
+    >>> kind_of("metric:val/acc=1")  # numbers are equal, whatever their digits
+    ('metrics', 'val/acc==1')
+    """
+    if text.startswith(_METRIC):
+        return "metrics", _EQUAL.sub(r"\1==", text.removeprefix(_METRIC), count=1)
+    if text.startswith(_PARAMETER):
+        return "parameters", text.removeprefix(_PARAMETER)
+    return "metadata", text
+
+
+def comparison_of(text: str, kind: str = "metadata") -> Comparison | None:
+    """Return what a text such as ``acc=0.9`` or ``acc>0.9`` states; None if it has no sign.
+
+    ``=`` compares texts, as given or as the value is stored; the other signs compare numbers, if
+    they are given one.
+
+    Args:
+        text: what `kind_of` returned.
+        kind: "metadata", "metrics" or "parameters".
+
+    Raises:
+        InvalidValueError: it cannot be compared so.
+
+    >>> comparison_of("accuracy >= 0.9")
+    Comparison(key='accuracy', sign='>=', value=0.9)
+    >>> comparison_of("accuracy") is None
+    True
+    """
+    parts = _TEXT.fullmatch(text)
+    if parts is None:
+        return None
+    key, sign, given = parts.groups()
+    value, type_name = typed(given)
+    if sign == "=":
+        texts = [value] if type_name == "str" else [given, to_text(json.loads(given))]
+        return Comparison(key, "=", tuple(dict.fromkeys(texts)))
+    key = check_metadata_key(key.rstrip())
+    wanted = json.loads(value) if type_name in ("int", "float") else value.strip()
+    (found,) = comparisons(kind, key, (sign, wanted), numbers_only=kind == "metrics")
     return found
 
 

@@ -172,6 +172,30 @@ def cast(value: str, type_name: str) -> object:
     return value
 
 
+def typed(text: str) -> tuple[str, str]:
+    """Return the value that a text means, as text, and its type.
+
+    Numbers, true and false are those of JSON, and a text in double quotes is one in any case. A
+    number keeps its digits.
+
+    >>> typed("0.90"), typed("3"), typed("true"), typed('"3"'), typed("3 m")
+    (('0.90', 'float'), ('3', 'int'), ('True', 'bool'), ('3', 'str'), ('3 m', 'str'))
+    """
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return text, "str"
+    if isinstance(value, bool | str):
+        return str(value), type(value).__name__
+    if isinstance(value, int | float):
+        return text.strip(), type(value).__name__
+    return text, "str"
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
 def python_value(value: object) -> object:
     """Return the scalar or list inside a value of NumPy, PyTorch and others, else `value`."""
     if isinstance(value, str | int | float | list | tuple | Mapping | None):

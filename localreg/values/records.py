@@ -8,7 +8,7 @@ path of this machine and no secret of a URL.
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from localreg.values.frozen import Frozen
 
@@ -119,6 +119,7 @@ class ModelRecord(Frozen, kw_only=True):
         parent: id of the model it was made from.
         created, updated: times in microseconds, as the clock said then.
         birth, stamp: they order the models by their creation and by their last change.
+        held: those of its aliases that lead to no model, since their gates were not passed.
     """
 
     id: str
@@ -143,12 +144,18 @@ class ModelRecord(Frozen, kw_only=True):
     system_tags: tuple[str, ...] = ()
     metadata: Mapping[str, MetadataValue]
     aliases: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
     weights: tuple[WeightsRecord, ...] = ()
 
     @property
     def ref(self) -> str:
         """The reference that people write: ``project/name:version``."""
         return reference(self.project, self.name, self.version)
+
+    @property
+    def shown_aliases(self) -> tuple[str, ...]:
+        """The aliases for people: it says of each if it is held."""
+        return shown_aliases(self.aliases, self.held)
 
     @property
     def current_weights(self) -> WeightsRecord:
@@ -215,6 +222,31 @@ def reference(project: Project | None, name: str, version: int | None) -> str:
     """
     line = name if project is None else f"{project.name}/{name}"
     return line if version is None else f"{line}:{version}"
+
+
+def shown_aliases(aliases: Iterable[str], held: Container[str]) -> tuple[str, ...]:
+    """Return aliases for people.
+
+    Args:
+        aliases: their names.
+        held: those of them that lead to no model, since their gates were not passed.
+
+    >>> shown_aliases(["best", "prod"], ["prod"])
+    ('best', 'prod(held)')
+    """
+    return tuple(f"{each}(held)" if each in held else each for each in aliases)
+
+
+def line_readings(text: str) -> Iterator[tuple[str | None, str]]:
+    """Yield the readings of ``project/name``: without a project, and one for each slash.
+
+    >>> list(line_readings("a/b"))
+    [(None, 'a/b'), ('a', 'b')]
+    """
+    yield None, text
+    parts = text.split("/")
+    for count in range(1, len(parts)):
+        yield "/".join(parts[:count]).strip(), "/".join(parts[count:]).strip()
 
 
 class TaskRecord(Frozen, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localreg.values.frozen import Frozen, values
+from localreg.values.records import shown_aliases
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class ModelSummary(Frozen, kw_only=True):
         id, ref, project, name, version, comment, framework: as `Model` has them; `project` is the
             project's name, None without one.
         tags, aliases: sorted.
+        held: those of the aliases that lead to no model, since their gates were not passed.
         published, archived, package: its states.
         task: id of the task that made it, or None.
         parent: id of the model that it was made of, or None.
@@ -67,6 +69,12 @@ class ModelSummary(Frozen, kw_only=True):
     metrics: Mapping[str, Metric]
     parameters: Mapping[str, object]
     metadata: Mapping[str, object]
+    held: tuple[str, ...] = ()
+
+    @property
+    def shown_aliases(self) -> tuple[str, ...]:
+        """The aliases for people: it says of each if it is held."""
+        return shown_aliases(self.aliases, self.held)
 
 
 class TaskSummary(Frozen, kw_only=True):

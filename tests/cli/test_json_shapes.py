@@ -70,6 +70,10 @@ alias vision/resnet:1 prod
 alias vision/resnet prod
 alias vision/resnet
 alias vision/resnet prod --drop
+protect vision/resnet@prod --require accuracy>=0.5
+alias vision/resnet prod --override because
+protect vision/resnet@prod
+protect vision/resnet@prod --drop
 publish vision/resnet:1 vision/resnet:2
 archive vision/resnet:1
 unarchive vision/resnet:1 vision/resnet:2

@@ -12,6 +12,7 @@ from localreg.cli.main import COMMANDS
 READING = (
     "get m", "path m", "ls", "ls --json", "show m", "history", "history m", "lineage m", "tag m a",
     "files m", "path m --file a", "diff m n", "untag m a", "meta m a=1", "alias m a", "publish m",
+    "protect m@a", "protect m@a --require signed", "protect m@a --drop",
     "archive m", "unarchive m", "rm m",
     "restore m", "report m", "scalars m", "card m", "site", "compare m n",
     "verify", "verify --full", "repair", "adopt",

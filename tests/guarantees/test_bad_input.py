@@ -121,6 +121,34 @@ NOT_AN_ID = [*NOT_A_NAME, "f" * 32, "f" * 31, "x" * 5_000, "../" * 20, "'; DROP 
 NOT_A_REMOTE = [5, "", "a\0b", "unknown", "a/b", "s3://b", b"x", [], {}, 1.5, LARGE]
 NOT_A_REFERENCE = [None, *NOT_AN_ID, "", "a/" * 3_000, "m:2", "m@none", "/m", "%", "*"]
 NOT_AN_ALIAS = [None, "", "a/b", "a:b", "a@b", "a b", *NOT_A_NAME]
+NOT_A_PLACE_OF_AN_ALIAS = [None, "", "net", "@prod", "net@", "net@a b", "net@a/b", *NOT_A_NAME]
+NOT_CONDITIONS = [
+    None,
+    5,
+    0,
+    "",
+    ",",
+    " ",
+    b"signed",
+    {"signed": 1},
+    [],
+    [""],
+    [5],
+    [None],
+    ["\ud800"],
+    ["a\0b>1"],
+    "blessed",
+    "accuracy",
+    ">=0.9",
+    ["x" * 501],
+    [f"a>{n}" for n in range(51)],
+    "metric:acc>high",
+    object(),
+    LARGE,
+    DEEP,
+    CYCLE,
+    HUGE,
+]
 NOT_A_REGISTRY = [5, 0, "path", "", [], object(), LARGE, DEEP]
 NOT_A_TASK = [None, 5, "f" * 32, b"x", object(), LARGE, DEEP]
 NOT_A_PATH = [
@@ -1075,6 +1103,28 @@ CALLS = {
         lambda at, value: at.registry.set_alias(at.model, "new", expect=value),
         [each for each in NOT_A_REFERENCE if each is not None],
         "expect|reference",
+    ),
+    "Registry.set_alias(override=)": (
+        lambda at, value: at.registry.set_alias(at.model, "new", override=value),
+        [*NOT_A_TEXT, "", " ", "a\0b", "x" * 1_001],
+        "override",
+    ),
+    "Registry.protect(name=)": (
+        lambda at, value: at.registry.protect(value, "published"), NOT_A_PLACE_OF_AN_ALIAS, "name",
+    ),
+    "Registry.protect(require=)": (
+        lambda at, value: at.registry.protect("m@new", value), NOT_CONDITIONS, "require",
+    ),
+    "Registry.protect(override=)": (
+        lambda at, value: at.registry.protect("m@new", "published", override=value),
+        [*NOT_A_TEXT, "", " ", "a\0b", "x" * 1_001],
+        "override",
+    ),
+    "Registry.unprotect(name=)": (
+        lambda at, value: at.registry.unprotect(value), NOT_A_PLACE_OF_AN_ALIAS, "name",
+    ),
+    "Registry.gate(name=)": (
+        lambda at, value: at.registry.gate(value), NOT_A_PLACE_OF_AN_ALIAS, "name",
     ),
     "Registry.remove_alias(ref=)": (
         lambda at, value: at.registry.remove_alias(value, "prod"), NOT_A_REFERENCE, "ref",

@@ -260,9 +260,9 @@ def test_a_lost_change_is_named_with_both_sides(pair):
 def test_a_moved_alias_is_named(pair):
     here, there, made = pair
     other = model(here)
-    aliases.set_alias(here, made, "prod")
+    aliases.set_alias(Chain(here), made, "prod")
     merge(there, here)
-    aliases.set_alias(here, other, "prod")
+    aliases.set_alias(Chain(here), other, "prod")
     arrival = merge(there, here)
     assert "vision/net@prod: vision/net:1 → vision/net:2" in arrival.lines
     aliases.remove_alias(here, other, "prod")
@@ -274,8 +274,8 @@ def test_an_alias_that_lost_names_what_it_points_to(pair):
     here, there, made = pair
     other = model(there)
     merge(here, there)
-    aliases.set_alias(here, made, "prod")
-    aliases.set_alias(there, other, "prod")
+    aliases.set_alias(Chain(here), made, "prod")
+    aliases.set_alias(Chain(there), other, "prod")
     lines = merge(here, there).lines + merge(there, here).lines
     (lost, *_) = [line for line in lines if line.startswith("lost")]
     assert lost.startswith("lost: vision/net@prod → vision/net:")
@@ -287,11 +287,11 @@ def test_a_lost_change_that_was_made_again_is_not_named(pair):
     here, there, made = pair
     other = model(there)
     merge(here, there)
-    aliases.set_alias(here, made, "prod")
+    aliases.set_alias(Chain(here), made, "prod")
     edits.set_comment(there, made, "x")
-    aliases.set_alias(there, other, "prod")  # later: it loses
+    aliases.set_alias(Chain(there), other, "prod")  # later: it loses
     merge(there, here)
-    aliases.set_alias(there, other, "prod")  # now it knows the other one
+    aliases.set_alias(Chain(there), other, "prod")  # now it knows the other one
     arrival = merge(here, there)
     assert arrival.lines == ("vision/net@prod: vision/net:1 → vision/net:2",)
     assert not arrival.conflict
@@ -300,9 +300,9 @@ def test_a_lost_change_that_was_made_again_is_not_named(pair):
 def test_an_alias_of_a_model_that_went_away_names_none(pair):
     here, there, made = pair
     other = model(here, name="other")
-    aliases.set_alias(here, made, "prod")
-    aliases.set_alias(here, other, "prod")
-    aliases.set_alias(here, made, "free")
+    aliases.set_alias(Chain(here), made, "prod")
+    aliases.set_alias(Chain(here), other, "prod")
+    aliases.set_alias(Chain(here), made, "free")
     merge(there, here)
     # As on an older machine: without dropping the aliases of the model first.
     record(there, "model.removed", made, {})
@@ -323,10 +323,10 @@ def test_an_alias_of_a_model_that_went_away_names_none(pair):
 
 def test_an_alias_of_a_model_that_comes_too_names_it(pair):
     here, there, made = pair
-    aliases.set_alias(here, made, "prod")
+    aliases.set_alias(Chain(here), made, "prod")
     merge(there, here)
     other = model(there)
-    aliases.set_alias(there, other, "prod")
+    aliases.set_alias(Chain(there), other, "prod")
     sent = sorted(events(there), key=lambda each: each.kind != "alias.set")
     arrival = take(here, sent, origins(there))
     assert arrival.lines == ("vision/net@prod: vision/net:1 → vision/net:2",)
@@ -338,7 +338,7 @@ def test_a_gate_comes_before_after_or_without_its_alias(places):
     made = model(here)
     gate = record_gate(here, ("vision", "net"), "prod", ["signed", "accuracy>=0.9"])
     record_gate(here, ("vision", "net"), "alone", ["scanned"])
-    aliases.set_alias(here, made, "free")
+    aliases.set_alias(Chain(here), made, "free")
     payload = {"project": "vision", "name": "net", "old": None, "new": made, "gate": gate}
     record(here, "alias.set", alias_id("vision", "net", "prod"), payload, "prod")
     sent, whole = events(here), state(here)
@@ -384,7 +384,7 @@ def test_a_gate_of_an_alias_that_moved_meanwhile_is_no_conflict(pair):
     """The gate and the target of an alias are apart; who reads the alias compares them."""
     here, there, made = pair
     gate = record_gate(here, ("vision", "net"), "prod", ["signed"])
-    aliases.set_alias(there, made, "prod")
+    aliases.set_alias(Chain(there), made, "prod")
     for arrival in (merge(here, there), merge(there, here)):
         assert (arrival.lines, arrival.conflict) == ((), False)
     assert state(here) == state(there)
@@ -1136,7 +1136,7 @@ class World:
             lambda: edits.set_tags(place, made, choose([[], ["a"], ["a", "b"], ["b"]])),
             lambda: edits.move(place, made, choose(["vision", "audio", None])),
             lambda: edits.publish(place, made),
-            lambda: aliases.set_alias(place, made, "prod"),
+            lambda: aliases.set_alias(Chain(place), made, "prod"),
             lambda: aliases.remove_alias(place, made, "prod"),
             lambda: revisions.restore_weights(place, made, choose([1, 2])),
             lambda: weights_added(place, made) if self.is_draft(place, made) else None,

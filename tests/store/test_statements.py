@@ -30,9 +30,11 @@ from localreg.store.rows import (
     bulk_rows,
     carried_blobs,
     claim_rows,
+    condition_rows,
     dataset_rows,
     event_rows,
     forgotten_rows,
+    gate_rows,
     key_rows,
     keys,
     loading,
@@ -62,6 +64,7 @@ from localreg.store.rows import (
 from localreg.store.rows.model_query import ModelQuery
 from localreg.store.rows.remote_rows import RemoteRow
 from localreg.store.rows.upload_rows import UploadRow
+from localreg.values.comparisons import Comparison
 from localreg.values.manifest import make_manifest
 from localreg.values.records import Owner
 from localreg.values.signatures import Trusted
@@ -69,7 +72,7 @@ from localreg.values.signatures import Trusted
 ID, DIGEST, URL = "0" * 32, "0" * 64, "https://example.org/0"
 STATUS = FileStatus(1, 2, 3, 4, 5)
 SMALL = frozenset({"setting", "project", "project_id", "tag", "actor", "origin", "upload",
-                   "remote", "sqlite_sequence", "trusted_key"})  # fmt: skip
+                   "remote", "sqlite_sequence", "trusted_key", "gate", "gate_passed"})  # fmt: skip
 ONE_PASS = "one pass over all blobs, for all of them"
 # Functions that read a whole table, and why they may.
 COMPLETION = "a list of names, once for the Tab key or for an error"
@@ -346,6 +349,17 @@ CALLS = {
         c, ID, DIGEST, first=[DIGEST], limit=10
     ),
     "signature_rows:has_file": lambda c: signature_rows.has_file(c, ID, DIGEST, DIGEST),
+    "gate_rows:target": lambda c: gate_rows.target(c, ("a", "net"), "prod"),
+    "gate_rows:gate": lambda c: gate_rows.gate(c, ("a", "net"), "prod"),
+    "gate_rows:held": gate_rows.held,
+    "gate_rows:let_pass": lambda c: gate_rows.let_pass(
+        c, gate_rows.Held("a", "net", "prod", ID, ID)
+    ),
+    "condition_rows:holds": lambda c: condition_rows.holds(
+        c, ID, "metadata", Comparison("a", ">", 1)
+    ),
+    "condition_rows:value": lambda c: condition_rows.value(c, ID, "metadata", "a"),
+    "tree_rows:facts": lambda c: tree_rows.facts(c, DIGEST),
     "key_rows:keys": key_rows.keys,
     "key_rows:times": key_rows.times,
     "key_rows:add": lambda c: key_rows.add(c, Trusted(DIGEST, "key", "a", "pem")),

@@ -61,7 +61,7 @@ def models_html(models: Sequence[ModelSummary], more: int = 0) -> str:
     rows = (
         (
             each.ref,
-            " ".join(each.aliases),
+            " ".join(each.shown_aliases),
             " ".join(each.tags),
             each.framework or "",
             size_text(each.size),
@@ -125,7 +125,7 @@ def model_html(model: ModelSummary, size: str, inside: str) -> str:
         [
             ("model", model.ref),
             ("id", model.id),
-            ("aliases", " ".join(model.aliases)),
+            ("aliases", " ".join(model.shown_aliases)),
             ("tags", " ".join(model.tags)),
             ("state", " ".join(name for name, holds in states if holds)),
             ("framework", model.framework or ""),

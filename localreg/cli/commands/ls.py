@@ -201,7 +201,7 @@ def _cells(cell: Callable[[ModelRecord], object]) -> Callable[[Row], object]:
 
 FIXED: dict[str, tuple[Column, Callable[[Row], object]]] = {
     "model": (Column("MODEL", "name"), _cells(lambda record: record.ref)),
-    "aliases": (Column("ALIASES", "words", 2), _cells(lambda record: record.aliases)),
+    "aliases": (Column("ALIASES", "words", 2), _cells(lambda record: record.shown_aliases)),
     "tags": (Column("TAGS", "words", 3), _cells(lambda record: record.tags)),
     "framework": (Column("FRAMEWORK", "text", 6), _cells(lambda record: record.framework)),
     "files": (Column("FILES", "number", 7), lambda _: None),  # see `_fixed`

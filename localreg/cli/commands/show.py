@@ -106,7 +106,7 @@ def _versions(found: Found) -> str:
     shown = {id_: (id_, version) for id_, version in line.newest[:MOST]} | aliased
     names: dict[str, list[str]] = {}
     for each in line.aliases:
-        names.setdefault(each.id, []).append(f"@{each.alias}")
+        names.setdefault(each.id, []).append(f"@{each.alias}{'(held)' if each.held else ''}")
     names.setdefault(found.id, []).append("(this one)")
     lines = [
         " ".join([f":{version}", id_[:8], *names.get(id_, [])])
@@ -125,7 +125,7 @@ def _facts(chain: Chain, registry: OpenRegistry, details: Details) -> list[tuple
         ("state", model_state(record) or "draft"),
         ("contested", _contested(record, found)),
         ("ambiguous", _ambiguous(record, found)),
-        ("aliases", " ".join(record.aliases)),
+        ("aliases", " ".join(record.shown_aliases)),
         ("tags", " ".join(record.tags)),
         ("system tags", " ".join(record.system_tags)),
         ("framework", record.framework or ""),

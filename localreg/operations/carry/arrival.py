@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from localreg.errors import GateError
 from localreg.operations.carry import copies
 from localreg.operations.carry.export import Missing
 from localreg.operations.carry.numbers import renumber_all
 from localreg.operations.models.aliases import alias_at, point_alias
+from localreg.operations.trust import gates
 from localreg.operations.weights.arriving_blobs import ArrivingBlobs
 from localreg.operations.weights.packages import record_files_of
 from localreg.registry import Chain
@@ -75,8 +77,8 @@ class Arrived(Frozen):
         reports: how many points, values, plots and log lines came.
         differences: what else is different now, as text: changes that have lost, aliases that
             moved, numbers that are ambiguous.
-        conflict: True if a change that was made here has lost against another one, or a model was
-            published twice with different weights.
+        conflict: True if a change that was made here has lost against another one, a model was
+            published twice with different weights, or an alias is held.
         missing: bytes that models need, and that did not come.
         dry_run: True if nothing was changed.
         tasks: ids of the tasks that are new here.
@@ -128,7 +130,7 @@ def arrive(
     """
     try:
         with chain.first.store.write() as change:
-            arriving = _Arriving(change, incoming, blobs)
+            arriving = _Arriving(chain, change, incoming, blobs)
             if not dry_run:
                 blobs.record(change)
                 arriving.record_packages()
@@ -139,6 +141,7 @@ def arrive(
                 arriving.set_aliases()
             if renumber:
                 arriving.differences += renumber_all(change)
+            arriving.check_held()
             arrived = arriving.result(dry_run=dry_run)
             if dry_run or arriving.is_nothing():
                 raise _UndoneError(arrived)
@@ -158,7 +161,10 @@ def arrive(
 class _Arriving:
     """What arrives, within the transaction."""
 
-    def __init__(self, change: Change, incoming: Incoming, blobs: ArrivingBlobs) -> None:
+    def __init__(
+        self, chain: Chain, change: Change, incoming: Incoming, blobs: ArrivingBlobs
+    ) -> None:
+        self._chain = chain
         self._change = change
         self._connection = change.connection
         self._incoming = incoming
@@ -170,6 +176,7 @@ class _Arriving:
         self._tasks: tuple[str, ...] = ()
         self._conflict = False
         self._copies: dict[str, str] = {}  # by the ids of what they are copies of
+        self._held = gates.held_in(change.connection)
         self.differences: list[str] = []
 
     def record_packages(self) -> None:
@@ -223,13 +230,27 @@ class _Arriving:
                 if there == model_id:
                     continue
                 if self._is_as_expected(row, alias, there, before):
-                    point_alias(self._change, model_id, alias)
-                    self.differences.append(f"{_line(row)}@{alias} is {row.ref} now")
+                    self._set_alias(row, alias)
                 else:
                     where = "was dropped here" if there is None else f"stays at {self._ref(there)}"
                     self.differences.append(
                         f"{_line(row)}@{alias} {where}; where it comes from it is {row.ref}"
                     )
+
+    def _set_alias(self, row: model_rows.ModelRow, alias: str) -> None:
+        """Set an alias, unless the model does not pass its gate."""
+        try:
+            point_alias(self._chain, self._change, row.id, alias)
+        except GateError as error:
+            self.differences.append(f"{_line(row)}@{alias} was not set: {error}")
+        else:
+            self.differences.append(f"{_line(row)}@{alias} is {row.ref} now")
+
+    def check_held(self) -> None:
+        """Check the aliases that came with events which did not pass the gates here."""
+        lines = gates.check_held(self._chain, self._change, self._held)
+        self.differences += lines
+        self._conflict |= bool(lines)
 
     def _is_as_expected(
         self, row: model_rows.ModelRow, alias: str, there: str | None, noted: object

@@ -11,6 +11,7 @@ from localreg.errors import (
     InvalidValueError,
     ModelNotFoundError,
 )
+from localreg.operations.finding.gates import check_not_held
 from localreg.operations.finding.references import REFERENCE_LIMIT, check_project_name
 from localreg.operations.finding.upstream import Found, hidden, read_each
 from localreg.registry import Chain, OpenRegistry
@@ -286,6 +287,7 @@ def resolve(chain: Chain, reference: object) -> Found:
     Raises:
         ModelNotFoundError: there is none.
         AmbiguousReferenceError: it means several.
+        GateError: it is an alias that is held, since its gate was not passed.
     """
     text = kept_name(
         check_text("reference", reference, limit=REFERENCE_LIMIT, nul=False, empty=False)
@@ -340,7 +342,7 @@ def _aliased(chain: Chain, text: str) -> Found | None:
     project, _, name = rest.strip().rpartition("/")
     line = (dataset_names.project_of(project), name)
     for registry, target in read_each(
-        chain, lambda connection: model_rows.alias_target(connection, line, alias.strip())
+        chain, lambda connection: check_not_held(connection, line, alias.strip())
     ):
         if target is not None:
             return Found(registry, target)

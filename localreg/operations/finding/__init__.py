@@ -6,6 +6,7 @@ from localreg.lazy import modules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.operations.finding import gates as gates
     from localreg.operations.finding import projects as projects
     from localreg.operations.finding import queries as queries
     from localreg.operations.finding import references as references

@@ -11,11 +11,11 @@ from localreg.errors import (
     TaskNotFoundError,
 )
 from localreg.operations.finding.upstream import Found, model_row, read_each
-from localreg.store.rows import claim_rows, model_rows, project_rows
+from localreg.store.rows import claim_rows, gate_rows, model_rows, project_rows
 from localreg.values.checks import check_name, check_text, is_empty, kept_name
 from localreg.values.frozen import Frozen
 from localreg.values.ids import ID_LENGTH, new_id
-from localreg.values.records import Project
+from localreg.values.records import Project, line_readings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from localreg.values.records import TaskRecord
 
     Line = Callable[[Connection, str | None, str, int | None], list[str]]
+    Aliased = Callable[[Connection, str | None, str, str], list[str]]
 
 REFERENCE_LIMIT = 4_096
 PREFIX_MINIMUM = 6
@@ -127,6 +128,7 @@ def resolve_model(chain: Chain, reference: object, argument: str = "reference") 
 
     Raises:
         AmbiguousReferenceError: it means several models.
+        GateError: it is an alias that is held, since its gate was not passed.
     """
     text = kept_name(check_text(argument, reference, limit=REFERENCE_LIMIT, nul=False, empty=False))
     several = bool(chain.others)
@@ -159,7 +161,7 @@ class _Hits(Frozen):
 def _answer(connection: Connection, text: str, several: bool) -> _Hits:
     if len(text) == ID_LENGTH and model_rows.model_row(connection, text):
         return _Hits([text], named=True)
-    found = _named(connection, text, _newest_or_numbered) or _of_origin(connection, text)
+    found = _named(connection, text, _newest_or_numbered, _not_held) or _of_origin(connection, text)
     if found:
         return _Hits(found, named=True)
     if several and _has_line(connection, text):
@@ -187,7 +189,7 @@ def _of_origin(connection: Connection, text: str) -> list[str]:
         each.id
         for name, version, _ in _selectors(rest)
         if version is not None
-        for line in _splits(name)
+        for line in line_readings(name)
         for each in claim_rows.claimants(connection, line[0] or "", line[1], version)
         if each.here and (each.origin == origin or each.id.startswith(origin))
     ]
@@ -200,7 +202,7 @@ def _raise_if_numbered_twice(registry: OpenRegistry, text: str) -> None:
 
     with registry.store.read() as connection:
         for name, version, _ in _selectors(text):
-            for line in _splits(name) if version is not None else ():
+            for line in line_readings(name) if version is not None else ():
                 found = claim_rows.claimants(connection, line[0] or "", line[1], version or 0)
                 if len(found) > 1:
                     break
@@ -244,7 +246,7 @@ def _has_line(connection: Connection, text: str) -> bool:
     return any(
         model_rows.in_line(connection, project, name, None)
         for rest, _, _ in _selectors(text)
-        for project, name in _splits(rest)
+        for project, name in line_readings(rest)
     )
 
 
@@ -253,7 +255,7 @@ def _missing_part(connection: Connection, text: str) -> str:
     for rest, version, alias in _selectors(text):
         if version is None and alias is None:
             continue
-        if any(model_rows.in_line(connection, *line, None) for line in _splits(rest)):
+        if any(model_rows.in_line(connection, *line, None) for line in line_readings(rest)):
             part = f"alias {alias!r}" if version is None else f"version {version}"
             name = _shown(rest)
             return f". {name} has no {part}; `localreg ls -a {name}` lists its versions and aliases"
@@ -281,13 +283,34 @@ def _prefixed(connection: Connection, text: str, table: str) -> list[str]:
     return model_rows.with_prefix(connection, table, text) if _PREFIX.fullmatch(text) else []
 
 
-def _named(connection: Connection, text: str, line: Line) -> list[str]:
+def _aliased(connection: Connection, project: str | None, name: str, alias: str) -> list[str]:
+    """Return the model of an alias, also if it is held."""
+    target = model_rows.alias_target(connection, (project or "", name), alias)
+    return [] if target is None else [target]
+
+
+def _not_held(connection: Connection, project: str | None, name: str, alias: str) -> list[str]:
+    """Return the model of an alias.
+
+    Raises:
+        GateError: the alias is held.
+    """
+    line = project or "", name
+    target = gate_rows.target(connection, line, alias)
+    if target is not None and target.held:
+        from localreg.operations.finding.gates import held_error
+
+        raise held_error(connection, line, alias, target.model)
+    return [] if target is None else [target.model]
+
+
+def _named(connection: Connection, text: str, line: Line, aliased: Aliased = _aliased) -> list[str]:
     found = [
         hit
         for rest, version, alias in _selectors(text)
-        for project, name in _splits(rest)
+        for project, name in line_readings(rest)
         for hit in (
-            _aliased(connection, project, name, alias)
+            aliased(connection, project, name, alias)
             if alias is not None
             else line(connection, project, name, version)
         )
@@ -304,19 +327,6 @@ def _selectors(text: str) -> Iterator[tuple[str, int | None, str | None]]:
     rest, at, alias = text.rpartition("@")
     if at:
         yield rest.strip(), None, alias.strip()
-
-
-def _splits(text: str) -> Iterator[tuple[str | None, str]]:
-    """Yield the readings of ``project/name``: without a project, and one for each slash."""
-    yield None, text
-    parts = text.split("/")
-    for count in range(1, len(parts)):
-        yield "/".join(parts[:count]).strip(), "/".join(parts[count:]).strip()
-
-
-def _aliased(connection: Connection, project: str | None, name: str, alias: str) -> list[str]:
-    target = model_rows.alias_target(connection, (project or "", name), alias)
-    return [] if target is None else [target]
 
 
 def _one(what: str, text: str, hits: list[str], place: object, similar: str) -> str:
@@ -373,7 +383,7 @@ def _chain_hint(chain: Chain, text: str) -> str:
 def _moved_to(connection: Connection, text: str) -> str | None:
     """Return the reference of the model that had the number which a reference names."""
     for name, version, _ in _selectors(text):
-        for line in _splits(name) if version is not None else ():
+        for line in line_readings(name) if version is not None else ():
             for each in claim_rows.claimants(connection, line[0] or "", line[1], version or 0):
                 row = None if each.here else model_rows.model_row(connection, each.id)
                 if row is not None:

@@ -77,7 +77,9 @@ def _models(connection: Connection, ids: list[str]) -> dict[str, ModelSummary]:
     tags = _names(
         (pk, name) for pk, name, system in bulk_rows.tags(connection, "model", keys) if not system
     )
-    aliases = _names(bulk_rows.aliases(connection, keys))
+    pointing = list(bulk_rows.aliases(connection, keys))
+    aliases = _names((pk, alias) for pk, alias, _ in pointing)
+    held = _names((pk, alias) for pk, alias, is_held in pointing if is_held)
     weights = dict(bulk_rows.current_weights(connection, keys))
     nothing = bulk_rows.Current(None, None, None)
     found = {}
@@ -91,6 +93,7 @@ def _models(connection: Connection, ids: list[str]) -> dict[str, ModelSummary]:
             version=row.version,
             tags=tags.get(pk, ()),
             aliases=aliases.get(pk, ()),
+            held=held.get(pk, ()),
             framework=row.framework,
             published=row.published,
             archived=row.archived,

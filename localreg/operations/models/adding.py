@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from localreg.operations.models.importing import Taking
     from localreg.progress import Progress
 
+_WITHOUT_ALIAS = (
+    "Nothing was added: add it without the alias, and set the alias when the model has what it "
+    "needs"
+)
+
 
 def add_model(
     chain: Chain,
@@ -90,13 +95,13 @@ def add_model(
         with taken_in(chain, checked) as (change, stored):
             if note is not None:
                 note(stored)
-            made = _record(change, description, origin, stored, task, alias)
+            made = _record(chain, change, description, origin, stored, task, alias)
         if others:
             log.warning("%s", others)
         return made
     known = digest_of(chain.first, checked) if hashed or origin.pinned else None
     with chain.first.store.write() as change:
-        return _record(change, description, origin, known, task, alias)
+        return _record(chain, change, description, origin, known, task, alias)
 
 
 def add_url(
@@ -134,7 +139,7 @@ def add_url(
     alias = None if alias is None else check_alias(alias)
 
     def make(change: Change, held: Held | None) -> str:
-        return _record(change, description, origin, held, task, alias)
+        return _record(chain, change, description, origin, held, task, alias)
 
     def take() -> Taking:
         from localreg.operations.weights.fetching import Wish, fetched
@@ -152,6 +157,7 @@ def add_url(
 
 
 def _record(
+    chain: Chain,
     change: Change,
     description: Description,
     origin: Origin,
@@ -168,7 +174,7 @@ def _record(
     if task is not None:
         enter(change, task.id, made, free_entry(change, task.id, name))
     if alias is not None:
-        point_alias(change, made, alias)
+        point_alias(chain, change, made, alias, remedy=_WITHOUT_ALIAS)
     return made
 
 

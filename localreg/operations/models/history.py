@@ -442,14 +442,22 @@ def _alias_set(change: StateChange) -> str:
     old, new = change.payload["old"], change.payload["new"]
     if new is None:
         return f"alias {change.field} dropped"
-    return f"alias {change.field} set to {new[:8]}" + (f", taken from {old[:8]}" if old else "")
+    taken = f", taken from {old[:8]}" if old not in (None, new) else ""
+    return f"alias {change.field} set to {new[:8]}{taken}{_override(change)}"
+
+
+def _override(change: StateChange) -> str:
+    """Return for which reason an alias was set to a model that does not pass its gate."""
+    reason = change.payload.get("override")
+    return f", although it did not pass the gate: {_value(reason)}" if reason else ""
 
 
 def _alias_of(change: StateChange, model_id: str) -> str:
     """Return an alias event as it concerns one of its two models."""
     old, new = change.payload["old"], change.payload["new"]
     if new == model_id:
-        return f"alias {change.field} set" + (f", taken from {old[:8]}" if old else "")
+        taken = f", taken from {old[:8]}" if old not in (None, new) else ""
+        return f"alias {change.field} set{taken}{_override(change)}"
     return f"alias {change.field} moved to {new[:8]}" if new else f"alias {change.field} dropped"
 
 

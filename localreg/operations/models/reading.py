@@ -69,12 +69,16 @@ def aliases(found: Found) -> list[str]:
 
 
 class LineAlias(Frozen):
-    """An alias of one of the versions of a model: the id, reference and version of that one."""
+    """An alias of one of the versions of a model: the id, reference and version of that one.
+
+    It is `held` if it leads to no model, since it was set without passing its gate.
+    """
 
     alias: str
     id: str
     ref: str
     version: int
+    held: bool
 
 
 class Versions(Frozen):
@@ -98,8 +102,8 @@ def versions(found: Found, limit: int) -> Versions:
     return Versions(
         tuple((id_, version) for id_, version, _ in newest),
         tuple(
-            LineAlias(alias, id_, reference(model.project, model.name, version), version)
-            for alias, id_, version in names
+            LineAlias(alias, id_, reference(model.project, model.name, version), version, held)
+            for alias, id_, version, held in names
         ),
     )
 

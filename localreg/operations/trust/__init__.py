@@ -13,3 +13,13 @@
 
 Bytes are given out below, in `operations/weights/`, so the check of signatures is there.
 """
+
+from __future__ import annotations
+
+from localreg.lazy import modules_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.trust import gates as gates
+
+__getattr__ = modules_of(__name__)

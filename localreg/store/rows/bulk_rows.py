@@ -22,6 +22,7 @@ from localreg.store.rows.checked_values import (
     labels_of,
     or_null,
 )
+from localreg.store.rows.held_sql import HELD, WITH_GATE
 from localreg.values.frozen import Frozen
 from localreg.values.records import MetadataValue, ModelRecord
 
@@ -39,7 +40,7 @@ _MODELS = Columns("model", 1, pk=WHOLE, **model_rows.MODEL)
 _TASKS = Columns("task", 1, pk=WHOLE, **task_rows.TASK)
 _DESIGNS = Columns("design", pk=WHOLE, config=TEXT, labels=TEXT)
 _TAGS = Columns("tag", 1, owner=WHOLE, name=TEXT, system=FLAG)
-_ALIASES = Columns("alias", 1, model=WHOLE, alias=TEXT)
+_ALIASES = Columns("alias", 1, model=WHOLE, alias=TEXT, held=FLAG)
 _METADATA = Columns("metadata", 1, model=WHOLE, key=TEXT, value=TEXT, type=TEXT)
 _REVISIONS = Columns("weights", 1, pk=WHOLE, **model_rows.REVISION)
 _CURRENT = Columns(
@@ -95,14 +96,14 @@ def _tags_sql(kind: str) -> str:
     )
 
 
-def aliases(connection: Connection, owners: Sequence[int]) -> Iterator[tuple[int, str]]:
-    """Yield (model, alias) of the aliases that point to models, in no order."""
+def aliases(connection: Connection, owners: Sequence[int]) -> Iterator[tuple[int, str, bool]]:
+    """Yield (model, alias, is held) of the aliases that point to models, in no order."""
     yield from _ALIASES.sound_stream(connection, _ALIASES_SQL, (_as_json(owners),))
 
 
 _ALIASES_SQL = (
-    f"SELECT m.pk, a.alias {_GIVEN} model m ON m.pk = k.value CROSS JOIN alias a "
-    "ON a.model = m.id AND a.project = m.project AND a.name = m.name"
+    f"SELECT m.pk, a.alias, {HELD} {_GIVEN} model m ON m.pk = k.value CROSS JOIN alias a "
+    f"ON a.model = m.id AND a.project = m.project AND a.name = m.name {WITH_GATE}"
 )
 
 
@@ -141,8 +142,11 @@ def records(connection: Connection, model_ids: Iterable[str]) -> list[ModelRecor
     for pk, name, system in _TAGS.all(connection, _tags_sql("model"), keys):
         named[system].setdefault(pk, []).append(name)
     pointing: dict[int, list[str]] = {}
-    for pk, alias in _ALIASES.all(connection, _ALIASES_SQL, keys):
+    held: dict[int, list[str]] = {}
+    for pk, alias, is_held in _ALIASES.all(connection, _ALIASES_SQL, keys):
         pointing.setdefault(pk, []).append(alias)
+        if is_held:
+            held.setdefault(pk, []).append(alias)
     metadata: dict[int, dict[str, MetadataValue]] = {}
     sql = f"SELECT x.model, x.key, x.value, x.type {_GIVEN} metadata x ON x.model = k.value"
     for pk, key, value, type_name in _METADATA.all(connection, sql, keys):
@@ -154,7 +158,7 @@ def records(connection: Connection, model_ids: Iterable[str]) -> list[ModelRecor
     )
     for pk, *revision in _REVISIONS.all(connection, sql, keys):
         weights.setdefault(pk, []).append(model_rows.weights_record(revision))
-    return [_record(row, designs, named, pointing, metadata, weights) for row in rows]
+    return [_record(row, designs, named, pointing, held, metadata, weights) for row in rows]
 
 
 def _record(
@@ -162,6 +166,7 @@ def _record(
     designs: dict[int, tuple[str, str]],
     named: tuple[dict[int, list[str]], ...],
     pointing: dict[int, list[str]],
+    held: dict[int, list[str]],
     metadata: dict[int, dict[str, MetadataValue]],
     weights: dict[int, list[WeightsRecord]],
 ) -> ModelRecord:
@@ -177,6 +182,7 @@ def _record(
         system_tags=system_tags,
         metadata=metadata.get(pk, {}),
         aliases=tuple(sorted(pointing.get(pk, ()))),
+        held=tuple(sorted(held.get(pk, ()))),
         weights=tuple(sorted(weights.get(pk, ()), key=lambda each: (each.revision, each.id))),
     )
 

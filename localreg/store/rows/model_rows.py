@@ -21,6 +21,7 @@ from localreg.store.rows.checked_values import (
     or_null,
     texts,
 )
+from localreg.store.rows.held_sql import HELD, WITH_GATE
 from localreg.store.rows.name_patterns import pattern_sql
 from localreg.values.frozen import Frozen
 from localreg.values.records import MetadataValue, ModelRecord, Project, WeightsRecord, reference
@@ -55,7 +56,8 @@ _REVISIONS = Columns("weights", **REVISION)
 _SERVED = Columns("weights", **REVISION, of_package=FLAG, contested=FLAG, trust=or_null(TEXT))
 _LINES = Columns("model", id=ID, version=COUNT, created=TIME)
 _IDS = Columns("model", id=ID)
-_ALIASES = Columns("alias", alias=TEXT, id=ID, version=COUNT)
+_ALIASES = Columns("alias", alias=TEXT, id=ID, version=COUNT, held=FLAG)
+_OWN_ALIASES = Columns("alias", alias=TEXT, held=FLAG)
 _REMOVED = Columns("tombstone", id=ID, project=TEXT, name=TEXT, version=COUNT)
 _NEWEST = Columns("model", id=ID, archived=FLAG, version=COUNT)
 _PLACES = Columns("model", id=ID, project_id=ID_OR_EMPTY, project=TEXT, name=TEXT, version=COUNT)
@@ -286,15 +288,30 @@ def aliases(connection: Connection, model_id: str) -> list[str]:
     return sorted(texts(connection, "alias", "alias", sql, (model_id,)))
 
 
-def aliases_of_line(connection: Connection, model_id: str) -> list[tuple[str, str, int]]:
-    """Return (alias, id, version) of all aliases of the versions of a model, sorted."""
-    return _ALIASES.sound(
+def aliases_of_line(connection: Connection, model_id: str) -> list[tuple[str, str, int, bool]]:
+    """Return (alias, id, version, is held) of all aliases of the versions of a model, sorted."""
+    rows = _ALIASES.sound(
         connection,
-        "SELECT a.alias, o.id, o.version FROM model m JOIN alias a ON a.project = m.project "
-        "AND a.name = m.name JOIN model o ON o.id = a.model AND o.project = m.project "
-        "AND o.name = m.name WHERE m.id = ? ORDER BY a.alias",
+        f"SELECT a.alias, o.id, o.version, {HELD} FROM model m JOIN alias a "
+        "ON a.project = m.project AND a.name = m.name JOIN model o ON o.id = a.model "
+        f"AND o.project = m.project AND o.name = m.name {WITH_GATE} WHERE m.id = ? "
+        "ORDER BY a.alias",
         (model_id,),
     )
+    return [(alias, id_, version, bool(held)) for alias, id_, version, held in rows]
+
+
+def _aliases(connection: Connection, model_id: str) -> list[tuple[str, bool]]:
+    """Return (alias, is held) of the aliases that point to a model, sorted."""
+    rows = _OWN_ALIASES.all(
+        connection,
+        f"SELECT a.alias, {HELD} FROM model m JOIN alias a ON a.model = m.id "
+        f"AND a.project = m.project AND a.name = m.name {WITH_GATE} WHERE m.id = ? "
+        "ORDER BY a.alias",
+        (model_id,),
+        key=model_id,
+    )
+    return [(alias, bool(held)) for alias, held in rows]
 
 
 def alias_target(connection: Connection, line: tuple[str, str], alias: str) -> str | None:
@@ -322,6 +339,7 @@ def record(connection: Connection, model_id: str) -> ModelRecord | None:
 
 def _complete(connection: Connection, row: ModelRow) -> ModelRecord:
     text, enumeration = design(connection, row.id)
+    pointing = _aliases(connection, row.id)
     return complete(
         row,
         config=text,
@@ -329,7 +347,8 @@ def _complete(connection: Connection, row: ModelRow) -> ModelRecord:
         tags=tuple(tags(connection, row.id, system=False)),
         system_tags=tuple(tags(connection, row.id, system=True)),
         metadata=metadata(connection, row.id),
-        aliases=tuple(aliases(connection, row.id)),
+        aliases=tuple(alias for alias, _ in pointing),
+        held=tuple(alias for alias, held in pointing if held),
         weights=weights(connection, row.id),
     )
 
@@ -343,6 +362,7 @@ def complete(
     system_tags: tuple[str, ...],
     metadata: dict[str, MetadataValue],
     aliases: tuple[str, ...],
+    held: tuple[str, ...],
     weights: tuple[WeightsRecord, ...],
 ) -> ModelRecord:
     """Return the record of a model, of its row and of what other tables have."""
@@ -369,6 +389,7 @@ def complete(
         system_tags=system_tags,
         metadata=metadata,
         aliases=aliases,
+        held=held,
         weights=weights,
     )
 

@@ -31,6 +31,7 @@ _CONTENTS = Columns(
     "tree_file", path=PACKAGE_PATH, digest=or_null(DIGEST), size=COUNT, executable=FLAG,
     facts=or_null(TEXT),
 )  # fmt: skip
+_FACTS = Columns("tree_file", path=PACKAGE_PATH, facts=or_null(TEXT))
 _COUNTS = Columns("blob", digest=DIGEST, files=COUNT)
 _NUMBERS = Columns("tree_file", changed=COUNT, added=COUNT, removed=COUNT)
 _DIGESTS = Columns("blob", digest=DIGEST)
@@ -144,6 +145,24 @@ def contents(
             {} if facts in (None, "{}") else object_of(facts, "blob", file, "facts"),
         )
         for path, file, size, executable, facts in rows
+    ]
+
+
+def facts(connection: Connection, digest: str) -> list[tuple[str, Json | None]]:
+    """Return the paths of a package's files, each with the facts in its header.
+
+    The facts are None if they were not read. The list is empty if the package is not recorded.
+    """
+    rows = _FACTS.all(
+        connection,
+        "SELECT f.path, b.facts FROM tree_file f JOIN blob b ON b.pk = f.blob "
+        f"WHERE f.tree = {_TREE} ORDER BY f.path",
+        (digest,),
+        key=digest,
+    )
+    return [
+        (path, None if facts is None else object_of(facts, "tree_file", path, "facts"))
+        for path, facts in rows
     ]
 
 

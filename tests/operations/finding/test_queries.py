@@ -314,7 +314,7 @@ CHANGES = {
     "system tags": lambda registry, model: edits.set_system_tags(registry, model, ["package"]),
     "metadata": lambda registry, model: edits.set_metadata(registry, model, "k", "v"),
     "drop metadata": lambda registry, model: edits.drop_metadata(registry, model, "given"),
-    "alias": lambda registry, model: aliases.set_alias(registry, model, "best"),
+    "alias": lambda registry, model: aliases.set_alias(Chain(registry), model, "best"),
 }
 
 
@@ -344,9 +344,9 @@ class TestOrder:
         models = [
             import_model(Chain(registry), f"s3://b/{n}", describe(name="m")).model for n in range(4)
         ]
-        aliases.set_alias(registry, models[0], "best")
-        aliases.set_alias(registry, models[3], "second")
-        aliases.set_alias(registry, models[1], "best")
+        aliases.set_alias(Chain(registry), models[0], "best")
+        aliases.set_alias(Chain(registry), models[3], "second")
+        aliases.set_alias(Chain(registry), models[1], "best")
         assert find_models(registry, check_query())[:2] == [models[1], models[0]]
         registry.close()
 

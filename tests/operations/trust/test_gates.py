@@ -1,0 +1,254 @@
+"""An alias with a gate is only set to a model that passes it, by every call that sets aliases."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from support import foreign_signatures as foreign
+
+from localreg import Dataset, OutputModel, Task, use_registry
+from localreg.errors import GateError, InvalidValueError
+from localreg.operations.datasets import looking
+from localreg.operations.trust.keys import add_key, remove_key, signing_key
+from localreg.operations.trust.signing import sign
+
+NAME = "vision/net@prod"
+
+
+class Trouble:
+    """What a scanner flags when it is pickled."""
+
+    def __reduce__(self):
+        import os
+
+        return os.system, ("true",)
+
+
+@pytest.fixture
+def model(registry, weights):
+    """The first version."""
+    return registry.add(weights, "net", project="vision", metadata={"accuracy": 0.95})
+
+
+def aliases_of(registry, reference="vision/net:1"):
+    return registry.model(reference).aliases
+
+
+def events_of(registry):
+    return [
+        (each.kind, each.payload)
+        for each in registry.history()
+        if each.kind in ("alias.set", "alias.protected")
+    ]
+
+
+def refused(registry, reference="vision/net:1"):
+    """Return what the model lacks when its alias is set."""
+    before = len(registry.history())
+    with pytest.raises(GateError) as caught:
+        registry.set_alias(reference, "prod")
+    assert len(registry.history()) == before
+    assert caught.value.alias == NAME
+    assert all(each in str(caught.value) for each in caught.value.missing)
+    return caught.value.missing
+
+
+def test_a_model_passes_when_it_has_all_that_is_asked_for(registry, model):
+    registry.protect(NAME, ["published", "accuracy>=0.9"])
+    assert refused(registry) == ("not published",)
+    model.publish()
+    registry.set_alias(model, "prod")
+    gate = registry.gate(NAME)
+    assert (gate.conditions, gate.target) == (("published", "accuracy>=0.9"), "vision/net:1")
+    assert (gate.held, gate.missing, gate.override) == (False, (), None)
+
+
+def test_the_error_names_all_that_is_missing(registry, model):
+    registry.protect(
+        NAME, "signed,scanned,published,accuracy>=0.99,metric:val/acc>=0.9,param:lr<0.1"
+    )
+    assert refused(registry) == (
+        "not published",
+        "not signed",
+        "accuracy is 0.95 (needs accuracy>=0.99)",
+        "no metric for metric:val/acc>=0.9",
+        "no parameter for param:lr<0.1",
+    )
+
+
+CASES = {
+    "accuracy>=0.95": None,
+    "accuracy>0.95": "accuracy is 0.95 (needs accuracy>0.95)",
+    "accuracy = 0.95": "no metadata for accuracy = 0.95",
+    "accuracy=0.95": None,
+    "accuracy!=0.5": None,
+    "stage==final": "no metadata for stage==final",
+    "metric:val/acc>=0.8": None,
+    "metric:val/acc>=0.85": "val/acc is 0.8 (needs metric:val/acc>=0.85)",
+    "metric:score=7": None,
+    "metric:loss<1": "no metric for metric:loss<1",
+}
+
+
+@pytest.mark.parametrize(("condition", "lacks"), CASES.items())
+def test_comparisons_are_those_of_filters(registry, model, condition, lacks):
+    model.report_scalar("val", "acc", 0.9, 1)
+    model.report_scalar("val", "acc", 0.8, 2)
+    model.report_single_value("score", 7)
+    registry.protect(NAME, [condition])
+    if lacks is None:
+        registry.set_alias(model, "prod")
+    else:
+        assert refused(registry) == (lacks,)
+
+
+def test_values_of_the_task_count_and_are_not_late(registry, weights):
+    """A value that was reported just now still waits in memory, and counts."""
+    task = Task.init("vision", "train")
+    task.connect({"lr": 0.01})
+    model = OutputModel(task, name="net")
+    model.update_weights(str(weights), auto_delete_file=False)
+    registry.protect(NAME, ["metric:val/acc>=0.9", "param:General/lr<0.1"])
+    assert refused(registry) == ("no metric for metric:val/acc>=0.9",)
+    task.get_logger().report_scalar("val", "acc", 0.91, 1)
+    registry.set_alias(model, "prod")
+    task.close()
+
+
+def test_scanned_looks_at_every_file(registry, tmp_path):
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "a.txt").write_text("text")
+    registry.protect(NAME, ["scanned"])
+    registry.add(folder, "net", project="vision")
+    registry.set_alias("vision/net:1", "prod")
+    (folder / "good.pkl").write_bytes(pickle.dumps([1, 2]))
+    registry.add(folder, "net", project="vision")
+    registry.set_alias("vision/net:2", "prod")
+    (folder / "bad.pkl").write_bytes(pickle.dumps(Trouble()))
+    registry.add(folder, "net", project="vision")
+    assert refused(registry, "vision/net:3") == ("flagged by the scanner: bad.pkl",)
+    registry.add(folder / "bad.pkl", "net", project="vision")
+    assert refused(registry, "vision/net:4") == ("flagged by the scanner: bad.pkl",)
+    (tmp_path / "cut.pkl").write_bytes(pickle.dumps(list(range(9)))[:-3])
+    registry.add(tmp_path / "cut.pkl", "net", project="vision")
+    assert refused(registry, "vision/net:5") == ("not scanned: cut.pkl",)
+    registry.add(tmp_path / "cut.pkl", "net", project="vision", mode="reference")
+    assert refused(registry, "vision/net:6") == ("not scanned: its weights are not known",)
+
+
+def test_signed_is_by_a_key_that_the_registry_trusts(registry, model, found, key_file):
+    key, chain = foreign.new_key(), registry._chain
+    registry.protect(NAME, "signed")
+    assert refused(registry) == ("not signed",)
+    sign(chain, found("vision/net:1"), signing_key(key_file(key)))
+    (lacks,) = refused(registry)
+    assert lacks.startswith("not signed by a key that is trusted here (")
+    add_key(chain.first, key_file(key, public=True), "release")
+    registry.set_alias(model, "prod")
+    remove_key(chain.first, "release")
+    assert registry.gate(NAME).missing
+    assert not registry.gate(NAME).held
+    assert registry.model(NAME).id == model.id
+
+
+def test_an_override_is_kept_with_its_reason(registry, model):
+    registry.protect(NAME, "published")
+    with pytest.raises(InvalidValueError, match="override"):
+        registry.set_alias(model, "prod", override=" ")
+    registry.set_alias(model, "prod", override="hotfix 12")
+    assert registry.model(NAME).id == model.id
+    assert registry.gate(NAME).override == "hotfix 12"
+    assert events_of(registry)[0][1]["override"] == "hotfix 12"
+    (line,) = [each.text for each in model.history() if each.kind == "alias.set"]
+    assert line == "alias prod set, although it did not pass the gate: 'hotfix 12'"
+    model.publish()
+    registry.set_alias(model, "prod", override="again")
+    assert registry.gate(NAME).override == "hotfix 12", "nothing changed"
+
+
+def test_a_reason_that_is_not_needed_is_not_kept(registry, model):
+    registry.set_alias(model, "prod", override="just in case")
+    registry.protect("vision/net@best", "accuracy>=0.9")
+    registry.set_alias(model, "best", override="just in case")
+    assert [each.get("override") for _, each in events_of(registry)] == [None, None, None]
+
+
+def test_a_gate_checks_the_model_that_the_alias_points_to(registry, model):
+    registry.set_alias(model, "prod")
+    before = len(registry.history())
+    with pytest.raises(GateError, match="points to it, so nothing was changed") as caught:
+        registry.protect(NAME, "published")
+    assert caught.value.missing == ("not published",)
+    assert len(registry.history()) == before
+    registry.protect(NAME, "published", override="until Friday")
+    assert registry.model(NAME).id == model.id
+    assert registry.gate(NAME).override == "until Friday"
+    registry.protect(NAME, "accuracy>0.9")
+    assert (registry.gate(NAME).override, registry.model(NAME).id) == (None, model.id)
+    count = len(registry.history())
+    registry.protect(NAME, ["accuracy>0.9"])
+    assert len(registry.history()) == count, "the same gate again"
+    assert registry.unprotect(NAME)
+    assert not registry.unprotect(NAME)
+    assert registry.gate(NAME).conditions == ()
+
+
+def test_what_drops_an_alias_is_always_allowed(registry, model, weights):
+    registry.set_alias(model, "prod")
+    registry.protect(NAME, "signed", override="x")
+    registry.remove_alias(model, "prod")
+    assert aliases_of(registry) == []
+    registry.set_alias(model, "prod", override="x")
+    model.name = "other"
+    assert registry.model("vision/other").aliases == []
+    assert registry.gate(NAME).target is None
+
+
+def test_add_with_an_alias_adds_nothing_if_the_model_does_not_pass(registry, weights):
+    registry.protect(NAME, "scanned,size=small")
+    arguments = {"name": "net", "project": "vision", "alias": "prod"}
+    with pytest.raises(GateError, match="Nothing was added") as caught:
+        registry.add(weights, **arguments)
+    assert caught.value.missing == ("no metadata for size=small",)
+    assert registry.models() == []
+    model = registry.add(weights, **arguments, metadata={"size": "small"})
+    assert (model.version, registry.model(NAME).id) == (1, model.id)
+
+
+@pytest.mark.parametrize("conditions", [["not signed"], "", [], ",", ["signed", ""], None, 3])
+def test_what_is_no_condition_is_refused(registry, model, conditions):
+    with pytest.raises(InvalidValueError, match="require"):
+        registry.protect(NAME, conditions)
+    assert events_of(registry) == []
+
+
+@pytest.mark.parametrize("name", ["vision/net", "@prod", "net@", "net@a b", "net@a/b", ""])
+def test_what_is_no_alias_is_refused(registry, name):
+    with pytest.raises(InvalidValueError, match="name"):
+        registry.protect(name, "signed")
+
+
+def test_the_line_is_found_where_a_name_has_slashes(registry, weights):
+    registry.add(weights, "a/b", project="p")
+    registry.protect("p/a/b@prod", "published")
+    with pytest.raises(GateError):
+        registry.set_alias("p/a/b:1", "prod")
+    registry.protect("new/line@prod", "published")
+    model = registry.add(weights, "line", project="new")
+    with pytest.raises(GateError):
+        registry.set_alias(model, "prod")
+
+
+def test_a_gate_holds_for_data_sets(tmp_path):
+    registry = use_registry(tmp_path / "with-data")
+    (tmp_path / "f.csv").write_text("1")
+    data = Dataset.create(dataset_name="digits", dataset_project="vision")
+    data.add_files(tmp_path / "f.csv")
+    data.finalize(auto_upload=True)
+    registry.protect("vision/digits@prod", "stage=checked")
+    with pytest.raises(GateError):
+        registry.set_alias(data.id, "prod")
+    registry.set_alias(data.id, "prod", override="first one")
+    assert looking.resolve(registry._chain, "vision/digits@prod").id == data.id
