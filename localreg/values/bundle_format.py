@@ -504,7 +504,7 @@ def read_index(pieces: Iterable[bytes]) -> Iterator[Descriptor]:
             count += 1
             if count > MOST_MANIFESTS:
                 raise broken(INDEX_NAME, f"it names more than {MOST_MANIFESTS:,} manifests")
-            found = _descriptor(value, f"{INDEX_NAME}, manifest {count}")
+            found = read_descriptor(value, f"{INDEX_NAME}, manifest {count}")
             if found.media_type != MANIFEST_TYPE:
                 raise broken(
                     f"{INDEX_NAME}, manifest {count}",
@@ -545,11 +545,11 @@ def read_manifest(pieces: Iterable[bytes], digest: str) -> Manifest:
         if name == "layers":
             if len(layers) == MOST_LAYERS:
                 raise broken(part, f"it has more than {MOST_LAYERS:,} layers")
-            layers.append(_descriptor(value, f"{part}, layer {len(layers) + 1}"))
+            layers.append(read_descriptor(value, f"{part}, layer {len(layers) + 1}"))
         elif name == "config":
-            config = _descriptor(value, f"{part}, config")
+            config = read_descriptor(value, f"{part}, config")
         elif name == "subject" and value is not None:
-            subject = _descriptor(value, f"{part}, subject")
+            subject = read_descriptor(value, f"{part}, subject")
         elif name == "artifactType":
             artifact_type = _text(value, f"{part}, artifactType")
         elif name == "annotations":
@@ -710,7 +710,15 @@ def _file(layer: Descriptor) -> PackageFile:
     return PackageFile(path, layer.digest, layer.size, bool(mode and mode & 0o100))
 
 
-def _descriptor(value: object, part: str) -> Descriptor:
+def read_descriptor(value: object, part: str) -> Descriptor:
+    """Return the descriptor that JSON values are.
+
+    Args:
+        part: what it is, for errors.
+
+    Raises:
+        BundleError: they are none that can be used.
+    """
     if type(value) is not dict:
         raise broken(part, f"it must be an object, not {shown(value)}")
     digest, size = value.get("digest"), value.get("size")

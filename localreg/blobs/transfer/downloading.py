@@ -13,6 +13,7 @@ from localreg.values.urls import is_cloud
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.blobs.transfer.http.request import Access
     from localreg.blobs.transfer.transferred import Downloaded
 
 
@@ -24,6 +25,7 @@ def download(
     progress: Callable[[int, int | None], None] | None = None,
     pace: Pace | None = None,
     durable: bool = True,
+    access: Access | None = None,
 ) -> Downloaded:
     """Download what a URL serves to a file, whole and verified.
 
@@ -37,6 +39,7 @@ def download(
         progress: called with the number of bytes done and, if the server gives it, the total.
         pace: how slow the server may be; by default as the environment says.
         durable: sync the bytes to disk.
+        access: credentials of a server of http, if they are not in the URL.
 
     Raises:
         DownloadError: the server does not give it. The part stays for the next call if it can be
@@ -49,9 +52,11 @@ def download(
         try:
             if is_cloud(url):
                 from localreg.blobs.transfer.cloud.download import download_to
-            else:
-                from localreg.blobs.transfer.http.download import download_to
-            return download_to(part, url, pace, wanted, progress)
+
+                return download_to(part, url, pace, wanted, progress)
+            from localreg.blobs.transfer.http.download import download_to as over_http
+
+            return over_http(part, url, pace, wanted, progress, access)
         except BaseException:
             if not part.can_be_continued():
                 part.discard()

@@ -19,11 +19,15 @@ from localreg.blobs.transfer.partial import Part
 from localreg.blobs.transfer.transferred import Downloaded, check_wanted
 from localreg.values.urls import safe_filename
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.blobs.transfer.http.request import Access
+
 TRIES = 5  # in a row without a new byte
 ALL_TRIES = 100
 RESTARTS = 3
 LONGEST_PAUSE = 120.0  # seconds, even if Retry-After asks for more
-_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
+LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _FILENAME = re.compile(r'filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))', re.IGNORECASE)
 _MEANINGS = {
@@ -40,11 +44,12 @@ def download_to(
     pace: Pace,
     wanted: str | None,
     progress: Callable[[int, int | None], None] | None,
+    access: Access | None = None,
 ) -> Downloaded:
     """Download what a URL serves; as `localreg.blobs.transfer.downloading.download`."""
     with (
         Watch(pace) as watch,
-        closing(Client(url, pace, watch, pinned=wanted is not None)) as client,
+        closing(Client(url, pace, watch, pinned=wanted is not None, access=access)) as client,
     ):
         return _Download(url, client, part, watch, pace, wanted, progress).to_the_end()
 
@@ -136,8 +141,8 @@ class _Download:
         status = response.status_code
         if status in (200, 206):
             return
-        if status in _LATER:
-            self._retry_after = _retry_after(response.headers.get("Retry-After"))
+        if status in LATER:
+            self._retry_after = retry_after(response.headers.get("Retry-After"))
             raise BrokenConnectionError(f"it answers {status}")
         what = _MEANINGS.get(status, "does not give it")
         raise self._client.refused(f"{what} (HTTP {status})", status)
@@ -226,12 +231,12 @@ class _Download:
         )
 
 
-def _retry_after(text: str | None) -> float | None:
+def retry_after(text: str | None) -> float | None:
     """Return the seconds that a Retry-After header asks to wait, written as seconds or as a date.
 
-    >>> _retry_after("7"), _retry_after("9" * 400), _retry_after("soon")
+    >>> retry_after("7"), retry_after("9" * 400), retry_after("soon")
     (7.0, 120.0, None)
-    >>> _retry_after("Fri, 31 Dec 9998 23:59:59 GMT"), _retry_after("Sat, 01 Jan 2000 00:00:00 GMT")
+    >>> retry_after("Fri, 31 Dec 9998 23:59:59 GMT"), retry_after("Sat, 01 Jan 2000 00:00:00 GMT")
     (120.0, 0.0)
     """
     if text is None:

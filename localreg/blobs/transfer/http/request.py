@@ -21,7 +21,18 @@ from localreg.values.urls import public_url
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from typing import Any
+    from collections.abc import Iterable
+    from typing import Any, Protocol
+
+    class Access(Protocol):
+        """Credentials of one server, which may have to be renewed."""
+
+        def auth(self, url: str) -> AuthBase | None:
+            """Return what adds them to a request; None for a URL of another server."""
+
+        def renew(self, url: str, response: requests.Response) -> bool:
+            """Get new ones after a refusal; return True if the request should be sent again."""
+
 
 REDIRECTS = 10
 PIECE = 262_144
@@ -50,10 +61,14 @@ class Client:
         pace: how slow a server may be.
         watch: gets every connection.
         pinned: True if a checksum is known, so that an insecure redirect does no harm.
+        access: credentials that are not in the URL.
     """
 
-    def __init__(self, url: str, pace: Pace, watch: Watch, *, pinned: bool) -> None:
+    def __init__(
+        self, url: str, pace: Pace, watch: Watch, *, pinned: bool, access: Access | None = None
+    ) -> None:
         self._url = url
+        self._access = access
         self._pace = pace
         self._watch = watch
         self._pinned = pinned
@@ -66,34 +81,59 @@ class Client:
         self._session.close()
 
     @contextmanager
-    def answer(self, headers: Mapping[str, str]) -> Iterator[requests.Response]:
+    def answer(
+        self,
+        headers: Mapping[str, str],
+        *,
+        method: str = "GET",
+        body: bytes | Iterable[bytes] | None = None,
+    ) -> Iterator[requests.Response]:
         """Yield the answer to a request, after all redirects, before its body is read.
+
+        Args:
+            body: what is sent; it may be read twice.
 
         Raises:
             BrokenConnectionError: there was no answer; another try may succeed.
             DownloadError: a redirect is refused, or the server was too slow.
         """
         url, auth = _without_userinfo(self._url)
-        for _ in range(REDIRECTS + 1):
-            response = self._send(url, auth, headers)
+        renewed = False
+        for _ in range(REDIRECTS + 2):
+            if self._access is not None and auth is None:
+                auth = self._access.auth(url)
+            response = self._send(method, url, auth, headers, body)
             try:
+                refused = response.status_code in (401, 403) and not renewed
+                if refused and self._access is not None and self._access.renew(url, response):
+                    renewed, auth = True, None
+                    continue
                 location = response.headers.get("Location")
                 if response.status_code not in _REDIRECTING or location is None:
                     yield response
                     return
             finally:
                 response.close()
+            if body is not None:
+                raise self.refused("redirects what is sent to it", response.status_code)
             target, given = _without_userinfo(self._target(url, location))
-            auth = given or (auth if _origin(target) == _origin(url) else None)
+            auth = given or (auth if origin(target) == origin(url) else None)
             url = target
         raise self.refused(f"redirects more than {REDIRECTS} times")
 
     def _send(
-        self, url: str, auth: AuthBase | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        url: str,
+        auth: AuthBase | None,
+        headers: Mapping[str, str],
+        body: bytes | Iterable[bytes] | None,
     ) -> requests.Response:
         with self.translated(), without_queries():
-            response = self._session.get(
+            response = self._session.request(
+                method,
                 url,
+                data=body,
                 auth=auth,
                 headers={"Accept-Encoding": "identity", "User-Agent": "localreg", **headers},
                 stream=True,
@@ -189,7 +229,8 @@ def _without_userinfo(url: str) -> tuple[str, AuthBase | None]:
     return bare, HTTPBasicAuth(unquote(name).encode(), unquote(password).encode())
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Return scheme, host and port of a URL: credentials are for one of these only."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return parts.scheme, parts.hostname, port
