@@ -370,6 +370,19 @@ def _without_annotations(manifest: Descriptor) -> Descriptor:
     return Descriptor(manifest.media_type, manifest.digest, manifest.size, manifest.artifact_type)
 
 
+def shared_record(manifest: Manifest, subject: Descriptor) -> Manifest:
+    """Return a record that belongs to no model version as a container registry holds it.
+
+    There it is found by the manifest of the version that it came with, and says its format.
+
+    Args:
+        manifest: the record of a bundle, or of more files and reports of it.
+        subject: the manifest of the model version.
+    """
+    made = record_manifest(manifest.layers, subject)
+    return replace(made, annotations={_FORMAT: str(FORMAT)})
+
+
 def layer_order(layer: Descriptor) -> tuple[str, ...]:
     """Return what the layers of a record are sorted by."""
     return layer.media_type, layer.digest, *layer.annotations.values()
@@ -498,7 +511,7 @@ def read_index(pieces: Iterable[bytes]) -> Iterator[Descriptor]:
         _limited(pieces, LONGEST_INDEX, INDEX_NAME), INDEX_NAME, "manifests"
     ):
         if name == "annotations":
-            _check_format(_texts(value, INDEX_NAME))
+            check_format(_texts(value, INDEX_NAME))
             known = True
         elif name == "manifests":
             count += 1
@@ -523,7 +536,7 @@ def read_index(pieces: Iterable[bytes]) -> Iterator[Descriptor]:
             last = found.digest
             yield found
     if not known:
-        _check_format({})
+        check_format({})
 
 
 def read_manifest(pieces: Iterable[bytes], digest: str) -> Manifest:
@@ -649,7 +662,13 @@ EMPTY = Descriptor(
 """`EMPTY_JSON`: the configuration of a record, and the layer of a manifest that has none."""
 
 
-def _check_format(annotations: Mapping[str, str]) -> None:
+def check_format(annotations: Mapping[str, str]) -> None:
+    """Raise an error if the annotations of an index or a shared record name no known format.
+
+    Raises:
+        NewerBundleError: a later version of localreg wrote it.
+        BundleError: it names none.
+    """
     text = annotations.get(_FORMAT)
     if text is None:
         raise BundleError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from localreg.blobs.bundles.blob_bytes import sound_pieces
@@ -266,6 +267,20 @@ class Contents(Frozen):
         for row in (*self.manifests, *self.head):
             place, size = _PLACE.unpack_from(row, SHA256)
             yield row[:SHA256].hex(), size, self._pieces(place, size)
+
+    def said(self) -> Iterator[tuple[Descriptor, bytes]]:
+        """Yield each manifest, with the descriptor that the index has of it."""
+        for row in self.manifests:
+            place, size = _PLACE.unpack_from(row, SHA256)
+            listed = bundle_format.read_json(self._listed(row), bundle_format.INDEX_NAME)
+            descriptor = bundle_format.read_descriptor(listed, bundle_format.INDEX_NAME)
+            yield descriptor, b"".join(self._pieces(place, size))
+
+    def parts(self) -> Iterator[tuple[str, int, Callable[[], Iterator[bytes]]]]:
+        """Yield digest and size of the rest of the head, and what begins to read each part."""
+        for row in self.head:
+            place, size = _PLACE.unpack_from(row, SHA256)
+            yield row[:SHA256].hex(), size, partial(self._pieces, place, size)
 
     def blobs(self) -> Iterator[tuple[str, int]]:
         """Yield digest and size of each file of a model."""

@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from itertools import chain as chain_of
 from pathlib import Path
 
@@ -108,6 +109,20 @@ class Exported(Frozen):
         return self.paths[0] if self.paths else None
 
 
+class Drafted(Frozen):
+    """A bundle before it is written.
+
+    Attributes:
+        contents: what it will hold.
+        find: returns the path of the blob with a digest.
+        result: returns what was written; it takes the paths, and ``dry_run``.
+    """
+
+    contents: Contents
+    find: Callable[[str], Path]
+    result: Callable[..., Exported]
+
+
 def default_name(chosen: Selection) -> str:
     """Return the name of a bundle in the working directory: of one model ``resnet-1.tar``."""
     if len(chosen.found) != 1 or chosen.everything:
@@ -152,6 +167,31 @@ def export(
         CorruptBlobError: stored bytes are damaged; nothing was written.
     """
     path = None if dry_run else _check_target(target, split)
+    with (
+        drafted(chain, chosen, since=since, reports=reports, history=history, image=image) as draft,
+        ExitStack() as stack,
+    ):
+        if path is not None and not chain.first.store.readonly:
+            stack.enter_context(chain.first.blobs.writing_outside(path.parent))
+        paths = [] if dry_run else _write(draft, target, path, split, progress)
+        return draft.result(tuple(map(str, paths)), dry_run=dry_run)
+
+
+@contextmanager
+def drafted(
+    chain: Chain,
+    chosen: Selection,
+    *,
+    since: str | os.PathLike[str] | None = None,
+    reports: bool = True,
+    history: bool = True,
+    image: bool = False,
+) -> Iterator[Drafted]:
+    """Yield what a bundle of the chosen models will hold; nothing of it is written yet.
+
+    Args:
+        since, reports, history, image: as for `export`.
+    """
     for registry in dict.fromkeys(each.registry for each in chosen.found):
         if not registry.store.readonly:
             registry.store.flush()  # what this process reported just now
@@ -163,10 +203,7 @@ def export(
         exporting = _Exporting(chain, chosen, draft, base, reports=reports, history=history)
         exporting.run(image=image)
         contents = draft.finished()
-        if path is not None and not chain.first.store.readonly:
-            stack.enter_context(chain.first.blobs.writing_outside(path.parent))
-        paths = [] if dry_run else _write(contents, exporting, target, path, split, progress)
-        return exporting.result(contents, tuple(map(str, paths)), dry_run=dry_run)
+        yield Drafted(contents, exporting.path_of, partial(exporting.result, contents))
 
 
 def _check_target(target: object, split: int | None) -> Path | None:
@@ -215,8 +252,7 @@ def _spool(registry: OpenRegistry) -> Iterator[BinaryIO]:
 
 
 def _write(
-    contents: Contents,
-    exporting: _Exporting,
+    draft: Drafted,
     target: object,
     path: Path | None,
     split: int | None,
@@ -224,7 +260,7 @@ def _write(
 ) -> list[Path]:
     from localreg.blobs.bundles import writing
 
-    find = exporting.path_of
+    contents, find = draft.contents, draft.find
     if path is None:
         writing.write_stream(contents, find, target, progress=progress)  # type: ignore[arg-type]  # checked above
         return []

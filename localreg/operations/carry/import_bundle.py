@@ -71,24 +71,54 @@ def import_bundle(
     from localreg.blobs.bundles.reading import open_bundle
 
     with registry.blobs.temporary("bundle") as spool, open_bundle(place, spool) as bundle:
-        incoming = _Bundled(bundle, str(place) if isinstance(place, Path) else "a stream")
-        copies = into is not None or not incoming.history
-        incoming.check_needs(registry)
-        with ArrivingBlobs(chain) as blobs:
-            unwanted = set() if copies else incoming.of_removed(registry)
-            _bring(bundle, incoming, blobs, unwanted, dry_run=dry_run, progress=progress)
-            try:
-                return arrive(
-                    chain,
-                    incoming,
-                    blobs,
-                    copied=Copying(into) if copies else None,
-                    renumber=renumber,
-                    aliases=aliases,
-                    dry_run=dry_run,
-                )
-            except InvalidEventError as error:
-                raise broken(f"event {error.event_id}", str(error)) from error
+        return take_bundle(
+            chain,
+            bundle,
+            str(place) if isinstance(place, Path) else "a stream",
+            project=into,
+            renumber=renumber,
+            aliases=aliases,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+
+def take_bundle(
+    chain: Chain,
+    bundle: Bundle,
+    source: str,
+    *,
+    project: str | None,
+    renumber: bool,
+    aliases: bool,
+    dry_run: bool,
+    progress: Progress | None,
+) -> Arrived:
+    """Take in what an open bundle holds and the first registry of a chain lacks.
+
+    Args:
+        source: where it comes from, for the history.
+        project: name of the project in which copies are made; checked.
+        renumber, aliases, dry_run, progress: as for `import_bundle`.
+    """
+    incoming = _Bundled(bundle, source)
+    copies = project is not None or not incoming.history
+    incoming.check_needs(chain.first)
+    with ArrivingBlobs(chain) as blobs:
+        unwanted = set() if copies else incoming.of_removed(chain.first)
+        _bring(bundle, incoming, blobs, unwanted, dry_run=dry_run, progress=progress)
+        try:
+            return arrive(
+                chain,
+                incoming,
+                blobs,
+                copied=Copying(project) if copies else None,
+                renumber=renumber,
+                aliases=aliases,
+                dry_run=dry_run,
+            )
+        except InvalidEventError as error:
+            raise broken(f"event {error.event_id}", str(error)) from error
 
 
 def _check_source(source: object) -> Path | BinaryIO:
