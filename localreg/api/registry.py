@@ -882,6 +882,7 @@ class Registry:
         image: bool = False,
         split: int | None = None,
         dry_run: bool = False,
+        plain_http: bool = False,
         project_name: str | None = None,
         model_name: str | None = None,
     ) -> Exported:
@@ -893,7 +894,8 @@ class Registry:
         Args:
             models: models, or references to them; each is one version.
             path: a new file whose name ends with ``.tar``, a new folder, or a file that is open
-                for writing bytes, such as a pipe.
+                for writing bytes, such as a pipe; or ``oci://host/repository:tag``, a place in a
+                container registry.
             project, name, tags, metadata: export all models that match, as for `models`.
             everything: export the whole registry: also aliases, tasks without a model, and what
                 was removed.
@@ -905,6 +907,7 @@ class Registry:
             image: add a plain OCI image with the files below ``/models``.
             split: write ``PATH.001``, ``PATH.002`` and so on, of at most so many bytes.
             dry_run: write nothing.
+            plain_http: speak http with a container registry, without encryption.
             project_name, model_name: ClearML's names of project and name.
 
         Returns:
@@ -915,6 +918,7 @@ class Registry:
             ModelNotFoundError: (a LookupError) no model matches.
             PathExistsError: (an OSError) something is at `path` already.
             CorruptBlobError: (an OSError) stored bytes are damaged; nothing was written.
+            UploadError: (an OSError) a container registry does not take it.
         """
         filters = {
             "project": one_of(project=project, project_name=project_name),
@@ -933,10 +937,11 @@ class Registry:
             versions=check_flag("versions", versions),
         )
         with shown_progress("Exporting") as progress:
-            return operations.carry.export.export(
+            return operations.carry.container_registries.export_models(
                 self._chain,
                 chosen,
                 path,
+                plain_http=check_flag("plain_http", plain_http),
                 since=since,
                 reports=check_flag("reports", reports),
                 history=check_flag("history", history),
@@ -954,16 +959,19 @@ class Registry:
         renumber: bool = False,
         aliases: bool = False,
         dry_run: bool = False,
+        plain_http: bool = False,
     ) -> Arrived:
         """Take in a bundle that `export` wrote; what is here already is not taken twice.
 
         Args:
             source: its file, the first of its files, its folder, or a file that is open for reading
-                bytes, such as a pipe.
+                bytes, such as a pipe; or ``oci://host/repository:tag``, a model in a container
+                registry.
             project: make copies in this project: new models with new ids and numbers.
             renumber: where two models have one number, give new ones to the later.
             aliases: set the aliases that the models had, except those that point elsewhere here.
             dry_run: change nothing.
+            plain_http: speak http with a container registry, without encryption.
 
         Returns:
             ``.models``, ``.events`` and ``.differences``, as text; ``.conflict`` is True if a
@@ -973,12 +981,14 @@ class Registry:
         Raises:
             BundleError: (a ValueError) it is not a sound bundle; nothing was recorded.
             SourceNotFoundError: (an OSError) there is no such file.
+            DownloadError: (an OSError) a container registry does not give it.
         """
         chain = self._opened(make=not check_flag("dry_run", dry_run))
         with shown_progress("Importing") as progress:
-            return operations.carry.import_bundle.import_bundle(
+            return operations.carry.container_registries.import_models(
                 chain,
                 source,
+                plain_http=check_flag("plain_http", plain_http),
                 project=project,
                 renumber=check_flag("renumber", renumber),
                 aliases=check_flag("aliases", aliases),

@@ -67,6 +67,9 @@ SILENT = click.option(
 IN_REGISTRY = click.option(
     "-R", "--registry", "directory", metavar="DIR", help="Use the registry in DIR."
 )
+PLAIN_HTTP = click.option(
+    "--plain-http", is_flag=True, help="Speak http with the container registry, unencrypted."
+)
 AS_OF = click.option(
     "--as-of",
     metavar="TIME|EVENT",

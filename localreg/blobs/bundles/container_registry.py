@@ -171,7 +171,7 @@ class ContainerRegistry:
         """Return the manifests in the index that takes the place of the API of referrers."""
         place = OciPlace(self._host, repository, referrers_tag(digest))
         index = self.manifest(place)
-        return [] if index is None else _manifests(index.data, str(place))[:MOST_REFERRERS]
+        return [] if index is None else manifests_in(index.data, str(place))[:MOST_REFERRERS]
 
     def tag_referrers(self, repository: str, digest: str, added: Iterable[Descriptor]) -> None:
         """Add manifests to the index that takes the place of the API of referrers.
@@ -262,19 +262,22 @@ class ContainerRegistry:
             )
         return answer.data
 
-    def download_blob(self, url: str, path: Path, digest: str, *, durable: bool) -> int:
+    def download_blob(self, url: str, path: Path, digest: str, *, size: int, durable: bool) -> None:
         """Download a blob to a file, as `download` does: resumed, checked, with limits.
 
         Args:
             url: of `blob_url`.
-
-        Returns:
-            The number of bytes.
+            size: the number of bytes; a server that says more is refused.
         """
-        found = download(
-            url, path, wanted=digest, pace=self._pace, durable=durable, access=self._login
+        download(
+            url,
+            path,
+            wanted=digest,
+            most=size,
+            pace=self._pace,
+            durable=durable,
+            access=self._login,
         )
-        return found.size
 
     def blob_url(self, repository: str, digest: str) -> str:
         """Return the URL of a blob."""
@@ -294,7 +297,7 @@ class ContainerRegistry:
             kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
             if answer.status != 200 or kind != INDEX_TYPE:
                 return found
-            found += _manifests(answer.data, public_url(url))
+            found += manifests_in(answer.data, public_url(url))
             url = self._next(answer)
             if url is None or len(found) >= MOST_REFERRERS:
                 break
@@ -470,7 +473,7 @@ def _from(pieces: Iterable[bytes | memoryview], begun: int) -> Iterator[bytes | 
         begun = 0
 
 
-def _manifests(data: bytes, part: str) -> list[Descriptor]:
+def manifests_in(data: bytes, part: str) -> list[Descriptor]:
     """Return the manifests that an index names."""
     found = bundle_format.read_json(data, part)
     listed = found.get("manifests") if type(found) is dict else None

@@ -26,6 +26,7 @@ def download(
     pace: Pace | None = None,
     durable: bool = True,
     access: Access | None = None,
+    most: int | None = None,
 ) -> Downloaded:
     """Download what a URL serves to a file, whole and verified.
 
@@ -40,6 +41,7 @@ def download(
         pace: how slow the server may be; by default as the environment says.
         durable: sync the bytes to disk.
         access: credentials of a server of http, if they are not in the URL.
+        most: the most bytes that a server of http may send; None for no limit.
 
     Raises:
         DownloadError: the server does not give it. The part stays for the next call if it can be
@@ -56,7 +58,7 @@ def download(
                 return download_to(part, url, pace, wanted, progress)
             from localreg.blobs.transfer.http.download import download_to as over_http
 
-            return over_http(part, url, pace, wanted, progress, access)
+            return over_http(part, url, pace, wanted, progress, access, most)
         except BaseException:
             if not part.can_be_continued():
                 part.discard()

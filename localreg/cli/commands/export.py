@@ -13,6 +13,7 @@ from localreg.cli.output import (
     CORRUPT,
     HEADER,
     IN_REGISTRY,
+    PLAIN_HTTP,
     QUIET,
     Column,
     counted,
@@ -26,7 +27,7 @@ from localreg.cli.output import (
 )
 from localreg.cli.streams import already
 from localreg.errors import InvalidValueError
-from localreg.operations.carry import export, selection
+from localreg.operations.carry import container_registries, export, selection
 from localreg.operations.carry.export import Exported
 from localreg.operations.finding import queries
 from localreg.progress import shown_progress
@@ -50,9 +51,10 @@ from localreg.values.units import parse_size, size_text
     "-o",
     "--output",
     metavar="PATH",
-    help="A new file FILE.tar, a new folder, or - for stdout. By default NAME-VERSION.tar, or "
-    "models.tar, in the working directory.",
+    help="A new file FILE.tar, a new folder, - for stdout, or oci://HOST/REPOSITORY[:TAG]. By "
+    "default NAME-VERSION.tar, or models.tar, in the working directory.",
 )
+@PLAIN_HTTP
 @click.option(
     "--since",
     metavar="BUNDLE|EVENT",
@@ -78,6 +80,7 @@ def export_command(
     everything: bool,
     versions: bool,
     output: str | None,
+    plain_http: bool,
     since: str | None,
     no_reports: bool,
     no_history: bool,
@@ -88,10 +91,13 @@ def export_command(
     quiet: bool,
     directory: str | None,
 ) -> int:
-    """Write models into a bundle: a tar file or a folder.
+    """Write models into a bundle: a tar file or a folder; or into a container registry.
 
     With each MODEL go its weights, history and reports, and the task that made it. Filters take
     all models that match. The exit code is 4 if bytes are missing that the registry must have.
+
+    In a container registry (oci://) a version is a tag. Several versions go to REPOSITORY/NAME,
+    each with its number as the tag. Log in by `docker login` or `podman login`.
     """
     filtered = any((project, name, tags, meta))
     if sum((bool(models), filtered, everything)) != 1:
@@ -118,10 +124,11 @@ def export_command(
         if target == "-" and not dry_run:
             target = _standard_output()
         with shown_progress("Exporting") as progress:
-            done = export.export(
+            done = container_registries.export_models(
                 chain,
                 chosen,
                 target,
+                plain_http=plain_http,
                 since=since,
                 reports=not no_reports,
                 history=not no_history,

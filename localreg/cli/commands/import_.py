@@ -1,4 +1,4 @@
-"""Take in what a bundle carries, or a session of ClearML that ran offline."""
+"""Take in a bundle, a model of a container registry, or an offline session of ClearML."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import BinaryIO
 import click
 
 from localreg.cli.carried import print_arrival, print_session
-from localreg.cli.output import AS_JSON, IN_REGISTRY, SILENT, opened
-from localreg.operations.carry import import_bundle
+from localreg.cli.output import AS_JSON, IN_REGISTRY, PLAIN_HTTP, SILENT, opened
+from localreg.operations.carry import container_registries
 from localreg.operations.importers import clearml_session
 from localreg.operations.importers.session_files import is_session
 from localreg.progress import shown_progress
+from localreg.values.oci import is_oci
 
 
 @click.command("import")
@@ -31,6 +32,7 @@ from localreg.progress import shown_progress
     help="Set the aliases that the models had, except those that point elsewhere here.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be different afterwards.")
+@PLAIN_HTTP
 @AS_JSON
 @SILENT
 @IN_REGISTRY
@@ -40,22 +42,26 @@ def import_command(
     renumber: bool,
     aliases: bool,
     dry_run: bool,
+    plain_http: bool,
     as_json: bool,
     quiet: bool,
     directory: str | None,
 ) -> int:
-    """Take in a bundle, or an offline session of ClearML.
+    """Take in a bundle, a model of a container registry, or a session of ClearML.
 
     BUNDLE is what `localreg export` wrote: its file, the first of its files (b.tar.001), its
     folder, or - for stdin. What is here already is not taken twice. The exit code is 5 if a change
     that was made here has lost against another one, or if a model was published twice with
     different weights.
 
+    Instead of BUNDLE: oci://HOST/REPOSITORY[:TAG|@sha256:DIGEST], which `localreg export` or
+    another tool for models wrote. Without a tag it is the only one.
+
     SESSION is the zip or the folder that the ClearML SDK wrote in its offline mode
     (~/.clearml/cache/offline). The task comes with its id and times, reports, console, artifacts
     and output models. --project and --aliases are for bundles only.
     """
-    if is_session(source):
+    if not is_oci(source) and is_session(source):
         if project is not None or aliases:
             raise click.UsageError("--project and --aliases are for bundles, not for sessions.")
         with opened(directory, make=not dry_run) as chain, shown_progress("Importing") as progress:
@@ -69,9 +75,10 @@ def import_command(
             raise click.UsageError("No bundle comes from a terminal: name a file, or use a pipe.")
         stream = sys.stdin.buffer
     with opened(directory, make=not dry_run) as chain, shown_progress("Importing") as progress:
-        done = import_bundle.import_bundle(
+        done = container_registries.import_models(
             chain,
             stream,
+            plain_http=plain_http,
             project=project,
             renumber=renumber,
             aliases=aliases,

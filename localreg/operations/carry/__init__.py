@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.carry import as_of as as_of
     from localreg.operations.carry import backup as backup
+    from localreg.operations.carry import container_registries as container_registries
     from localreg.operations.carry import export as export
     from localreg.operations.carry import import_bundle as import_bundle
     from localreg.operations.carry import merge as merge

@@ -1,7 +1,7 @@
 """A container registry that tests start (Debian's docker-registry), and what speaks to it.
 
-skopeo copies into it and out of it, oras and modelpack-client pull from it. Plain HTTP, without
-users; its data is in a folder of the test run.
+skopeo copies into it and out of it, oras and modelpack-client pull from it. Plain HTTP; its data is
+in a folder of the test run.
 """
 
 from __future__ import annotations
@@ -18,9 +18,15 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = """\
 version: 0.1
 log: {level: info, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: %s}}
+storage:
+  filesystem: {rootdirectory: %s}
 http: {addr: "127.0.0.1:0", secret: "of these tests"}
 """
+_WITH_USERS = "auth: {htpasswd: {realm: tests, path: %s}}\n"
+_READ_ONLY = "  maintenance: {readonly: {enabled: true}}\n"
+
+USER, PASSWORD = "ann", "open sesame"
+_HASHED = "$2b$04$xocirHZUmr6sofhIo3TXGObYSUDRVeS.NNnT8PxtgxMeGGbesn8Se"  # bcrypt, of PASSWORD
 
 
 class ContainerRegistry:
@@ -28,11 +34,22 @@ class ContainerRegistry:
 
     Attributes:
         host: as a reference to an image in it begins, such as "127.0.0.1:41727".
+
+    Args:
+        folder: where its data is.
+        users: True to ask for `USER` and `PASSWORD`.
+        readonly: True to take nothing in.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, *, users=False, readonly=False):
         registry = program("docker-registry")
-        (folder / "config.yml").write_text(_CONFIG % (folder / "data"))
+        config = _CONFIG % (folder / "data")
+        if users:
+            (folder / "users").write_text(f"{USER}:{_HASHED}\n")
+            config += _WITH_USERS % (folder / "users")
+        if readonly:
+            config = config.replace("http:", f"{_READ_ONLY}http:")
+        (folder / "config.yml").write_text(config)
         self.process = ServerProcess(folder, registry, "serve", folder / "config.yml")
         self.host = self.process.wait_for(
             lambda: self.process.said(r"listening on (127\.0\.0\.1:\d+)")

@@ -45,13 +45,14 @@ def download_to(
     wanted: str | None,
     progress: Callable[[int, int | None], None] | None,
     access: Access | None = None,
+    most: int | None = None,
 ) -> Downloaded:
     """Download what a URL serves; as `localreg.blobs.transfer.downloading.download`."""
     with (
         Watch(pace) as watch,
         closing(Client(url, pace, watch, pinned=wanted is not None, access=access)) as client,
     ):
-        return _Download(url, client, part, watch, pace, wanted, progress).to_the_end()
+        return _Download(url, client, part, watch, pace, wanted, progress, most).to_the_end()
 
 
 class _Download:
@@ -66,6 +67,7 @@ class _Download:
         pace: Pace,
         wanted: str | None,
         progress: Callable[[int, int | None], None] | None,
+        most: int | None,
     ) -> None:
         self._url = url
         self._client = client
@@ -74,6 +76,7 @@ class _Download:
         self._pace = pace
         self._wanted = wanted
         self._progress = progress
+        self._most = most
         self._restarts = 0
         self._retry_after: float | None = None  # seconds
 
@@ -210,6 +213,9 @@ class _Download:
             if not data:
                 break
             self._watch.arrived(len(data))
+            if self._most is not None and part.size + len(data) > self._most:
+                part.restart()
+                raise self._client.refused(f"sends more than {self._most:,} bytes")
             part.write(data)
             if self._progress is not None:
                 self._progress(part.size, total)

@@ -1,0 +1,478 @@
+"""Read a model version out of a container registry, as the bundle that it would be.
+
+What the registry says of it is written into a temporary folder, an OCI image layout with the record
+of a bundle, and read as every bundle is. The files of the model are then downloaded one by one.
+
+- Several pushes of one version may each have brought a record, from registries that went their own
+  ways. Here they become one: the events of all of them count, as in a merge.
+- A manifest without a record of ours, which another tool wrote, gets one that has no history: what
+  it says becomes a new model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from localreg.blobs.bundles.container_registry import (
+    LARGEST_MANIFEST,
+    SMALL,
+    ContainerRegistry,
+    FoundManifest,
+    manifests_in,
+)
+from localreg.blobs.bundles.digests import SHA256
+from localreg.blobs.bundles.folder_layout import FolderLayout
+from localreg.blobs.bundles.reading import Bundle, BundleBlob
+from localreg.blobs.bundles.rows import FILE, size_in, unpacked
+from localreg.blobs.folders import Folders
+from localreg.blobs.staging.staging import StagedBlob, check_room
+from localreg.errors import InvalidValueError, SignatureError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.portable_files import make_readonly_at, replace_file
+from localreg.values import bundle_format
+from localreg.values.bundle_format import (
+    BLOBS_NAME,
+    EMPTY,
+    EMPTY_JSON,
+    INDEX_NAME,
+    INDEX_TYPE,
+    LAYOUT,
+    LAYOUT_NAME,
+    MANIFEST_TYPE,
+    Descriptor,
+    Manifest,
+    broken,
+    descriptor_of_manifest,
+)
+from localreg.values.frozen import replace
+from localreg.values.ids import ID_LENGTH, is_id
+from localreg.values.manifest import PackageFile, make_manifest
+from localreg.values.oci import OciPlace, is_referrers_tag
+from localreg.values.records import ModelRecord, Project, WeightsRecord
+from localreg.values.signatures import MEDIA_TYPE, parse_bundle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from localreg.progress import Progress
+
+_LARGEST_SIGNATURE = 16_777_216  # bytes
+_MOST_NAMED = 10
+_UNPACK = "io.deis.oras.content.unpack"  # oras marks folders so, which it packs
+
+
+@contextmanager
+def open_pulled(
+    registry: ContainerRegistry, place: OciPlace, folders: Folders
+) -> Iterator[tuple[Bundle, OciPlace]]:
+    """Open what is at a place as a bundle, and check all but the files of the model.
+
+    Args:
+        folders: of the registry that the bytes come into.
+
+    Returns:
+        The bundle, and the place with tag and digest.
+
+    Raises:
+        SourceNotFoundError: nothing is there.
+        InvalidValueError: no tag was given, and there are several.
+        BundleError: it is not a model, or is broken.
+        DigestMismatchError: the container registry serves other bytes.
+        DownloadError: it does not give them.
+    """
+    with folders.temporary_folder("bundle") as folder:
+        pulling = _Pulling(registry, place, folder)
+        with disk_errors("reading the bundle", folder):
+            pulling.write()
+            layout = _Layout(folder, pulling.fetch)
+            yield _Pulled(layout, registry, pulling.place.repository, folders), pulling.place
+
+
+class _Pulling:
+    """Writes into a folder what a container registry says of a model version."""
+
+    def __init__(self, registry: ContainerRegistry, place: OciPlace, folder: Path) -> None:
+        self._registry = registry
+        self._folder = folder
+        self._blobs = folder.joinpath(*BLOBS_NAME.rstrip("/").split("/"))
+        self._listed: dict[str, Descriptor] = {}
+        self.place = place if place.reference else replace(place, tag=self._only_tag(place))
+
+    def write(self) -> None:
+        """Write all but the parts of records, which are fetched when they are asked for."""
+        found = self._model()
+        self.place = replace(self.place, digest=found.digest)
+        model = bundle_format.read_manifest([found.data], found.digest)
+        _check_kind(model, found, str(self.place))
+        self._blobs.mkdir(parents=True)
+        (self._folder / LAYOUT_NAME).write_bytes(LAYOUT)
+        (self._blobs / EMPTY.digest).write_bytes(EMPTY_JSON)
+        subject = descriptor_of_manifest(model, found.digest, len(found.data), self._ref())
+        records, signatures = self._referring(subject)
+        if any(each.model is not None for each in records):
+            self._list(subject, found.data)
+            self._write_records(subject, records)
+        else:
+            self._write_foreign(model, found, signatures)
+        for each in signatures:
+            self._add(each)
+        listed = (
+            bundle_format.canonical_json(each.encoded()) for _, each in sorted(self._listed.items())
+        )
+        (self._folder / INDEX_NAME).write_bytes(b"".join(bundle_format.index_pieces(listed)))
+
+    def fetch(self, digest: str, size: int) -> None:
+        """Download a part of a record, or a configuration, if it is not here."""
+        path = self._blobs / digest
+        if path.exists():
+            return
+        repository = self.place.repository
+        if size <= SMALL:
+            path.write_bytes(self._registry.small_blob(repository, digest, size))
+            return
+        check_room(self._folder, size)
+        url = self._registry.blob_url(repository, digest)
+        self._registry.download_blob(url, path, digest, size=size, durable=False)
+
+    def _ref(self) -> str:
+        tag = "" if self.place.tag is None else f":{self.place.tag}"
+        return f"{self.place.repository}{tag}"
+
+    def _only_tag(self, place: OciPlace) -> str:
+        tags = [
+            each for each in self._registry.tags(place.repository) if not is_referrers_tag(each)
+        ]
+        if len(tags) == 1:
+            return tags[0]
+        named = ", ".join(sorted(tags)[:_MOST_NAMED]) + ("…" if len(tags) > _MOST_NAMED else "")
+        raise InvalidValueError(
+            f"{place} names no tag, and there are {len(tags):,}{': ' if tags else ''}{named}; "
+            f"name one: {place}:TAG",
+            argument="source",
+        )
+
+    def _model(self) -> FoundManifest:
+        """Return the manifest of the model version; of a list, that of the only one in it."""
+        found = self._registry.manifest(self.place)
+        if found is None:
+            raise self._registry.not_found(self.place)
+        if found.media_type == INDEX_TYPE or b'"manifests"' in found.data[:4_096]:
+            listed = manifests_in(found.data, str(self.place))
+            models = [each for each in listed if each.artifact_type == bundle_format.MODEL]
+            if len(models) != 1:
+                named = ", ".join(f"sha256:{each.digest}" for each in listed[:_MOST_NAMED])
+                raise broken(
+                    str(self.place),
+                    f"it is a list of {len(listed):,} manifests, and {len(models):,} of them are "
+                    "models",
+                    f"name one by its digest: {named}" if listed else "name another one",
+                )
+            self.place = replace(self.place, digest=models[0].digest)
+            found = self._registry.manifest(self.place)
+            if found is None:
+                raise self._registry.not_found(self.place)
+        return found
+
+    def _referring(self, subject: Descriptor) -> tuple[list[Manifest], list[Manifest]]:
+        """Return the records and the signatures of a model version."""
+        records: list[Manifest] = []
+        signatures: list[Manifest] = []
+        kinds = {bundle_format.RECORD: records, MEDIA_TYPE: signatures}
+        for each in self._registry.referrers(self.place.repository, subject.digest):
+            # skopeo copies a list without what each manifest is.
+            if each.artifact_type is not None and each.artifact_type not in kinds:
+                continue
+            there = self._registry.manifest(
+                OciPlace(self.place.host, self.place.repository, digest=each.digest)
+            )
+            if there is None:  # it was deleted, or did not come along
+                continue
+            manifest = bundle_format.read_manifest([there.data], there.digest)
+            # Anybody may write the list.
+            if manifest.subject is not None and manifest.subject.digest == subject.digest:
+                kinds.get(manifest.artifact_type or "", []).append(manifest)
+        return records, signatures
+
+    def _write_records(self, subject: Descriptor, records: list[Manifest]) -> None:
+        """Write one record of the model, and one of the bundle."""
+        shared = [each for each in records if each.model is None]
+        for each in shared:
+            bundle_format.check_format(each.annotations)
+        own: dict[str, list[Manifest]] = {}
+        for each in records:
+            if each.model is not None:
+                own.setdefault(each.model, []).append(each)
+        for model, found in own.items():
+            best = max(found, key=_amount)  # history only grows
+            layers = _once(found, without=(bundle_format.NOTES,))
+            layers += best.of_type(bundle_format.NOTES)
+            self._add(bundle_format.record_manifest(layers, subject, model))
+        layers = _once(shared, without=(bundle_format.NOTES, bundle_format.ORIGINS))
+        layers.append(self._part(bundle_format.ORIGINS, self._origins(shared)))
+        layers.append(self._part(bundle_format.NOTES, self._notes(shared)))
+        self._add(bundle_format.record_manifest(layers))
+
+    def _origins(self, shared: list[Manifest]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for each in self._objects(shared, bundle_format.ORIGINS):
+            found = each | found
+        return found
+
+    def _notes(self, shared: list[Manifest]) -> dict[str, Any]:
+        found = self._objects(shared, bundle_format.NOTES)
+        missing = [each for notes in found for each in notes.get("missing") or []]
+        history = [each.get("history", True) for each in found]
+        return {"v": 1, "history": all(history), "whole": False, "missing": missing}
+
+    def _objects(self, manifests: list[Manifest], media_type: str) -> list[dict[str, Any]]:
+        """Return the JSON objects in the layers of a media type."""
+        found = []
+        for manifest in manifests:
+            for layer in manifest.of_type(media_type):
+                part = f"layer sha256:{layer.digest[:12]}"
+                if layer.size > LARGEST_MANIFEST:
+                    raise broken(part, f"it has more than {LARGEST_MANIFEST:,} bytes")
+                self.fetch(layer.digest, layer.size)
+                value = bundle_format.read_json((self._blobs / layer.digest).read_bytes(), part)
+                if type(value) is not dict:
+                    raise broken(part, "it must be an object")
+                found.append(value)
+        return found
+
+    def _write_foreign(
+        self, model: Manifest, found: FoundManifest, signatures: list[Manifest]
+    ) -> None:
+        """Write a model and a record without history for what another tool has pushed."""
+        files = _files(model, str(self.place))
+        known = model.model if model.model is not None and is_id(model.model) else None
+        source = known or hashlib.sha256(f"oci\n{found.digest}".encode()).hexdigest()[:ID_LENGTH]
+        name, comment = self._said(model)
+        layers = [Descriptor(bundle_format.FILE, each.digest, each.size) for each in files]
+        if len(files) == 1 and "/" not in files[0].path:
+            digest, size, total = files[0].digest, files[0].size, None
+            filename: str | None = files[0].path
+        else:
+            try:
+                tree = make_manifest(files, [])
+            except InvalidValueError as error:
+                raise broken(str(self.place), str(error)) from error
+            data = tree.encoded()
+            layers.append(self._bytes(bundle_format.TREE, data))
+            digest, size, total = layers[-1].digest, len(data), tree.total
+            filename = name.rpartition("/")[2]
+        weights = WeightsRecord(
+            id=source,
+            filename=filename,
+            digest=digest,
+            size=size,
+            package=total is not None,
+            tree=total is not None,
+            total=total,
+            kept=True,
+        )
+        project, _, last = name.rpartition("/")
+        record = ModelRecord(
+            id=source,
+            name=last,
+            project=Project(source, project) if project else None,
+            version=1,
+            comment=comment,
+            package=total is not None,
+            labels={},
+            metadata={},
+            weights=(weights,),
+        )
+        notes = {
+            "v": 1,
+            "model": record.payload(),
+            "aliases": {},
+            "signatures": self._signed(signatures, digest),
+        }
+        layers.append(self._part(bundle_format.NOTES, notes))
+        made = bundle_format.model_manifest(source, EMPTY, files)
+        subject = self._add(made, self._ref())
+        self._add(bundle_format.record_manifest(_each_once(layers), subject, source))
+        shared = {"v": 1, "history": False, "whole": False, "missing": []}
+        origins = self._part(bundle_format.ORIGINS, {})
+        self._add(bundle_format.record_manifest([origins, self._part(bundle_format.NOTES, shared)]))
+
+    def _said(self, model: Manifest) -> tuple[str, str | None]:
+        """Return the name of a model, with its project, and its description."""
+        name, comment = None, None
+        if model.config.media_type == bundle_format.MODEL_CONFIG_TYPE:
+            for config in self._objects(
+                [replace(model, layers=(model.config,))], model.config.media_type
+            ):
+                said = config.get("descriptor")
+                if type(said) is dict:
+                    name, comment = said.get("name"), said.get("description")
+        if type(name) is not str or not name.strip("/") or len(name) > 1_000:
+            name = self.place.repository
+        return name.strip("/"), comment if type(comment) is str else None
+
+    def _signed(self, signatures: list[Manifest], digest: str) -> list[dict[str, Any]]:
+        """Return the signatures of weights as their events record them."""
+        found = []
+        for manifest in signatures:
+            for layer in manifest.of_type(MEDIA_TYPE):
+                if layer.size > _LARGEST_SIGNATURE:
+                    continue
+                self.fetch(layer.digest, layer.size)
+                try:
+                    signed = parse_bundle((self._blobs / layer.digest).read_bytes())
+                except SignatureError:  # it would never count
+                    continue
+                found.append(
+                    {
+                        "digest": digest,
+                        "signature": layer.digest,
+                        "size": layer.size,
+                        "signer": signed.signer,
+                    }
+                )
+        return found
+
+    def _part(self, media_type: str, value: object) -> Descriptor:
+        return self._bytes(media_type, bundle_format.canonical_json(value))
+
+    def _bytes(self, media_type: str, data: bytes) -> Descriptor:
+        digest = hashlib.sha256(data).hexdigest()
+        (self._blobs / digest).write_bytes(data)
+        return Descriptor(media_type, digest, len(data))
+
+    def _add(self, manifest: Manifest, ref: str | None = None) -> Descriptor:
+        data = manifest.encoded()
+        digest = hashlib.sha256(data).hexdigest()
+        return self._list(descriptor_of_manifest(manifest, digest, len(data), ref), data)
+
+    def _list(self, descriptor: Descriptor, data: bytes) -> Descriptor:
+        (self._blobs / descriptor.digest).write_bytes(data)
+        self._listed[descriptor.digest] = descriptor
+        return descriptor
+
+
+class _Layout(FolderLayout):
+    """The folder, into which parts of records come when they are asked for."""
+
+    def __init__(self, folder: Path, fetch: Callable[[str, int], None]) -> None:
+        super().__init__(folder)
+        self._fetch = fetch
+
+    def take_head(self, rows: list[bytes]) -> None:
+        """Fetch all of the head."""
+        for row in rows:
+            self._fetch(row[:SHA256].hex(), size_in(row))
+        super().take_head(rows)
+
+
+class _Pulled(Bundle):
+    """A bundle whose files are in a container registry."""
+
+    def __init__(
+        self, layout: _Layout, registry: ContainerRegistry, repository: str, folders: Folders
+    ) -> None:
+        super().__init__(layout)
+        self._registry = registry
+        self._repository = repository
+        self._folders = folders
+
+    def blobs(self, wanted: Callable[[str, int], bool]) -> Iterator[BundleBlob]:
+        """Yield those files of models that are wanted."""
+        for number, row in enumerate(self._head):
+            digest, size, kind = unpacked(row)
+            if kind & FILE and wanted(digest, size):
+                yield BundleBlob(digest, size, self._layout.head(number, row), "")
+        for row in self._files:
+            digest, size, _ = unpacked(row)
+            if digest not in self._images and wanted(digest, size):
+                yield _PulledBlob(
+                    digest, size, iter(()), "", self._registry, self._repository, self._folders
+                )
+
+
+class _PulledBlob(BundleBlob):
+    """A file of a model in a container registry."""
+
+    registry: ContainerRegistry
+    repository: str
+    folders: Folders
+
+    def stage(
+        self,
+        target: Path,
+        *,
+        sync: bool,
+        progress: Progress | None = None,
+        group: int | None = None,
+    ) -> StagedBlob:
+        """Download it to a path; a part that an earlier process downloaded is continued."""
+        from localreg.blobs.transfer.url_lock import download_folder, sole_download
+
+        if self.size <= SMALL:
+            data = self.registry.small_blob(self.repository, self.digest, self.size)
+            target.write_bytes(data)
+        else:
+            url = self.registry.blob_url(self.repository, self.digest)
+            with sole_download(self.folders, url), download_folder(self.folders, url) as part:
+                self.registry.download_blob(url, part, self.digest, size=self.size, durable=sync)
+                replace_file(part, target)
+        make_readonly_at(target, group)
+        return StagedBlob(self.digest, self.size, target)
+
+
+def _check_kind(manifest: Manifest, found: FoundManifest, place: str) -> None:
+    """Raise BundleError for what is no model and no artifact with files."""
+    if bundle_format.is_image(manifest) or found.media_type not in ("", MANIFEST_TYPE):
+        raise broken(place, "it is a container image, not a model", "name a model")
+    if manifest.artifact_type in (bundle_format.RECORD, MEDIA_TYPE):
+        raise broken(place, "it is the record or a signature of a model", "name the model")
+
+
+def _files(model: Manifest, place: str) -> list[PackageFile]:
+    """Return the files of a manifest of another tool."""
+    packed = [each.media_type for each in model.layers if _is_archive(each)]
+    if packed:
+        raise broken(
+            place,
+            f"it has layers that are archives ({packed[0][:80]})",
+            "pull it with the tool that made it, and add the files by `localreg add`; or push it "
+            "with raw layers",
+        )
+    files = model.files()
+    if not files:
+        raise broken(place, "it has no files", "name another one")
+    return files
+
+
+def _is_archive(layer: Descriptor) -> bool:
+    """Return True if a layer is an archive of files, and not a file; oras calls each file a tar."""
+    if layer.media_type.startswith("application/vnd.oci.image.layer."):
+        return layer.annotations.get(_UNPACK) == "true"
+    return ".tar" in layer.media_type
+
+
+def _amount(record: Manifest) -> tuple[int, str]:
+    """Return how much history a record has."""
+    events = record.of_type(bundle_format.EVENTS)
+    return sum(each.size for each in events), max((each.digest for each in events), default="")
+
+
+def _once(records: list[Manifest], *, without: tuple[str, ...]) -> list[Descriptor]:
+    """Return the layers of records, each once."""
+    return _each_once(
+        [
+            layer
+            for each in records
+            for layer in each.layers
+            if layer.media_type not in without and layer != EMPTY
+        ]
+    )
+
+
+def _each_once(layers: list[Descriptor]) -> list[Descriptor]:
+    found = {bundle_format.layer_order(each): each for each in layers}
+    return [found[key] for key in sorted(found)]
