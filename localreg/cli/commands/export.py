@@ -91,7 +91,7 @@ def export_command(
     quiet: bool,
     directory: str | None,
 ) -> int:
-    """Write models into a bundle: a tar file or a folder; or into a container registry.
+    """Write models into a bundle (a file or a folder) or a container registry.
 
     With each MODEL go its weights, history and reports, and the task that made it. Filters take
     all models that match. The exit code is 4 if bytes are missing that the registry must have.
