@@ -38,12 +38,15 @@ if TYPE_CHECKING:
     from localreg.operations.remotes.pushing import Pushed
     from localreg.operations.reports.comparison import Run
     from localreg.operations.trust.gates import Gate
+    from localreg.operations.trust.signing import SignatureFile
     from localreg.operations.upkeep.adopt import Adoption
     from localreg.operations.upkeep.du import Usage
     from localreg.operations.upkeep.gc import Collection
     from localreg.operations.upkeep.repair import Repair
     from localreg.operations.upkeep.verify import Verification
+    from localreg.operations.weights.signatures import Signed
     from localreg.registry import Durability
+    from localreg.values.signatures import Trusted
 
 _ANYTHING = object()
 
@@ -679,6 +682,142 @@ class Registry:
                 self._chain, self._chain.first, full=check_flag("full", full), progress=progress
             )
 
+    def sign(
+        self,
+        ref: str | Model,
+        key: str | os.PathLike[str],
+        *,
+        password: str | None = None,
+        certificate: str | os.PathLike[str] | None = None,
+        certificate_chain: Sequence[str | os.PathLike[str]] = (),
+    ) -> SignatureFile:
+        """Sign the weights that a model has now, in the format of OpenSSF Model Signing.
+
+        The registry knows the sha256 of all files, so that nothing is hashed. Weights that the key
+        signed already are not signed again. Needs ``pip install 'localreg[sign]'``.
+
+        Args:
+            ref: a model, or a reference to one.
+            key: a private key in a PEM file: ECDSA with P-256, P-384 or P-521, or Ed25519.
+            password: of the key; by default that in ``LOCALREG_KEY_PASSWORD``.
+            certificate: the certificate of the key, for those who trust its authority.
+            certificate_chain: the certificates of authorities above it.
+
+        Returns:
+            ``.data``, the signature file; ``.digest``, ``.signer``, ``.files``, and ``.new``.
+
+        Raises:
+            SignatureError: (a ValueError) the key or a certificate cannot be used, or the files of
+                the model are not known.
+            MissingPackageError: (an ImportError) cryptography is not installed.
+        """
+        found = self._found("ref", ref)
+        signs = operations.trust.keys.signing_key(
+            key,
+            password=password,
+            certificate=certificate,
+            certificate_chain=_paths("certificate_chain", certificate_chain),
+        )
+        return operations.trust.signing.sign(self._chain, found, signs)
+
+    def attach_signature(
+        self, ref: str | Model, signature: str | os.PathLike[str]
+    ) -> SignatureFile:
+        """Keep a signature of the weights that a model has now, made by another program.
+
+        It must list exactly their files. Whether its key is trusted is asked when it matters.
+
+        Args:
+            ref: a model, or a reference to one.
+            signature: a file in the format of OpenSSF Model Signing.
+
+        Returns:
+            As `sign`.
+
+        Raises:
+            SignatureError: (a ValueError) it is of other files, or no such signature.
+        """
+        found = self._found("ref", ref)
+        return operations.trust.signing.attach(self._chain, found, signature)
+
+    def verify_signature(
+        self,
+        ref: str | Model,
+        *,
+        key: str | os.PathLike[str] | None = None,
+        certificate_chain: Sequence[str | os.PathLike[str]] = (),
+    ) -> list[Signed]:
+        """Check that the weights that a model has now are signed; their bytes are not read.
+
+        Args:
+            ref: a model, or a reference to one.
+            key: the public key that must have signed them, in a PEM file.
+            certificate_chain: or the certificates of authorities, of which the signer must have
+                one. Without either, the keys count that the registry trusts.
+
+        Returns:
+            All signatures, each with ``.valid``, ``.signer``, ``.reason`` and ``.at``.
+
+        Raises:
+            SignatureError: (a ValueError) none counts; ``.reason`` says why.
+            MissingPackageError: (an ImportError) cryptography is not installed.
+        """
+        found = self._found("ref", ref)
+        keys = operations.trust.keys
+        trusted = [] if key is None else keys.trusted_file("key", key)
+        chain = _paths("certificate_chain", certificate_chain)
+        for path in chain:
+            trusted += keys.trusted_file("certificate_chain", path)
+        if key is None and not chain:
+            trusted = keys.trusted_keys_of(self._chain)
+        return operations.trust.signing.verify(self._chain, found, trusted)
+
+    def signature(self, ref: str | Model) -> bytes:
+        """Return the signature file of the weights that a model has now, for other programs.
+
+        Of several it is one whose key is trusted, if there is one; else the newest.
+
+        Raises:
+            SignatureError: (a ValueError) the model is not signed.
+        """
+        found = self._found("ref", ref)
+        trusted = operations.trust.keys.trusted_keys_of(self._chain)
+        return operations.trust.signing.signature_file(self._chain, found, trusted)
+
+    def add_key(self, key: str | os.PathLike[str], name: str | None = None) -> list[Trusted]:
+        """Let the signatures of a key count from now on, or those of an authority's certificates.
+
+        Args:
+            key: a PEM file with a public key, or with certificates of authorities.
+            name: what to call it; by default as the file, or as in the certificate.
+
+        Returns:
+            Those that are new.
+
+        Raises:
+            SignatureError: (a ValueError) it is no such file.
+            ConflictError: (a ValueError) another key has the name.
+        """
+        return operations.trust.keys.add_key(self._chain.first, key, name)
+
+    def trusted_keys(self) -> list[Trusted]:
+        """Return the keys and certificates whose signatures count, by name.
+
+        Each has ``.id``, ``.kind`` ("key" or "certificate"), ``.name``, ``.pem`` and ``.added``.
+        """
+        return operations.trust.keys.trusted_keys(self._chain.first)
+
+    def remove_key(self, name: str) -> Trusted:
+        """Let the signatures of a key or an authority count no more, and return it.
+
+        Args:
+            name: its name, or the first 6 or more digits of its id.
+
+        Raises:
+            NotFoundError: (a LookupError) no such key is trusted.
+        """
+        return operations.trust.keys.remove_key(self._chain.first, name)
+
     def repair(self, full: bool = False) -> Repair:
         """Verify, and replace damaged or missing weights from a place that still has the bytes.
 
@@ -1222,3 +1361,12 @@ def _if_any(open_it: Callable[..., Chain]) -> Chain | None:
         return open_it(make=False)
     except NoRegistryError:
         return None
+
+
+def _paths(argument: str, paths: object) -> Sequence[object]:
+    """Return a list of paths."""
+    if isinstance(paths, (str, bytes, os.PathLike)) or not isinstance(paths, Sequence):
+        raise InvalidValueError(
+            f"{argument} must be a list of paths, not {type(paths).__name__}", argument=argument
+        )
+    return paths

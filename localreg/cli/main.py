@@ -28,6 +28,8 @@ from localreg.errors import (
     NoRegistryError,
     NotFoundError,
     NoWeightsError,
+    SignatureError,
+    TrustError,
 )
 from localreg.values import settings
 from localreg.values.version import __version__
@@ -94,6 +96,10 @@ SECTIONS = {
         "clone": "Make a registry of what is in a remote.",
         "remote": "Name buckets and folders where registries meet; care for them.",
     },
+    "Trust": {
+        "sign": "Sign a model, or keep a signature that was made elsewhere.",
+        "key": "Choose whose signatures count.",
+    },
     "Upkeep": {
         "verify": "Check that the database and all weights are unchanged.",
         "repair": "Replace damaged weights by good copies.",
@@ -131,6 +137,8 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (DamagedRegistryError, 4),
     (CorruptBlobError, 4),
     (DigestMismatchError, 4),
+    (SignatureError, 4),
+    (TrustError, 4),
     (LockTimeoutError, 6),
     (NotFoundError, 3),
     (NoRegistryError, 3),

@@ -39,6 +39,7 @@ SYNONYMS = {
     "info": "show",
     "inspect": "show",
     "join": "merge",
+    "keys": "key ls",
     "label": "tag",
     "load": "import",
     "log": "history",
@@ -60,6 +61,7 @@ SYNONYMS = {
     "sync": "push",
     "tasks": "task ls",
     "tree": "lineage",
+    "trust": "key add",
     "ui": "site --open",
     "unpack": "import",
     "upload": "add",
@@ -99,6 +101,8 @@ DATASET_SYNONYMS = {
 }
 CACHE_SYNONYMS = {"clean": "cache prune", "clear": "cache prune", "delete": "cache rm",
                   "list": "cache ls", "remove": "cache rm", "show": "cache ls"}  # fmt: skip
+KEY_SYNONYMS = {"delete": "key rm", "import": "key add", "list": "key ls", "remove": "key rm",
+                "show": "key ls", "trust": "key add", "untrust": "key rm"}  # fmt: skip
 REMOTE_SYNONYMS = {
     "collect": "remote gc",
     "delete": "remote rm",

@@ -53,12 +53,14 @@ class Trusted(Frozen):
         kind: "key", or "certificate" for that of an authority.
         name: what people call it.
         pem: the public key or the certificate.
+        added: when the registry began to trust it, microseconds; 0 if it is only given for a check.
     """
 
     id: str
     kind: str
     name: str
     pem: str
+    added: int = 0
 
     @property
     def text(self) -> str:

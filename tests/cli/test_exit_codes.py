@@ -27,6 +27,7 @@ FAILURES = [
     ("task show 123456", 3, "TaskNotFoundError", {"reference"}),
     ("-R nowhere ls", 3, "NoRegistryError", {"path"}),
     ("add a.pt --sha256 {zeros}", 4, "DigestMismatchError", {"wanted", "found"}),
+    ("verify vision/net --signed", 4, "SignatureError", {"reason"}),
     ("get vision/net -o a.pt", 5, "PathExistsError", {"path"}),
     ("alias vision/net prod --expect none", 5, "AliasConflictError", {"alias", "found"}),
     ("backup saved", 6, "LockTimeoutError", {"path"}),

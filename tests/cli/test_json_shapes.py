@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from support import foreign_signatures
 from support.command_line import run_cli
 from support.json_shapes import faults
 from support.sessions import SMALL, folder_of
@@ -57,6 +58,15 @@ path vision/package
 path vision/served
 get vision/resnet -o copy.safetensors
 get vision/package -o copied
+sign vision/resnet:1 --key k.pem -o model.sig
+sign vision/resnet:1 --signature model.sig
+key add k.pub --name release
+key add k.pub
+key ls
+verify vision/resnet:1 --key k.pub
+verify vision/resnet:1 --signed
+get vision/resnet:1 --signature -o got.sig
+key rm release
 cache ls
 cache prune --max-size 1GB
 cache prune --max-size 0
@@ -191,6 +201,9 @@ def stage(registry, tmp_path, monkeypatch, site):
     Path("labels.json").write_text('{"cat": 1}')
     Path("c.toml").write_text("lr = 0.1\n")
     Path("train.py").write_text(SCRIPT)
+    key = foreign_signatures.new_key()
+    Path("k.pem").write_bytes(foreign_signatures.private_pem(key))
+    Path("k.pub").write_bytes(foreign_signatures.public_pem(key))
     for folder in ("package/empty", "data"):
         Path(folder).mkdir(parents=True)
     Path("package/model.bin").write_bytes(b"bytes")

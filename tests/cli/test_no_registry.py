@@ -27,6 +27,8 @@ READING = (
     "push", "push o --dry-run", "pull", "pull o --blobs", "remote ls", "remote add o folder",
     "remote rm o", "remote check o", "remote check o --repair", "remote check o --reset",
     "remote compact o", "remote gc o", "remote gc o --delete",
+    "sign m --signature a.sig", "key ls", "key add k.pub", "key rm k",
+    "verify m --signed", "get m --signature",
 )  # fmt: skip
 MAKING = {"init", "demo", "add", "import"}
 WITHOUT = {"clone", "completion", "guide", "schema"}  # need no registry

@@ -13,6 +13,7 @@ import io
 import os
 import shutil
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from support.terminal import LEFT_OUT, Steady, run_on_terminal
 
 from localreg import Dataset, OutputModel, Registry, Task
 from localreg.cli.cells import cell_width
-from localreg.store.rows import arrival_rows, remote_rows
+from localreg.store.rows import arrival_rows, key_rows, remote_rows
+from localreg.values.signatures import Trusted
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDTHS = (40, 80, 120, 200)
@@ -39,6 +41,7 @@ REMOTES = (
     ("origin", "s3://a-bucket/of-the-whole-fleet-of-machines-that-train-and-serve/registry", False),
     (f"a-mirror-of-{LONG[:50]}", "az://容器/镜像", True),
 )
+KEYS = (("key", "release"), ("key", NAMES[1]), ("certificate", f"CN={LONG},O=The Company"))
 # The file, and the command; {name} is an id of the stage.
 CALLS = {
     "ls": "ls",
@@ -72,6 +75,7 @@ CALLS = {
     "gc": "gc --grace 0",
     "export": "export -p vision --dry-run",
     "remote-ls": "remote ls",
+    "key-ls": "key ls",
     "verify": "verify -R {damaged}",
     "repair": "repair -R {damaged}",
 }
@@ -144,6 +148,9 @@ def fill(registry, folder):
     run_cli("rm", f"old/{LONG}")
     run_cli("rm", "old/removed", "--delete-weights")
     with registry._chain.first.store.write() as change:
+        for kind, name in KEYS:
+            digest = sha256(name.encode()).hexdigest()
+            key_rows.add(change.connection, Trusted(digest, kind, name, "", change.at))
         for name, url, mirror in REMOTES:
             remote_rows.insert(change.connection, name, url, "0" * 32, mirror=mirror)
     return {"task": task.id, "long": LONG, "met": meet(registry, folder)}

@@ -13,22 +13,30 @@ from support.command_line import run_cli
 
 from localreg import Task
 from localreg.cli.commands.cache import cache_command
+from localreg.cli.commands.key import key_command
 from localreg.cli.commands.remote import remote_command
 from localreg.cli.commands.task import task_command
 from localreg.cli.main import COMMANDS
 from localreg.cli.suggestions import (
     CACHE_SYNONYMS,
+    KEY_SYNONYMS,
     READING,
     REMOTE_SYNONYMS,
     SYNONYMS,
     TASK_SYNONYMS,
 )
 
-GROUPS = {"task": task_command, "cache": cache_command, "remote": remote_command}
+GROUPS = {
+    "task": task_command,
+    "cache": cache_command,
+    "key": key_command,
+    "remote": remote_command,
+}
 WORDS = {
     "": SYNONYMS,
     "task": TASK_SYNONYMS,
     "cache": CACHE_SYNONYMS,
+    "key": KEY_SYNONYMS,
     "remote": REMOTE_SYNONYMS,
 }
 CHANGING = set(COMMANDS) - READING

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.foreign_signatures import new_key, private_pem
 from support.sessions import SMALL, STORES
 
 from localreg import (
@@ -621,6 +622,59 @@ CALLS = {
     ),
     "Registry.pull(remote=)": (
         lambda at, value: at.registry.pull(value), NOT_A_REMOTE, "remote|name",
+    ),
+    "Registry.sign(ref=)": (
+        lambda at, value: at.registry.sign(value, "no-key.pem"), NOT_A_REFERENCE, "ref|reference",
+    ),
+    "Registry.sign(key=)": (
+        lambda at, value: at.registry.sign(at.model, value),
+        [None, 5, "", "a\0b", "not-there.pem", b"x", [], 1.5, LARGE], "key",
+    ),
+    "Registry.sign(password=)": (
+        lambda at, value: at.registry.sign(at.model, "no-key.pem", password=value),
+        [5, b"x", [], 1.5], "password",
+    ),
+    "Registry.sign(certificate=)": (
+        lambda at, value: at.registry.sign(at.model, at.key, certificate=value),
+        [5, "", "a\0b", "not-there.pem", b"x", [], 1.5], "certificate",
+    ),
+    "Registry.sign(certificate_chain=)": (
+        lambda at, value: at.registry.sign(at.model, at.key, certificate_chain=value),
+        [None, 5, "a", b"x", ["a"], 1.5], "certificate",
+    ),
+    "Registry.attach_signature(ref=)": (
+        lambda at, value: at.registry.attach_signature(value, "no.sig"),
+        NOT_A_REFERENCE, "ref|reference",
+    ),
+    "Registry.attach_signature(signature=)": (
+        lambda at, value: at.registry.attach_signature(at.model, value),
+        [None, 5, "", "a\0b", "not-there.sig", b"x", [], 1.5, LARGE], "signature",
+    ),
+    "Registry.verify_signature(ref=)": (
+        lambda at, value: at.registry.verify_signature(value), NOT_A_REFERENCE, "ref|reference",
+    ),
+    "Registry.verify_signature(key=)": (
+        lambda at, value: at.registry.verify_signature(at.model, key=value),
+        [5, "", "a\0b", "not-there.pub", b"x", [], 1.5], "key",
+    ),
+    "Registry.verify_signature(certificate_chain=)": (
+        lambda at, value: at.registry.verify_signature(at.model, certificate_chain=value),
+        [None, 5, "a", b"x", [5], ["not-there.pem"], 1.5], "certificate_chain",
+    ),
+    "Registry.signature(ref=)": (
+        lambda at, value: at.registry.signature(value), NOT_A_REFERENCE, "ref|reference",
+    ),
+    "Registry.add_key(key=)": (
+        lambda at, value: at.registry.add_key(value),
+        [None, 5, "", "a\0b", "not-there.pub", b"x", [], 1.5, LARGE], "key",
+    ),
+    "Registry.add_key(name=)": (
+        lambda at, value: at.registry.add_key("no-key.pub", value),
+        [5, "", b"x", [], 1.5], "name",
+    ),
+    "Registry.remove_key(name=)": (
+        lambda at, value: at.registry.remove_key(value),
+        [None, 5, "", "a\0b", "no such key", b"x", [], 1.5], "name|key",
     ),
     "Registry.clone(url=)": (
         lambda at, value: Registry.clone(value, at.registry.path.parent / "cloned"),
@@ -1235,6 +1289,8 @@ def at(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bad-input")
     file = folder / "m.pt"
     file.write_bytes(b"weights")
+    key = folder / "key.pem"
+    key.write_bytes(private_pem(new_key()))
     with Registry(folder / "registry", durability="fast") as registry:
         model = InputModel.import_model(
             file, config_text="a = 1", label_enumeration={"x": 1}, name="m", project="p",
@@ -1258,6 +1314,7 @@ def at(tmp_path_factory):
             task=task,
             look=look,
             file=file,
+            key=key,
             dataset=dataset,
             final=final,
         )
@@ -1310,7 +1367,7 @@ def test_every_public_method_with_arguments_is_in_the_table():
     """Those of reports are in tests/operations/reports."""
     without_arguments = {
         "is_final", "is_dirty", "get_dependency_graph", "get_default_storage",
-        "adopt", "du", "lineage",
+        "adopt", "du", "lineage", "trusted_keys",
         "archive", "unarchive", "publish", "get_all_metadata", "get_all_metadata_casted", "close",
         "current_task", "get_project_name", "get_tags", "get_labels_enumeration",
         "get_model_config_text", "get_model_config_dict", "flush", "get_logger",

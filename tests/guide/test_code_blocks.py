@@ -11,11 +11,13 @@ import socket
 import subprocess
 import sys
 import tomllib
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
 import click
 import pytest
+from support import foreign_signatures
 from support.command_line import run_cli
 from support.documents import GUIDE, PAGES, blocks, commands
 
@@ -68,6 +70,11 @@ def stage(localreg_registry, tmp_path, monkeypatch):
     (folder / "saved_model" / "model.bin").write_bytes(b"weights")
     (folder / "labels.json").write_text('{"cat": 0, "dog": 1}')
     (folder / "train.py").write_text(TRAIN)
+    key = foreign_signatures.new_key()
+    (folder / "release.pem").write_bytes(foreign_signatures.private_pem(key))
+    (folder / "release.pub").write_bytes(foreign_signatures.public_pem(key))
+    better = {".": sha256(b"better weights").hexdigest()}
+    (folder / "other.sig").write_bytes(foreign_signatures.signed(better, key))
     localreg_registry.add("weights.pt", "resnet", "vision", alias="prod", tags=["baseline"])
     localreg_registry.add("better.pt", "resnet", "vision", metadata={"accuracy": 0.9})
     yield localreg_registry

@@ -361,7 +361,6 @@ CALLS = {
     "condition_rows:value": lambda c: condition_rows.value(c, ID, "metadata", "a"),
     "tree_rows:facts": lambda c: tree_rows.facts(c, DIGEST),
     "key_rows:keys": key_rows.keys,
-    "key_rows:times": key_rows.times,
     "key_rows:add": lambda c: key_rows.add(c, Trusted(DIGEST, "key", "a", "pem")),
     "key_rows:remove": lambda c: key_rows.remove(c, DIGEST),
     "addition_rows:additions": lambda c: addition_rows.additions(

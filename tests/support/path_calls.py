@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from support.command_line import run_cli
+from support.foreign_signatures import new_key, private_pem
 from support.odd_files import KINDS, make_odd, seen
 
 import localreg
@@ -108,6 +109,18 @@ def with_upstream(world: World, place: Path) -> None:
 def with_remote(world: World, place: Path) -> None:
     world.registry.add_remote("further", place)
     world.registry.remove_remote("further")
+
+
+def a_key(world: World) -> Path:
+    place = world.folder / "key.pem"
+    if not place.exists():
+        place.write_bytes(private_pem(new_key()))
+    return place
+
+
+def with_signature(world: World, place: Path) -> None:
+    world.registry.sign("net", a_key(world))
+    world.cli("get", "net", "--signature", "-f", "-o", place, *world.here())
 
 
 def dataset(world: World, **given: object) -> Dataset:
@@ -241,6 +254,21 @@ API = {
     "Registry.import_bundle(source)": Call(lambda w, p: w.registry.import_bundle(p)),
     "Registry.merge(directory)": Call(lambda w, p: w.registry.merge(p)),
     "Registry.add_remote(url)": Call(with_remote, FOLDER),
+    "Registry.sign(key)": Call(lambda w, p: w.registry.sign("net", p)),
+    "Registry.sign(certificate)": Call(
+        lambda w, p: w.registry.sign("net", a_key(w), certificate=p)
+    ),
+    "Registry.sign(certificate_chain)": Call(
+        lambda w, p: w.registry.sign("net", a_key(w), certificate=p, certificate_chain=[p])
+    ),
+    "Registry.attach_signature(signature)": Call(
+        lambda w, p: w.registry.attach_signature("net", p)
+    ),
+    "Registry.verify_signature(key)": Call(lambda w, p: w.registry.verify_signature("net", key=p)),
+    "Registry.verify_signature(certificate_chain)": Call(
+        lambda w, p: w.registry.verify_signature("net", certificate_chain=[p])
+    ),
+    "Registry.add_key(key)": Call(lambda w, p: w.registry.add_key(p)),
     "Registry.clone(url)": Call(lambda w, p: Registry.clone(p, w.folder / "cloned")),
     "Registry.clone(directory)": Call(lambda w, p: Registry.clone(a_remote(w), p)),
     "StorageManager.get_local_copy(remote_url)": Call(
@@ -350,6 +378,20 @@ COMMANDS = {
     "backup target": Call(lambda w, p: w.cli("backup", p, *w.here())),
     "export --output": Call(lambda w, p: w.cli("export", "net", "-o", p, *w.here())),
     "merge source": Call(lambda w, p: w.cli("merge", p, *w.here())),
+    "sign --key": Call(lambda w, p: w.cli("sign", "net", "--key", p, *w.here())),
+    "sign --certificate": Call(
+        lambda w, p: w.cli("sign", "net", "--key", a_key(w), "--certificate", p, *w.here())
+    ),
+    "sign --signature": Call(lambda w, p: w.cli("sign", "net", "--signature", p, *w.here())),
+    "sign --output": Call(
+        lambda w, p: w.cli("sign", "net", "--key", a_key(w), "-f", "-o", p, *w.here()), FOLDER
+    ),
+    "get --signature --output": Call(with_signature, FOLDER),
+    "key add file": Call(lambda w, p: w.cli("key", "add", p, *w.here())),
+    "verify --key": Call(lambda w, p: w.cli("verify", "net", "--key", p, *w.here())),
+    "verify --certificate-chain": Call(
+        lambda w, p: w.cli("verify", "net", "--certificate-chain", p, *w.here())
+    ),
     "clone target": Call(lambda w, p: w.cli("clone", a_remote(w), p)),
     "clone target, its URL": Call(lambda w, p: w.cli("clone", p, w.folder / "cloned")),
     "clone target, the URL of remote add": Call(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from localreg.blobs.signing.keys import PublicKey, public_key
 from localreg.blobs.signing.packages import check_installed
@@ -38,12 +39,17 @@ class Certificate(Frozen):
     Attributes:
         id: the sha256 of its DER bytes.
         name: whom it is of.
+        issuer: who issued it.
+        begins, ends: when it is valid, microseconds.
         der: its DER bytes.
         parsed: the certificate of cryptography.
     """
 
     id: str
     name: str
+    issuer: str
+    begins: int
+    ends: int
     der: bytes
     parsed: Parsed
 
@@ -70,11 +76,10 @@ def load_certificates(data: bytes) -> list[Certificate]:
         raise _no(f"the file has {len(data):,} bytes, and at most {LARGEST:,} are possible")
     if b"BEGIN CERTIFICATE-----" not in data:
         raise _no("the file is no PEM file with certificates")
-    try:
+    with _parsing("the file"):
         found = x509.load_pem_x509_certificates(data)
-        return [load_certificate(each.public_bytes(Encoding.DER)) for each in found]
-    except _damages():
-        raise _no("the file is damaged") from None
+        encoded = [each.public_bytes(Encoding.DER) for each in found]
+    return [load_certificate(each) for each in encoded]
 
 
 def load_certificate(der: bytes) -> Certificate:
@@ -85,33 +90,40 @@ def load_certificate(der: bytes) -> Certificate:
     """
     from cryptography import x509
 
-    try:
+    # Its parts are parsed when they are first read: here, so that no error comes later.
+    with _parsing("a certificate"):
         parsed = x509.load_der_x509_certificate(der)
-        name = parsed.subject.rfc4514_string()
-        # These are parsed when they are first read.
-        parsed.issuer, parsed.extensions, parsed.not_valid_before_utc, parsed.not_valid_after_utc  # noqa: B018
-    except _damages():
-        raise _no("a certificate is damaged") from None
-    shown = "".join(each if each.isprintable() else "?" for each in name)[:200]
-    return Certificate(hashlib.sha256(der).hexdigest(), shown or "without a name", der, parsed)
+        name, issuer = (_shown(each.rfc4514_string()) for each in (parsed.subject, parsed.issuer))
+        times = (parsed.not_valid_before_utc, parsed.not_valid_after_utc)
+        begins, ends = (int(each.timestamp()) * 1_000_000 for each in times)
+        list(parsed.extensions)
+    return Certificate(hashlib.sha256(der).hexdigest(), name, issuer, begins, ends, der, parsed)
 
 
-def _damages() -> tuple[type[Exception], ...]:
-    """Return the errors of a damaged certificate.
-
-    The warning is an error for programs that want it so.
-    """
+@contextmanager
+def _parsing(what: str) -> Iterator[None]:
+    """Raise a SignatureError for each error by which cryptography refuses a certificate."""
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.utils import CryptographyDeprecationWarning
 
-    return (
+    try:
+        yield
+    except (
         ValueError,
         TypeError,
-        CryptographyDeprecationWarning,
+        OverflowError,
+        UnsupportedAlgorithm,
+        CryptographyDeprecationWarning,  # an error for programs that want it so
         x509.DuplicateExtension,
         x509.InvalidVersion,
         x509.UnsupportedGeneralNameType,
-    )
+    ):
+        raise _no(f"{what} is damaged") from None
+
+
+def _shown(name: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in name)[:200] or "no name"
 
 
 def check_authority(certificate: Certificate) -> None:
@@ -176,15 +188,14 @@ def trusted_path(
     search = _Search(anchors, {each.id: each for each in (*chain[1:], *trusted)}, now)
     found = search.from_here((chain[0],))
     if found is None:
-        raise _no(search.reason or _foreign(chain, search))
+        raise _no(search.reason or _foreign(chain))
     return found
 
 
-def _foreign(chain: Sequence[Certificate], search: _Search) -> str:
-    issuer = chain[0].parsed.issuer.rfc4514_string()
+def _foreign(chain: Sequence[Certificate]) -> str:
     return (
-        f"the certificate of {chain[0].name}, issued by {issuer}, does not descend from a trusted "
-        "one"
+        f"the certificate of {chain[0].name}, issued by {chain[0].issuer}, does not descend from "
+        "one that is trusted"
     )
 
 
@@ -252,15 +263,13 @@ def _issued(certificate: Certificate, issuer: Certificate) -> bool:
 
 
 def _not_now(certificate: Certificate, now: int) -> str | None:
-    parsed = certificate.parsed
-    begins = int(parsed.not_valid_before_utc.timestamp()) * 1_000_000
-    ends = int(parsed.not_valid_after_utc.timestamp()) * 1_000_000
-    if begins <= now <= ends:
+    if certificate.begins <= now <= certificate.ends:
         return None
-    found = "expired" if now > ends else "is not yet valid"
+    found = "expired" if now > certificate.ends else "is not yet valid"
     return (
-        f"the certificate of {certificate.name} {found}: it is valid from {moment(begins)} to "
-        f"{moment(ends)} UTC, and now it is {moment(now)}"
+        f"the certificate of {certificate.name} {found}: it is valid from "
+        f"{moment(certificate.begins)} to {moment(certificate.ends)} UTC, and now it is "
+        f"{moment(now)}"
     )
 
 
@@ -282,7 +291,7 @@ def _weak(certificate: Certificate) -> str | None:
 
     try:
         algorithm = certificate.parsed.signature_hash_algorithm
-    except UnsupportedAlgorithm:
+    except (ValueError, UnsupportedAlgorithm):
         return f"the certificate of {certificate.name} is signed in a way that is not known"
     if algorithm is not None and algorithm.name in _WEAK:
         return f"the certificate of {certificate.name} is signed with {algorithm.name}: too weak"

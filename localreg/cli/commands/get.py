@@ -9,11 +9,13 @@ import click
 
 from localreg.cli.commands.path import ARCHIVE, FILE, local_path, path_json
 from localreg.cli.output import AS_JSON, AS_OF, IN_REGISTRY, MODEL, opened, print_file, print_json
-from localreg.cli.streams import already
+from localreg.cli.streams import already, print_bytes
 from localreg.errors import PathExistsError
 from localreg.filesystem.given_paths import absolute
 from localreg.operations.finding.references import resolve_model
+from localreg.operations.finding.upstream import Found
 from localreg.operations.weights import local_copies
+from localreg.registry import Chain
 
 
 @click.command("get")
@@ -28,6 +30,7 @@ from localreg.operations.weights import local_copies
 @click.option("-f", "--force", is_flag=True, help="Replace a file that exists.")
 @FILE
 @ARCHIVE
+@click.option("--signature", is_flag=True, help="Copy the signature of the weights instead.")
 @AS_JSON
 @AS_OF
 @IN_REGISTRY
@@ -37,6 +40,7 @@ def get_command(
     force: bool,
     file: str | None,
     archive: bool,
+    signature: bool,
     as_json: bool,
     as_of: str | None,
     directory: str | None,
@@ -44,12 +48,17 @@ def get_command(
     """Copy a MODEL's weights to a file or folder of yours.
 
     By default the copy is in the working directory and has the original name. You may change it.
-    A package becomes a folder.
+    A package becomes a folder. The signature is a file for `model_signing verify`, model.sig.
     """
     if output == "-" and as_json:
         raise click.UsageError("With -o - the weights go to stdout, so --json cannot be used.")
     with opened(directory, as_of=as_of) as chain:
         found = resolve_model(chain, model)
+        if signature:
+            if file is not None or archive:
+                raise click.UsageError("--signature copies no weights: leave --file out.")
+            _copy_signature(chain, found, output, force=force, as_json=as_json)
+            return
         source = local_path(chain, found, file=file, archive=archive)
         if output == "-":
             _print_file(source)
@@ -77,6 +86,21 @@ def get_command(
     with already(f"{place} was written"):
         if as_json:
             print_json(done)
+        else:
+            click.echo(place)
+
+
+def _copy_signature(chain: Chain, found: Found, output: str, *, force: bool, as_json: bool) -> None:
+    from localreg.operations.trust import keys, signing
+
+    data = signing.signature_file(chain, found, keys.trusted_keys_of(chain))
+    if output == "-":
+        print_bytes(data)
+        return
+    place = signing.write_signature(found, output, data, replace=force)
+    with already(f"{place} was written"):
+        if as_json:
+            print_json(path_json(found, place))
         else:
             click.echo(place)
 

@@ -21,5 +21,7 @@ from localreg.lazy import modules_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.trust import gates as gates
+    from localreg.operations.trust import keys as keys
+    from localreg.operations.trust import signing as signing
 
 __getattr__ = modules_of(__name__)

@@ -12,8 +12,8 @@ from localreg.errors import ConflictError, InvalidValueError, NotFoundError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.given_paths import absolute, check_path
 from localreg.filesystem.plain_files import read_plain
-from localreg.registry import OpenRegistry
-from localreg.store.rows import key_rows
+from localreg.registry import Chain, OpenRegistry
+from localreg.store.rows import key_rows, model_rows
 from localreg.values import settings
 from localreg.values.checks import check_name, check_text, shown
 from localreg.values.frozen import Frozen, replace
@@ -124,7 +124,9 @@ def add_key(registry: OpenRegistry, path: object, name: object = None) -> list[T
         known = key_rows.keys(change.connection)
         names = {each.name for each in known}
         new = [each for each in found if each.id not in {one.id for one in known}]
-        new = [_named(each, names, given=chosen is not None) for each in new]
+        new = [
+            replace(_named(each, names, given=chosen is not None), added=change.at) for each in new
+        ]
         for each in new:
             key_rows.add(change.connection, each)
     return new
@@ -134,6 +136,19 @@ def trusted_keys(registry: OpenRegistry) -> list[Trusted]:
     """Return what a registry trusts, by name."""
     with registry.store.read() as connection:
         return key_rows.keys(connection)
+
+
+def trusted_keys_of(chain: Chain) -> list[Trusted]:
+    """Return the keys that count for a chain.
+
+    They are those of the first registry in it that has the setting trust.mode, whatever it says;
+    of the first registry if none has it.
+    """
+    for each in chain.trust_from or chain.registries:
+        with each.store.read() as connection:
+            if model_rows.trust_mode(connection) is not None:
+                return key_rows.keys(connection)
+    return trusted_keys(chain.first)
 
 
 def remove_key(registry: OpenRegistry, name: object) -> Trusted:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from localreg.blobs.signing import signing
 from localreg.blobs.signing.packages import check_installed
-from localreg.errors import ConflictError, NoWeightsError, SignatureError
+from localreg.errors import ConflictError, NoWeightsError, PathExistsError, SignatureError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.given_paths import absolute, check_path
-from localreg.filesystem.plain_files import read_plain
+from localreg.filesystem.plain_files import read_plain, replacing_plain
 from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.trust.keys import SigningKey
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 FILENAME = "model.sig"  # as model-signing calls it
 
 
-class Attached(Frozen):
+class SignatureFile(Frozen):
     """A signature of a model.
 
     Attributes:
@@ -63,7 +65,7 @@ class Attached(Frozen):
     files: tuple[str, ...]
 
 
-def sign(chain: Chain, found: Found, key: SigningKey) -> Attached:
+def sign(chain: Chain, found: Found, key: SigningKey) -> SignatureFile:
     """Sign the weights of a model that are served now.
 
     Their sha256 are known, so that nothing is hashed, and the weights need not be here. Weights
@@ -85,7 +87,7 @@ def sign(chain: Chain, found: Found, key: SigningKey) -> Attached:
     return _kept(found, weights, data, parse_bundle(data))
 
 
-def attach(chain: Chain, found: Found, signature: object) -> Attached:
+def attach(chain: Chain, found: Found, signature: object) -> SignatureFile:
     """Keep a signature of a model that was made elsewhere.
 
     It must be of exactly the files of the weights that are served now. Who made it is not checked:
@@ -98,10 +100,14 @@ def attach(chain: Chain, found: Found, signature: object) -> Attached:
         SignatureError: it is no signature that can be checked, or is of other files.
         ConflictError: the model got other weights meanwhile.
     """
-    found.registry.store.check_writable()
     place = absolute("signature", check_path("signature", signature))
     with disk_errors("reading a signature", place):
-        data = read_plain(place, "signature", LARGEST)
+        return attach_bytes(chain, found, read_plain(place, "signature", LARGEST))
+
+
+def attach_bytes(chain: Chain, found: Found, data: bytes) -> SignatureFile:
+    """Keep a signature as `attach` does, by the content of its file."""
+    found.registry.store.check_writable()
     bundle = parse_bundle(data)
     weights, _, ref = _served(found)
     files = files_of_weights(chain, found, weights)
@@ -158,6 +164,43 @@ def signature_file(chain: Chain, found: Found, trusted: OpenRegistry | Sequence[
     return file_of(chain, found, weights, chosen.digest, chosen.size)
 
 
+def write_signature(found: Found, path: object, data: bytes, *, replace: bool = False) -> Path:
+    """Write a signature file for other programs, and return its path.
+
+    Args:
+        path: the file, or a folder.
+        data: what `signature_file` returned.
+        replace: replace a plain file.
+
+    Raises:
+        PathExistsError: something is there.
+        InvalidValueError: it cannot be written there.
+        StorageError: the disk is full, or another disk error.
+    """
+    place = place_of(path, replace=replace)
+    with (
+        found.registry.blobs.writing_outside(place.parent),
+        disk_errors("writing a signature", place),
+        replacing_plain(place, "output") as temporary,
+    ):
+        temporary.write_bytes(data)
+    return place
+
+
+def place_of(path: object, *, replace: bool) -> Path:
+    """Return where `write_signature` writes.
+
+    Raises:
+        PathExistsError: something is there.
+    """
+    place = absolute("output", check_path("output", path))
+    if place.is_dir():
+        place /= FILENAME
+    if os.path.lexists(place) and not replace:
+        raise PathExistsError(f"{place} exists already; -f replaces it", path=str(place))
+    return place
+
+
 def _served(found: Found) -> tuple[WeightsRecord, str, str]:
     """Return the weights that are served, the name of the model, and its reference."""
     with found.registry.store.read() as connection:
@@ -183,7 +226,7 @@ def _signed_before(
     key: SigningKey,
     files: Sequence[SignedFile],
     ref: str,
-) -> Attached | None:
+) -> SignatureFile | None:
     """Return the signature of a key that the weights have already."""
     assert weights.digest is not None
     with found.registry.store.read() as connection:
@@ -201,17 +244,17 @@ def _signed_before(
         if not problems(bundle, files, package=weights.tree, ref=ref) and (
             key.key.public.verifies(bundle.signature, enveloped(bundle.statement))
         ):
-            return _attached(data, bundle, new=False)
+            return _file(data, bundle, new=False)
     return None
 
 
-def _kept(found: Found, weights: WeightsRecord, data: bytes, bundle: Bundle) -> Attached:
+def _kept(found: Found, weights: WeightsRecord, data: bytes, bundle: Bundle) -> SignatureFile:
     """Keep a signature file, and record it."""
     assert weights.digest is not None
     registry = found.registry
     with registry.store.read() as connection:
         if signature_rows.has_file(connection, found.id, weights.digest, bundle.digest):
-            return _attached(data, bundle, new=False)
+            return _file(data, bundle, new=False)
     source = Source(path=None, stream=io.BytesIO(data), filename=FILENAME)
     # Not through a chain: an upstream registry may forget it.
     with taken_in(Chain(registry), source) as (change, held):
@@ -230,9 +273,9 @@ def _kept(found: Found, weights: WeightsRecord, data: bytes, bundle: Bundle) -> 
                 "signer": bundle.signer,
             }
             change.record("model.signed", found.id, payload)
-    return _attached(data, bundle, new=new)
+    return _file(data, bundle, new=new)
 
 
-def _attached(data: bytes, bundle: Bundle, *, new: bool) -> Attached:
+def _file(data: bytes, bundle: Bundle, *, new: bool) -> SignatureFile:
     names = tuple(each.name for each in bundle.files)
-    return Attached(bundle.digest, data, bundle.signer, new, names)
+    return SignatureFile(bundle.digest, data, bundle.signer, new, names)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 
 from localreg.store.rows.checked_values import DIGEST, TEXT, TIME, Columns
-from localreg.values.ids import now
 from localreg.values.signatures import Trusted
 
 Connection = sqlite3.Connection
@@ -16,20 +15,14 @@ _KEYS = Columns("trusted_key", id=DIGEST, kind=TEXT, name=TEXT, pem=TEXT, added=
 def keys(connection: Connection) -> list[Trusted]:
     """Return what the registry trusts, by name."""
     rows = _KEYS.all(connection, "SELECT id, kind, name, pem, added FROM trusted_key ORDER BY name")
-    return [Trusted(*row[:4]) for row in rows]
-
-
-def times(connection: Connection) -> dict[str, int]:
-    """Return when each key was added, by its id; microseconds."""
-    rows = _KEYS.all(connection, "SELECT id, kind, name, pem, added FROM trusted_key")
-    return {row[0]: row[4] for row in rows}
+    return [Trusted(*row) for row in rows]
 
 
 def add(connection: Connection, key: Trusted) -> None:
     """Add a key or certificate; in a write transaction."""
     connection.execute(
         "INSERT INTO trusted_key VALUES (?, ?, ?, ?, ?)",
-        (key.id, key.kind, key.name, key.pem, now()),
+        (key.id, key.kind, key.name, key.pem, key.added),
     )
 
 
