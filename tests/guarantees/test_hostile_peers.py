@@ -11,15 +11,17 @@ import io
 import json
 
 import pytest
+from support.command_line import run_cli
 from support.foreign_signatures import bundle_of, new_key, pem, private_pem, public_pem, signed
 from support.hostile_signatures import Authority, leaf
 from support.signed_models import record_gate, record_signature
 
 from localreg import Registry
-from localreg.errors import TrustError
+from localreg.errors import GateError, LocalregError, TrustError
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.remotes.compaction import compact
 from localreg.operations.trust import keys, signing
+from localreg.operations.trust.gates import NO_GATE, record_alias
 from localreg.operations.upkeep.config import set_setting
 from localreg.operations.weights.arriving_blobs import ArrivingBlobs
 from localreg.operations.weights.signatures import LIMIT, signatures_of
@@ -251,6 +253,69 @@ def exchange(registry, model_id, content):
             now = model_rows.current_weights(change.connection, model_id)
             new = replace(now, digest=digest, size=len(content), revision=2)
             change.record("model.weights_added", model_id, {"old": None, "new": new.payload()})
+
+
+@pytest.mark.parametrize("bring", [by_bundle, by_merge])
+def test_an_alias_that_a_peer_sets_past_our_gate_is_held(bring, theirs, ours, tmp_path):
+    """It leads to no model here until it is checked here, and passes."""
+    model = add(ours)
+    sign(model, OURS, tmp_path)
+    ours.set_alias(model, "prod")
+    ours.protect("p/m@prod", ["signed"])
+    by_merge(ours, theirs, tmp_path)
+    evil = add(theirs, EVIL)
+    with theirs._chain.first.store.write() as change:  # as a program that does not check
+        record_alias(change, ("p", "m"), "prod", model.id, evil.id, NO_GATE)
+    said = bring(theirs, ours, tmp_path)
+    differences = said.arrived.differences if bring is by_remote else said.differences
+    assert [each for each in map(str, differences) if each.startswith("held: p/m@prod")]
+    with pytest.raises(GateError, match="is held"):
+        ours.model("p/m@prod")
+    assert run_cli("-R", ours.path, "get", "p/m@prod", "-o", tmp_path / "got")[0] != 0
+    assert not (tmp_path / "got").exists()
+    with pytest.raises(GateError):
+        ours.set_alias(evil.id, "prod")
+    sign(ours.model(evil.id), OURS, tmp_path)
+    ours.set_alias(evil.id, "prod")
+    assert ours.model("p/m@prod").id == evil.id
+
+
+STRANGE = {
+    "a word that nobody knows": ["blessed"],
+    "no conditions": [],
+    "a word in other letters": ["SIGNED", " signed"],
+    "signs of a terminal": ["\x1b[2J>=1"],
+    "long": ["a" * 100_000 + ">=1"],
+    "many": [f"a{number}>=1" for number in range(2_000)],
+    "SQL": ["a' OR 1=1 --", "x>=1; DROP TABLE gate"],
+    "numbers that are none": ["a>=nan", "a>=1e999", "a>=" + "9" * 400],
+    "nested": ["a>=1>=2<3", "metric:metric:metric:x>=1"],
+    "surrogates": ["a\ud800>=1"],
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_strange_gate_of_a_peer_holds_or_is_refused(name, theirs, ours, tmp_path):
+    """It is never passed by mistake, and never an error of the machine."""
+    model = add(ours)
+    sign(model, OURS, tmp_path)
+    by_merge(ours, theirs, tmp_path)
+    try:
+        record_gate(theirs._chain.first, ("p", "m"), "prod", STRANGE[name])
+        by_bundle(theirs, ours, tmp_path)
+    except (LocalregError, UnicodeEncodeError):
+        assert rows(ours, "gate") == []
+        return
+    if not rows(ours, "gate"):
+        return
+    if STRANGE[name]:
+        with pytest.raises(GateError) as caught:
+            ours.set_alias(model, "prod")
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 20_000
+    ours.set_alias(model, "prod", override="it is strange")
+    assert ours.model("p/m@prod").id == model.id
+    ours.unprotect("p/m@prod")
 
 
 @pytest.mark.parametrize("kind", ["key", "certificate"])

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from localreg.values.records import Json
 
 _SHOWN_FILES = 3
+_SHOWN_CONDITIONS = 10
 
 
 class Place(Frozen):
@@ -182,6 +183,13 @@ def _named(names: list[str]) -> str:
     return f"{some} and {more:,} more" if more > 0 else some
 
 
+def listed(lacks: tuple[str, ...]) -> str:
+    """Return what a model lacks, as text: a gate of another registry may have any length."""
+    more = len(lacks) - _SHOWN_CONDITIONS
+    some = ", ".join(lacks[:_SHOWN_CONDITIONS])
+    return f"{some} and {more:,} more" if more > 0 else some
+
+
 def check_not_held(connection: Connection, line: Line, alias: str) -> str | None:
     """Return the id of the model that an alias points to; None if there is no such alias.
 
@@ -207,7 +215,7 @@ def held_error(connection: Connection, line: Line, alias: str, model_id: str) ->
         lambda: _why_surely_unsigned(connection, model_id),
     )
     name = alias_name(line, alias)
-    why = ", ".join(lacks) or "this was not checked here, or no key that is trusted here signed it"
+    why = listed(lacks) or "this was not checked here, or no key that is trusted here signed it"
     return GateError(
         f"{name} is held: {row.ref}{_setter(connection, line, alias)} did not pass its gate: {why}."
         f" `localreg alias {row.ref} {alias}` checks it again, and with --override REASON sets it "
@@ -230,7 +238,7 @@ def held_line(
 ) -> str:
     """Return what is said of an alias that came with others' events and is held here."""
     setter = _setter(connection, line, alias)
-    return f"held: {alias_name(line, alias)} → {row.ref}{setter}: {', '.join(lacks)}"
+    return f"held: {alias_name(line, alias)} → {row.ref}{setter}: {listed(lacks)}"
 
 
 def _setter(connection: Connection, line: Line, alias: str) -> str:

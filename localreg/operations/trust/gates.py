@@ -377,7 +377,7 @@ def _refused(
         "history keeps the reason"
     )
     return GateError(
-        f"{row.ref} does not pass the gate of {name}: {', '.join(lacks)}. {remedy or usual}",
+        f"{row.ref} does not pass the gate of {name}: {finding.listed(lacks)}. {remedy or usual}",
         alias=name,
         missing=lacks,
     )
