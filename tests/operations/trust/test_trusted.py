@@ -1,0 +1,323 @@
+"""What is checked before weights are given out: of which bytes, by which setting, at what cost."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from support import foreign_signatures as foreign
+from support.command_line import run_cli
+from support.statements import counted
+
+from localreg import Dataset, InputModel, OutputModel, Registry, Task
+from localreg.errors import DamagedRowError, DigestMismatchError, TrustError, WeightsError
+from localreg.operations.finding.references import resolve_model
+from localreg.operations.trust.keys import add_key, signing_key
+from localreg.operations.trust.signing import sign
+from localreg.operations.upkeep.config import set_setting
+
+
+@pytest.fixture
+def first(registry):
+    """The registry, which enforces signatures."""
+    set_setting(registry._chain.first, "trust.mode", "enforce")
+    return registry._chain.first
+
+
+@pytest.fixture
+def release(registry, key_file):
+    """Return a function that signs a model with a key that is trusted."""
+    key = foreign.new_key()
+    add_key(registry._chain.first, key_file(key, "release", public=True))
+    signing = signing_key(key_file(key))
+    return lambda model: sign(registry._chain, resolve_model(registry._chain, model.id), signing)
+
+
+def read(path):
+    return Path(path).read_bytes()
+
+
+def path_of(url):
+    return Path(unquote(urlsplit(url).path))
+
+
+# which bytes
+
+
+def test_other_weights_of_a_signed_model_are_unsigned(first, weights, release, tmp_path):
+    model = OutputModel(task=Task.create("vision", "train"), name="net")
+    assert path_of(model.update_weights(weights)).read_bytes() == b"weights"  # back to who has it
+    release(model)
+    assert read(model.get_weights(raise_on_error=True)) == b"weights"
+    (tmp_path / "more.onnx").write_bytes(b"others")
+    model.update_weights(tmp_path / "more.onnx")
+    with pytest.raises(TrustError, match=r"vision/net:1 \(.{8}\) is not signed\. The setting"):
+        model.get_weights(raise_on_error=True)
+    old, new = model.revisions()
+    assert path_of(old.url).read_bytes() == b"weights"
+    assert new.url is None
+    model.restore_weights(1)
+    assert read(model.get_weights(raise_on_error=True)) == b"weights"
+
+
+def test_what_a_url_serves_now_is_not_what_was_signed(first, site, release):
+    model = InputModel.import_model(site.url(), name="net")
+    with pytest.raises(TrustError, match="is not signed"):
+        model.get_weights(raise_on_error=True)
+    release(model)
+    assert read(model.get_weights(raise_on_error=True)) == site.files["/net.pt"]
+    site.files["/net.pt"] = b"others"
+    with pytest.raises(TrustError, match="is not signed"):
+        model.get_weights(raise_on_error=True, force_download=True)
+    with pytest.raises(TrustError, match="is not signed"):
+        model.get_weights(raise_on_error=True)
+
+
+def test_a_pinned_digest_does_not_stand_for_the_signed_one(
+    registry, first, weights, release, tmp_path
+):
+    """A record that came from elsewhere names other bytes by its URL and its pin."""
+    model = registry.add(weights, "net")
+    release(model)
+    evil = tmp_path / "evil.onnx"
+    evil.write_bytes(b"evil!!!")
+    with first.store.write() as change:
+        change.connection.execute(
+            "UPDATE weights SET url = ?, pinned = ?, kept = 0",
+            (evil.as_uri(), hashlib.sha256(b"evil!!!").hexdigest()),
+        )
+    with pytest.raises(TrustError, match="is not signed"):
+        model.get_weights(raise_on_error=True)
+    with pytest.raises(DigestMismatchError):
+        print(model.url)
+    assert [each.url for each in model.revisions()] == [None]
+
+
+def test_an_archive_is_made_of_the_signed_files(registry, first, folder, release, tmp_path):
+    """A record that came from elsewhere names the sha256 of any archive."""
+    model = registry.add(folder, "net")
+    release(model)
+    evil = tmp_path / "evil.zip"
+    with zipfile.ZipFile(evil, "w") as writer:
+        writer.writestr("evil", b"evil")
+    digest = registry.add(evil, "evil").digest
+    with first.store.write() as change:
+        change.connection.execute(
+            "UPDATE weights SET archive = ?, archive_size = ?, filename = 'net.zip' WHERE tree = 1",
+            (digest, evil.stat().st_size),
+        )
+    with zipfile.ZipFile(model.get_local_copy(extract_archive=False, raise_on_error=True)) as found:
+        assert "evil" not in found.namelist()
+        assert "model.safetensors" in found.namelist()
+    set_setting(first, "trust.mode", "off")
+    with zipfile.ZipFile(model.get_local_copy(extract_archive=False, raise_on_error=True)) as found:
+        assert found.namelist() == ["evil"]
+
+
+def test_an_archive_at_its_url_must_unpack_to_what_was_signed(
+    registry, first, folder, release, tmp_path
+):
+    model = registry.add(folder, "net")
+    release(model)
+    evil = tmp_path / "evil.zip"
+    with zipfile.ZipFile(evil, "w") as writer:
+        writer.writestr("model.safetensors", b"evil")
+    with first.store.write() as change:
+        change.connection.execute(
+            "UPDATE weights SET url = ?, archive = ?, archive_size = ?, kept = 0, uploaded = 1",
+            (evil.as_uri(), hashlib.sha256(evil.read_bytes()).hexdigest(), evil.stat().st_size),
+        )
+    with pytest.raises(TrustError, match="does not unpack to what was signed"):
+        model.get_local_copy(raise_on_error=True)
+    for asked in ({"extract_archive": False}, {"file": "model.safetensors"}):
+        with pytest.raises(TrustError):
+            model.get_local_copy(raise_on_error=True, **asked)
+
+
+def test_an_upload_that_was_changed_is_no_local_url(registry, first, weights, release, tmp_path):
+    (tmp_path / "uploads").mkdir()
+    model = OutputModel(task=Task.create("vision", "train"), name="net")
+    model.update_weights(weights, upload_uri=str(tmp_path / "uploads"))
+    model.wait_for_uploads()
+    release(model)
+    place = path_of(model.url)
+    assert place.read_bytes() == b"weights"
+    place.chmod(0o644)
+    place.write_bytes(b"w3ights")
+    with pytest.raises(DigestMismatchError):
+        print(model.url)
+    with pytest.raises(WeightsError):
+        model.get_weights(raise_on_error=True)
+
+
+# data sets
+
+
+def test_a_data_set_is_given_out_whole_and_in_parts_if_it_is_signed(
+    registry, first, folder, release, tmp_path
+):
+    dataset = Dataset.create("cats", "vision")
+    dataset.add_files(folder)
+    dataset.finalize(auto_upload=True)
+    roads = {
+        "whole": dataset.get_local_copy,
+        "a part": lambda: dataset.get_local_copy(part=0, num_parts=2),
+        "files": lambda: dataset.get_local_copy(files=["model.safetensors"]),
+        "a copy": lambda: dataset.get_mutable_local_copy(tmp_path / "copy", overwrite=True),
+        "a part of a copy": lambda: dataset.get_mutable_local_copy(
+            tmp_path / "part", overwrite=True, part=0, num_parts=2
+        ),
+    }
+    commands = [(), ("--part", "0/2")]
+    for road in roads.values():
+        with pytest.raises(TrustError, match="is not signed"):
+            road()
+    for number, arguments in enumerate(commands):
+        target = tmp_path / f"out{number}"
+        code, out, err = run_cli("dataset", "get", dataset.id, *arguments, "-o", target)
+        assert (code != 0, out, target.exists()) == (True, "", False)
+        assert "is not signed" in err
+    release(dataset)
+    for name, road in roads.items():
+        assert any(each.read_bytes() for each in Path(road()).rglob("*.*")), name
+    for number, arguments in enumerate(commands):
+        code, _, err = run_cli(
+            "dataset", "get", dataset.id, *arguments, "-o", tmp_path / f"out{number}"
+        )
+        assert code == 0, err
+
+
+def test_links_of_a_data_set_are_not_signed(registry, first, folder, weights, release, caplog):
+    dataset = Dataset.create("cats", "vision")
+    dataset.add_files(folder)
+    dataset.add_external_files(weights.as_uri())
+    dataset.finalize(auto_upload=True)
+    release(dataset)
+    with pytest.raises(TrustError, match=r"has links, which no signature covers: net\.onnx\."):
+        dataset.get_local_copy()
+    assert Path(dataset.get_local_copy(files=["model.safetensors"])).is_dir()
+    set_setting(first, "trust.mode", "warn")
+    assert (Path(dataset.get_local_copy()) / "net.onnx").read_bytes() == b"weights"
+    assert "has links, which no signature covers" in caplog.text
+
+
+# what is shown
+
+
+def test_the_card_of_an_unsigned_package_is_not_shown_and_the_page_says_why(
+    registry, folder, release, tmp_path
+):
+    (folder / "README.md").write_text("# What it is\n\nwritten by a stranger\n")
+    model = registry.add(folder, "net")
+    first = registry._chain.first
+
+    def shown():
+        page = model.report().read_text()
+        assert ("written by a stranger" in page) == (
+            "written by a stranger" in run_cli("card", model.id)[1]
+        )
+        return "written by a stranger" in page, page
+
+    there, page = shown()
+    assert (there, "it is not signed" in page) == (True, False)
+    set_setting(first, "trust.mode", "warn")
+    there, page = shown()
+    assert (there, "not trusted: it is not signed" in page) == (True, True)
+    set_setting(first, "trust.mode", "enforce")
+    there, page = shown()
+    assert (there, "not given out: it is not signed" in page) == (False, True)
+    release(model)
+    there, page = shown()
+    assert (there, "signed by a trusted key" in page) == (True, True)
+
+
+def test_doctor_and_env_show_what_is_checked(registry, key_file, weights):
+    registry.add(weights, "net")
+    first = registry._chain.first
+
+    def shown():
+        env = run_cli("env")[1]
+        (line,) = (each for each in env.splitlines() if each.startswith("trust"))
+        (finding,) = (
+            each for each in run_cli("doctor")[1].splitlines() if each.startswith("trust\t")
+        )
+        return line.split(None, 1)[1], finding
+
+    assert shown()[0] == "off"
+    set_setting(first, "trust.mode", "enforce")
+    mode, finding = shown()
+    assert mode == "enforce"
+    assert "no key is trusted" in finding
+    add_key(first, key_file(foreign.new_key(), "release", public=True))
+    assert "trusted keys and certificates: 1" in shown()[1]
+
+
+# which setting, and at what cost
+
+
+def test_a_setting_that_cannot_be_one_gives_out_nothing(registry, weights):
+    model, first = registry.add(weights, "net"), registry._chain.first
+    for value in ("enforc", b"\xff", 5):
+        with first.store.write() as change:
+            change.connection.execute(
+                "INSERT OR REPLACE INTO setting VALUES ('trust.mode', ?)", (value,)
+            )
+        for road in (
+            lambda: model.get_weights(raise_on_error=True),
+            lambda: model.url,
+            lambda: model.revisions(),
+        ):
+            with pytest.raises(DamagedRowError):
+                road()
+
+
+def test_without_the_setting_a_warm_road_is_as_short_as_before(registry, weights, folder):
+    file, package = registry.add(weights, "net"), registry.add(folder, "net")
+    for model, most in ((file, 1), (package, 2)):
+        model.get_local_copy(raise_on_error=True)
+        with counted() as statements, Registry(registry.path) as again:
+            same = again.model(model.id)
+            same.get_local_copy(raise_on_error=True)
+            before = sum(statements.values())
+            same.get_local_copy(raise_on_error=True)
+            assert sum(statements.values()) - before == most, statements
+
+
+WITHOUT = """
+import sys
+sys.modules["cryptography"] = None
+from localreg import Registry
+from localreg.errors import TrustError
+with Registry(sys.argv[1]) as registry:
+    try:
+        print(registry.model(sys.argv[2]).get_local_copy(raise_on_error=True))
+    except TrustError as error:
+        print("TrustError", error)
+"""
+
+
+def test_without_cryptography_nothing_counts_as_signed(registry, first, weights, release):
+    model = registry.add(weights, "net")
+    release(model)
+
+    def said():
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT, registry.path, model.id],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        return done.stdout, done.stderr
+
+    out, _ = said()
+    assert out.startswith("TrustError")
+    assert "pip install 'localreg[sign]'" in out
+    set_setting(first, "trust.mode", "warn")
+    out, err = said()
+    assert Path(out.strip()).read_bytes() == b"weights"
+    assert "pip install 'localreg[sign]'" in err
+    set_setting(first, "trust.mode", "off")
+    assert said()[1] == ""
