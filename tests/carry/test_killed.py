@@ -60,7 +60,16 @@ def state(folder):
         events = [row[0] for row in registry.db.execute(arrived)]
         counts = [
             registry.db[table].count
-            for table in ("event", "scalar", "task", "artifact", "tree_file", "weights")
+            for table in (
+                "event",
+                "scalar",
+                "task",
+                "artifact",
+                "tree_file",
+                "weights",
+                "signature",
+                "gate",
+            )
         ]
     return models, aliases, events, counts
 

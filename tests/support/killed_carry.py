@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from support.sessions import CLOSED, folder_of, zip_of
+from support.signed_models import record_gate, record_signature
 
 from localreg import OutputModel, Registry, Task
 
@@ -21,7 +22,9 @@ def prepare(folder):
                 io.BytesIO(b"%d" % number * 1_000), "resnet", "vision", filename="w.pt"
             )
             model.report_scalar("loss", "train", 0.5, iteration=number)
+            record_signature(there._chain.first, model.id, b"signature %d" % number)
         there.set_alias(model, "prod")
+        record_gate(there._chain.first, ("vision", "resnet"), "prod", ["signed"])
         there.add(folder / "pkg", "packed", "p")
         task = Task.create(project_name="lab", task_name="train")
         task.upload_artifact("table", {"rows": 3})
