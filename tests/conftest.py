@@ -40,6 +40,7 @@ pytest_plugins = [
     "support.servers.object_servers",
     "support.servers.object_proxy",
     "support.servers.container_registry",
+    "support.servers.fake_registry",
     "support.fleets",
 ]
 

@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from localreg.blobs.transfer.pace import Pace
     from localreg.operations.finding.upstream import Found
     from localreg.progress import Progress
 
@@ -132,6 +133,7 @@ def export_to(
     split: int | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
+    pace: Pace | None = None,
 ) -> Exported:
     """Write the chosen models into a container registry, each version as one tag.
 
@@ -143,6 +145,7 @@ def export_to(
         reports, history, image: as for `export`. An image gets the tag of the version and "-image".
         dry_run: write nothing, and ask no server.
         progress: called with the number of bytes of a version that are there, and with all.
+        pace: how slow the registry may be; by default as the environment says.
 
     Raises:
         InvalidURLError: the target cannot be used.
@@ -163,7 +166,7 @@ def export_to(
     from localreg.blobs.bundles.pushing import push
 
     done: list[Exported] = []
-    with ContainerRegistry(place.host, plain=plain_http) as registry:
+    with ContainerRegistry(place.host, plain=plain_http, pace=pace) as registry:
         written: dict[str, None] = {}
         for found, where in places:
             one = Selection((found,))
@@ -190,6 +193,7 @@ def import_from(
     aliases: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
+    pace: Pace | None = None,
 ) -> Arrived:
     """Take in a model version from a container registry.
 
@@ -201,6 +205,7 @@ def import_from(
         plain_http: speak http, without encryption.
         project, renumber, aliases, dry_run: as for `import_bundle`.
         progress: called with the bytes taken so far, and with all bytes.
+        pace: how slow the registry may be; by default as the environment says.
 
     Raises:
         InvalidURLError: the source cannot be used.
@@ -221,7 +226,7 @@ def import_from(
     from localreg.blobs.bundles.pulling import open_pulled
 
     with (
-        ContainerRegistry(place.host, plain=plain_http) as registry,
+        ContainerRegistry(place.host, plain=plain_http, pace=pace) as registry,
         open_pulled(registry, place, chain.first.blobs) as (bundle, found),
     ):
         return take_bundle(

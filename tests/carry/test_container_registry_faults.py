@@ -1,0 +1,455 @@
+"""Container registries that refuse, fail, cut, lie, or ask for tokens; and strange manifests."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from support.servers.container_registry import PASSWORD, USER, ContainerRegistry
+from support.servers.fake_registry import answers, cuts, of
+
+from localreg import Registry
+from localreg.blobs.transfer.pace import Pace
+from localreg.errors import (
+    BundleError,
+    CorruptBlobError,
+    DigestMismatchError,
+    DownloadError,
+    InvalidValueError,
+    LocalregError,
+    SourceNotFoundError,
+    UploadError,
+)
+from localreg.operations.carry.container_registries import export_to, import_from
+from localreg.operations.carry.selection import select
+
+FAST = Pace(pause=0.001, silence=5.0)
+MODEL = "application/vnd.cncf.model.manifest.v1+json"
+WEIGHTS = bytes(range(256)) * 30_000  # larger than what is sent at once
+EMPTY = {
+    "mediaType": "application/vnd.oci.empty.v1+json",
+    "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+    "size": 2,
+}
+
+
+@pytest.fixture
+def models(tmp_path):
+    """A registry with vision/net:1."""
+    with Registry(tmp_path / "source", durability="fast") as registry:
+        (tmp_path / "net.pt").write_bytes(WEIGHTS)
+        registry.add(tmp_path / "net.pt", "net", "vision")
+        yield registry
+
+
+@pytest.fixture
+def target(tmp_path):
+    with Registry(tmp_path / "target", durability="fast") as registry:
+        yield registry
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A folder of docker's, for credentials; nothing else has any."""
+    for name in ("REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / "docker"
+    folder.mkdir()
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    return folder
+
+
+def log_in(home, host, password=PASSWORD):
+    auth = base64.b64encode(f"{USER}:{password}".encode()).decode()
+    (home / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+    return f"Basic {auth}"
+
+
+def send(registry, host, **options):
+    chosen = select(registry._chain, ["vision/net:1"])
+    place = f"oci://{host}/vision/net:1"
+    return export_to(registry._chain, chosen, place, plain_http=True, pace=FAST, **options)
+
+
+def take(registry, host, name="vision/net:1", **options):
+    place = f"oci://{host}/{name}"
+    return import_from(registry._chain, place, plain_http=True, pace=FAST, **options)
+
+
+def nothing_came(registry):
+    """Return True if a registry has no model, no bytes and no leftovers."""
+    root = Path(registry.path)
+    files = [each for part in ("blobs", "tmp") for each in (root / part).rglob("*")]
+    return len(registry.models()) == 0 and not [each for each in files if each.is_file()]
+
+
+def model_of(*layers, **more):
+    """Return a manifest of a model as another tool writes it."""
+    return {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "artifactType": MODEL,
+        "config": EMPTY,
+        "layers": [*layers],
+    } | more
+
+
+def layer(blob, title, media_type="application/octet-stream"):
+    annotations = {"org.opencontainers.image.title": title}
+    return blob | {"mediaType": media_type, "annotations": annotations}
+
+
+def test_users_of_a_real_registry(models, target, home, tmp_path, caplog):
+    """Without credentials, with wrong ones, with right ones, and with those of a helper."""
+    (tmp_path / "registry").mkdir()
+    server = ContainerRegistry(tmp_path / "registry", users=True)
+    caplog.set_level(logging.DEBUG)
+    try:
+        with pytest.raises(DownloadError, match=f"docker login {server.host}") as error:
+            send(models, server.host)
+        log_in(home, server.host, "geheim")
+        with pytest.raises(DownloadError, match="refuses the credentials") as error:
+            send(models, server.host)
+        log_in(home, server.host)
+        send(models, server.host)
+        assert take(target, server.host).models == ("vision/net:1",)
+
+        helper = tmp_path / "docker-credential-fake"
+        helper.write_text(f'#!/bin/sh\necho \'{{"Username":"{USER}","Secret":"{PASSWORD}"}}\'\n')
+        helper.chmod(0o755)
+        (home / "config.json").write_text(json.dumps({"credsStore": "fake"}))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+            assert take(target, server.host).events == 0
+        for text in ("{", "[]", '{"auths": 7}', json.dumps({"auths": {server.host: 7}}), "\xff",
+                     json.dumps({"credHelpers": {server.host: "not-there"}})):  # fmt: skip
+            (home / "config.json").write_text(text, encoding="latin-1")
+            with pytest.raises(LocalregError) as error:
+                take(target, server.host)
+            assert "geheim" not in str(error.value)
+    finally:
+        server.stop()
+    for secret in ("geheim", PASSWORD, base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()):
+        assert secret not in caplog.text
+
+
+def test_a_registry_that_only_gives(models, target, home, tmp_path):
+    """The same data, served by one that takes nothing in."""
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    server = ContainerRegistry(folder)
+    try:
+        send(models, server.host)
+    finally:
+        server.stop()
+    server = ContainerRegistry(folder, readonly=True)
+    try:
+        assert take(target, server.host).models == ("vision/net:1",)
+        models.model("vision/net:1").comment = "new"
+        with pytest.raises(UploadError, match=r"read-only \(HTTP 405"):
+            send(models, server.host)
+    finally:
+        server.stop()
+
+
+def test_tokens_are_asked_for_again_when_they_end(models, target, home, fake_registry, caplog):
+    caplog.set_level(logging.DEBUG)
+    fake_registry.users = {log_in(home, fake_registry.host)}
+    fake_registry.token_life = 2
+    send(models, fake_registry.host)
+    assert take(target, fake_registry.host).models == ("vision/net:1",)
+    assert len(fake_registry.tokens) > 5
+    assert "token-" not in caplog.text
+    fake_registry.users = {"Basic other"}
+    with pytest.raises(DownloadError, match="refuses the credentials") as error:
+        take(target, fake_registry.host)
+    assert "geheim" not in str(error.value)
+
+
+def test_a_server_of_tokens_that_misbehaves(target, home, fake_registry):
+    fake_registry.users = {log_in(home, fake_registry.host)}
+    for body in (b"", b"[]", b"7", b'{"token": 7}', b'{"token": "a\\r\\nX: y"}', b"x" * 2_000_000):
+        fake_registry.faults = [of("/token", answers(200, body), 100)]
+        with pytest.raises(DownloadError):
+            take(target, fake_registry.host)
+    elsewhere = answers(307, Location="http://127.0.0.1:9/token")
+    fake_registry.faults = [of("/token", elsewhere, 100)]
+    with pytest.raises(DownloadError):
+        take(target, fake_registry.host)
+    realm = answers(401, WWW_Authenticate='Bearer realm="file:///etc/passwd",service="x"')
+    fake_registry.faults = [of("/v2/", realm, 100)]
+    with pytest.raises(DownloadError, match="without encryption"):
+        take(target, fake_registry.host)
+    assert nothing_came(target)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_what_may_go_better_later_is_tried_again(status, models, target, fake_registry):
+    for part in ("/manifests/1", "/blobs/uploads/", "/blobs/sha256", "/manifests/sha256:"):
+        fake_registry.faults.append(of(part, answers(status, Retry_After="0"), 2))
+    send(models, fake_registry.host)
+    for part in ("/manifests/1", "/blobs/sha256", "/referrers/"):
+        fake_registry.faults.append(of(part, answers(status), 2))
+    assert take(target, fake_registry.host).models == ("vision/net:1",)
+
+
+def test_refusals_say_what_they_are(models, target, fake_registry):
+    denied = b'{"errors":[{"code":"DENIED","message":"geheim"}]}'
+    for status, words in ((403, "refuses access"), (500, "answers 500"), (418, "HTTP 418, DENIED")):
+        fake_registry.faults = [of("/v2/", answers(status, denied), 1_000)]
+        with pytest.raises(DownloadError, match=words) as error:
+            take(target, fake_registry.host)
+        assert "geheim" not in str(error.value)
+        fake_registry.faults = [of("/v2/", answers(status, denied), 1_000, "POST")]
+        with pytest.raises(UploadError, match=words) as error:
+            send(models, fake_registry.host)
+        assert "geheim" not in str(error.value)
+    fake_registry.faults = []
+    with pytest.raises(SourceNotFoundError):
+        take(target, fake_registry.host)
+    assert nothing_came(target)
+    assert fake_registry.manifests == {}
+
+
+def test_a_download_that_is_cut_goes_on(models, target, fake_registry):
+    send(models, fake_registry.host)
+    (digest,) = (name for name, data in fake_registry.blobs.items() if data == WEIGHTS)
+    fake_registry.faults = [of(f"/blobs/{digest}", cuts(WEIGHTS, 5_000_000), 1, "GET")]
+    ranges = []
+    fake_registry.faults.append(lambda request: ranges.append(request.headers["Range"]))
+    assert take(target, fake_registry.host).models == ("vision/net:1",)
+    assert "bytes=5000000-" in ranges
+
+
+def test_an_upload_that_is_cut_goes_on(models, fake_registry):
+    def cut(request):
+        """Take a part of the bytes, and end the connection."""
+        upload = request.path.partition("uploads/")[2].partition("?")[0]
+        fake_registry.uploads[upload] += request.rfile.read(5_000_000)
+        request.hang_up()
+
+    fake_registry.faults = [of("/blobs/uploads/", cut, 1, "PATCH")]
+    spans = []
+    fake_registry.faults.append(lambda request: spans.append(request.headers["Content-Range"]))
+    send(models, fake_registry.host)
+    assert WEIGHTS in fake_registry.blobs.values()
+    assert f"5000000-{len(WEIGHTS) - 1}" in spans
+
+
+def test_an_answer_that_is_lost_does_no_harm(models, target, fake_registry):
+    """The registry did it, and the connection ended."""
+
+    def does_it(request):
+        sent = request.wfile
+        request.wfile = type("Nowhere", (), {"write": lambda *_: None, "flush": lambda *_: None})()
+        fake_registry.faults, kept = [], fake_registry.faults
+        fake_registry.serve(request)
+        fake_registry.faults = kept
+        request.wfile = sent
+        request.hang_up()
+
+    fake_registry.faults = [
+        of("/blobs/uploads/.*digest=", does_it, 1, "PUT"), of("/manifests/", does_it, 2, "PUT"),
+        of("/blobs/uploads/", does_it, 1, "PATCH"), of("/blobs/uploads/", does_it, 1, "POST"),
+    ]  # fmt: skip
+    send(models, fake_registry.host)
+    assert take(target, fake_registry.host).models == ("vision/net:1",)
+
+
+def test_other_bytes_are_refused(models, target, fake_registry):
+    send(models, fake_registry.host)
+    for name, data in [*fake_registry.blobs.items()]:
+        if data == b"{}":  # known, so that nobody asks for it
+            continue
+        fake_registry.blobs[name] = data[:-1] + bytes([data[-1] ^ 1])
+        with pytest.raises(DigestMismatchError):
+            take(target, fake_registry.host)
+        assert nothing_came(target), name
+        fake_registry.blobs[name] = data + b"x"
+        with pytest.raises((DigestMismatchError, DownloadError)):
+            take(target, fake_registry.host)
+        fake_registry.blobs[name] = data
+    kind, manifest = fake_registry.manifests["vision/net", "1"]
+    header = answers(200, manifest, Content_Type=kind, Docker_Content_Digest=f"sha256:{'a' * 64}")
+    fake_registry.faults = [of("/manifests/1", header)]
+    with pytest.raises(DigestMismatchError, match="or were replaced"):
+        take(target, fake_registry.host)
+    other = answers(200, manifest.replace(b"vision", b"wision"), Content_Type=kind)
+    fake_registry.faults = [of("/manifests/sha256:", other, 10)]
+    with pytest.raises(DigestMismatchError):
+        take(target, fake_registry.host)
+    assert nothing_came(target)
+    fake_registry.faults = []
+    assert take(target, fake_registry.host).models == ("vision/net:1",)
+
+
+def test_credentials_go_to_their_host_only(models, target, home, fake_registry, tmp_path):
+    """A blob and an upload are elsewhere, as with registries that keep their blobs in a bucket."""
+    from support.servers.fake_registry import FakeRegistry
+
+    bucket = FakeRegistry()
+    try:
+        fake_registry.users = {log_in(home, fake_registry.host)}
+
+        def elsewhere(request):
+            request.read_body()
+            bucket.uploads["u"] = b""
+            request.answer(202, Location=f"http://{bucket.host}/v2/x/y/blobs/uploads/u?sig=geheim")
+
+        fake_registry.faults = [of("/blobs/uploads/", elsewhere, 1, "POST")]
+        send(models, fake_registry.host)
+        assert bucket.asked("PUT", "sig=geheim")
+        fake_registry.faults = []
+        send(models, fake_registry.host)
+        (digest,) = (name for name, data in fake_registry.blobs.items() if data == WEIGHTS)
+        bucket.blobs[digest] = WEIGHTS
+        target_url = f"http://{bucket.host}/v2/x/y/blobs/{digest}?sig=geheim"
+        fake_registry.faults = [of(f"/blobs/{digest}", answers(307, Location=target_url), 9)]
+        assert take(target, fake_registry.host).models == ("vision/net:1",)
+        assert bucket.asked("GET")
+        assert {header for *_, header in bucket.requests} == {None}
+    finally:
+        bucket.close()
+
+
+def test_the_api_of_referrers(models, target, fake_registry):
+    """Several answers, and no tag that takes its place."""
+    fake_registry.has_referrers, fake_registry.page = True, 1
+    send(models, fake_registry.host)
+    tags = {name for _, name in fake_registry.manifests if not name.startswith("sha256:")}
+    assert tags == {"1"}
+    assert take(target, fake_registry.host).models == ("vision/net:1",)
+    assert target.model("vision/net:1").id == models.model("vision/net:1").id
+    assert len(fake_registry.asked("GET", "?from=")) == 1
+
+
+def test_pages_of_referrers_that_never_end(models, target, fake_registry):
+    fake_registry.has_referrers = True
+    send(models, fake_registry.host)
+    index = b'{"manifests":[]}'
+    again = answers(200, index, Content_Type="application/vnd.oci.image.index.v1+json",
+                    Link='</v2/vision/net/referrers/x?n=1>; rel="next"')  # fmt: skip
+    fake_registry.faults = [of("/referrers/", again, 10_000)]
+    assert take(target, fake_registry.host).models == ("vision/net:1",)  # as a new model
+    assert len(fake_registry.asked("GET", "/referrers/")) <= 101
+
+
+def test_damaged_weights_are_not_pushed(models, fake_registry):
+    copy = Path(models.model("vision/net:1").get_local_copy())
+    copy.chmod(0o644)
+    copy.write_bytes(WEIGHTS[:-1] + b"x")
+    with pytest.raises(CorruptBlobError):
+        send(models, fake_registry.host)
+    assert fake_registry.manifests == {}
+    assert all(len(each) < 100_000 for each in fake_registry.blobs.values())
+
+
+STRANGE = {
+    "not JSON": b"{",
+    "a list": b"[]",
+    "nested": b"[" * 100_000,
+    "no config": b'{"schemaVersion":2,"layers":[]}',
+    "another schema": b'{"schemaVersion":1,"layers":[]}',
+    "no files": model_of(),
+    "a title that leads outside": model_of(layer(EMPTY, "../../x") | {"mediaType": "a/b"}),
+    "an absolute title": model_of(layer(EMPTY, "/etc/passwd")),
+    "no title": model_of(EMPTY | {"mediaType": "a/b"}),
+    "a title twice": model_of(layer(EMPTY, "a"), layer(EMPTY, "a")),
+    "a file as folder": model_of(layer(EMPTY, "a"), layer(EMPTY, "a/b")),
+    "sha512": model_of({"mediaType": "a/b", "size": 2, "digest": f"sha512:{'a' * 128}"}),
+    "a size below zero": model_of(layer(EMPTY | {"size": -1}, "a")),
+    "an archive": model_of(layer(EMPTY, "a", "application/vnd.cncf.model.weight.v1.tar")),
+    "an image": model_of(
+        layer(EMPTY, "a"),
+        config=EMPTY | {"mediaType": "application/vnd.oci.image.config.v1+json"},
+    ),
+    "a record": model_of(artifactType="application/vnd.localreg.record.v1+json"),
+    "an empty list": {"manifests": []},
+    "a list of no models": {"manifests": [EMPTY | {"mediaType": "a/b"}]},
+    "a list of nonsense": {"manifests": [7]},
+    "too large": b" " * 33_554_433,
+}
+
+
+@pytest.mark.parametrize("manifest", STRANGE.values(), ids=STRANGE)
+def test_strange_manifests_are_refused(manifest, target, fake_registry):
+    fake_registry.add(b"{}")
+    fake_registry.put("vision/net", manifest, "1")
+    with pytest.raises((BundleError, DownloadError)):
+        take(target, fake_registry.host)
+    assert nothing_came(target)
+
+
+def test_a_model_in_a_list(target, fake_registry):
+    """Docker and others write lists of manifests; the only model in one is meant."""
+    digest = fake_registry.put("vision/net", model_of(layer(fake_registry.add(b"w"), "w.bin")))
+    fake_registry.add(b"{}")
+    listed = {"mediaType": "a/b", "digest": digest, "size": 1, "artifactType": MODEL}
+    index = "application/vnd.oci.image.index.v1+json"
+    both = {"manifests": [listed, EMPTY]}
+    fake_registry.put("vision/net", both, "1", media_type=index)
+    assert take(target, fake_registry.host).models == ("vision/net:1",)
+    two = {"manifests": [listed, listed | {"digest": EMPTY["digest"]}]}
+    fake_registry.put("vision/net", two, "2", media_type=index)
+    with pytest.raises(BundleError, match="2 of them are models; name one by its digest"):
+        take(target, fake_registry.host, "vision/net:2")
+
+
+def test_strange_referrers(models, target, fake_registry):
+    """What refers to a model may be written by anybody who may write there."""
+    done = send(models, fake_registry.host)
+    digest = done.path.rpartition("@")[2]
+    tag = digest.replace(":", "-")
+    kind, sound = fake_registry.manifests["vision/net", tag]
+    listed = json.loads(sound)["manifests"]
+    record = "application/vnd.localreg.record.v1+json"
+    own = {"mediaType": kind, "digest": digest, "size": 9}
+    gone = {"mediaType": kind, "digest": f"sha256:{'b' * 64}", "size": 9, "artifactType": record}
+    other = fake_registry.put(
+        "vision/net", model_of(artifactType=record, subject=own | {"digest": gone["digest"]})
+    )
+    sha512 = own | {"digest": f"sha512:{'c' * 128}"}
+    more = [gone, own | {"digest": other, "artifactType": record}, sha512]
+    fake_registry.put("vision/net", {"manifests": listed + more}, tag, media_type=kind)
+    assert take(target, fake_registry.host).models == ("vision/net:1",)
+    assert target.model("vision/net:1").id == models.model("vision/net:1").id
+    for bad in ({"manifests": 7}, [], {"manifests": [[]]}):
+        fake_registry.put("vision/net", bad, tag, media_type=kind)
+        with pytest.raises(BundleError):
+            take(target, fake_registry.host)
+    newer = json.loads(fake_registry.manifests["vision/net", listed[0]["digest"]][1])
+    newer |= {"annotations": {"vnd.localreg.bundle.format": "999"}}
+    name = fake_registry.put("vision/net", newer)
+    one = {"mediaType": kind, "digest": name, "size": 9, "artifactType": record}
+    fake_registry.put("vision/net", {"manifests": [*listed, one]}, tag, media_type=kind)
+    with pytest.raises(BundleError, match="format 999"):
+        take(target, fake_registry.host)
+
+
+def test_names_of_strange_configurations(target, fake_registry):
+    """A name that no model can have does not become one; the repository gives it then."""
+    for number, (said, expected) in enumerate(
+        [
+            ("lab/net", "lab/net"),
+            ("///", "vision/net"),
+            (7, "vision/net"),
+            ("x" * 2_000, "vision/net"),
+        ]
+    ):
+        config = {"descriptor": {"name": said, "description": "of a test"}}
+        blob = fake_registry.add(json.dumps(config).encode())
+        blob |= {"mediaType": "application/vnd.cncf.model.config.v1+json"}
+        file = layer(fake_registry.add(b"%d" % number), "w.bin")
+        fake_registry.put("vision/net", model_of(file, config=blob), f"v{number}")
+        (came,) = take(target, fake_registry.host, f"vision/net:v{number}").models
+        assert came.rpartition(":")[0] == expected
+    assert target.model("lab/net").comment == "of a test"
+    blob = fake_registry.add(json.dumps({"descriptor": {"name": "a\x00b"}}).encode())
+    blob |= {"mediaType": "application/vnd.cncf.model.config.v1+json"}
+    fake_registry.put("vision/net", model_of(layer(EMPTY, "w"), config=blob), "bad")
+    with pytest.raises((BundleError, InvalidValueError)):
+        take(target, fake_registry.host, "vision/net:bad")
