@@ -1,4 +1,4 @@
-"""No road gives out unsigned bytes if that is enforced: each is tried with each kind of weights."""
+"""No road gives out unsigned bytes if that is enforced (P42): each with each kind of weights."""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ from support import foreign_signatures as foreign
 from support.command_line import run_cli
 from support.signed_models import record_signature
 
+from localreg.operations.reports.index_page import index_values
+from localreg.operations.reports.page_links import Site
 from localreg.operations.trust.keys import add_key, remove_key, signing_key, trusted_keys
 from localreg.operations.trust.shown import MOST, shown_signatures
 from localreg.operations.trust.signing import sign
@@ -79,6 +81,15 @@ def test_pages_show_it(signed, found):
     other = (folder / "models" / f"{found('vision/vit').id}.html").read_text(encoding="utf-8")
     assert '<span class="badge ">signed</span>' not in other
     assert "does not count" in other
+    place = signed._chain.first
+    rows = index_values(place, Site(folder, root="")).models.rows
+    assert {
+        id_: "signed" in states for id_, states in zip(rows["id"], rows["states"], strict=True)
+    } == {
+        found("vision/resnet").id: True,
+        found("vision/vit").id: False,
+        found("n").id: False,
+    }
 
 
 def test_cards_name_who_signed_and_no_other_signature(signed):

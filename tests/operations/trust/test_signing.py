@@ -1,4 +1,4 @@
-"""Models are signed and checked by keys; nothing of their files is read for that."""
+"""Models are signed and checked by keys; nothing of their files is read for that: P43."""
 
 from __future__ import annotations
 
