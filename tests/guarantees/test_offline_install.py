@@ -19,6 +19,9 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from support import foreign_signatures
+
+from localreg import Registry
 
 PROJECT = Path(__file__).parents[2]
 ALONE = ["unshare", "--net"]  # a process without any network but its own
@@ -50,6 +53,52 @@ with Registry("made") as registry:
     task.close()
     registry.render()
     assert registry.verify(full=True).ok
+"""
+
+# Each command that needs a package of an extra names it; nothing else needs one. One process, since
+# each takes a second to begin.
+EXTRAS_SCRIPT = """
+import importlib.util, io
+from contextlib import redirect_stderr, redirect_stdout
+from localreg.cli.main import main
+
+for name in ("cryptography", "oras", "cyclonedx", "deltalake", "obstore"):
+    assert importlib.util.find_spec(name) is None, name
+
+def run(command):
+    said = io.StringIO()
+    with redirect_stdout(io.StringIO()), redirect_stderr(said):
+        code = main(["-R", "made", *command.split()])
+    return code, " ".join(said.getvalue().split())
+
+for command in (
+    "show p/signed",
+    "ls",
+    "history p/signed",
+    "get p/signed -o off.pt",  # nothing is checked
+    "export --all -o all.tar",  # signatures are files
+    "-R copy import all.tar",
+    "protect p/m@prod --require published",
+    "publish p/m:1",
+    "alias p/m:1 prod",
+    "card p/m",
+    "site",
+    "gc",
+    "key ls",
+    "config trust.mode enforce",
+):
+    code, said = run(command)
+    assert code == 0, (command, said)
+for command, extra in {
+    "sign p/m --key key.pem": "sign",
+    "verify p/m --key key.pub": "sign",
+    "key add key.pub": "sign",
+    "ls --signed": "sign",
+    "get p/signed -o none.pt": "sign",
+    "card p/m --format ml-bom": "bom",
+}.items():
+    code, said = run(command)
+    assert code not in (0, 2) and f"localreg[{extra}]" in said, (command, code, said)
 """
 
 
@@ -126,6 +175,16 @@ def environment(tmp_path, wheel, alone):
     return folder / "bin"
 
 
+def add_signed(work):
+    """Let the registry of the other environment have a signed model, and trust its key."""
+    key = foreign_signatures.new_key()
+    (work / "key.pem").write_bytes(foreign_signatures.private_pem(key))
+    (work / "key.pub").write_bytes(foreign_signatures.public_pem(key))
+    with Registry(work / "made", durability="fast") as registry:
+        registry.sign(registry.add(work / "w.pt", "signed", "p"), work / "key.pem")
+        registry.add_key(work / "key.pub")
+
+
 def test_localreg_is_installed_and_used_without_a_network(environment, alone, tmp_path):
     """P24: without a network everything local works, and nothing tries to use one."""
     python, localreg = environment / "python", environment / "localreg"
@@ -139,6 +198,9 @@ def test_localreg_is_installed_and_used_without_a_network(environment, alone, tm
     alone(localreg, "-R", "made", "verify", "--full")
     alone(localreg, "-R", "made", "gc")
     alone(localreg, "-R", "made", "doctor")
+    add_signed(tmp_path / "work")
+    alone(python, "-W", "error", "-c", EXTRAS_SCRIPT)
+    assert not (tmp_path / "work" / "none.pt").exists()
     assert not (tmp_path / "tripwire").exists()
     # Proof that the network is cut off: this call needs it and fails.
     command = [*ALONE, localreg, "-R", "made", "get", "p/remote"]
