@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from support import foreign_signatures
 from support.servers.container_registry import skopeo
 from support.trees import File, look, plant
 
@@ -19,7 +20,7 @@ from localreg.errors import (
     SourceNotFoundError,
 )
 
-RECORD = "application/vnd.localreg.record.v1+json"
+SIGNATURE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PACKAGE = {
     "config.json": File(b'{"layers": 2}\n'),
     "model.safetensors": File(b"w" * 70_000),
@@ -53,6 +54,15 @@ def place(container_registry, tmp_path):
     """A repository of the test's own in the container registry."""
     name = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]
     return f"oci://{container_registry.host}/{name}/net"
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """Paths of a private and a public key."""
+    key = foreign_signatures.new_key()
+    (tmp_path / "k.pem").write_bytes(foreign_signatures.private_pem(key))
+    (tmp_path / "k.pub").write_bytes(foreign_signatures.public_pem(key))
+    return key, tmp_path / "k.pem", tmp_path / "k.pub"
 
 
 def send(registry, *models, to, **options):
@@ -137,7 +147,10 @@ def test_records_of_two_registries_are_joined(models, target, place):
         assert sorted(third.model("vision/resnet:1").tags) == ["good", "mine", "theirs"]
 
 
-def test_skopeo_carries_the_record_by_the_tag_that_lists_it(models, target, place):
+def test_skopeo_carries_record_and_signature_by_the_tag_that_lists_them(
+    models, target, place, keys
+):
+    models.sign("vision/packed:1", keys[1])
     done = send(models, "vision/packed:1", to=f"{place}:1")
     digest = done.path.rpartition("sha256:")[2]
     source, copied = place.replace("oci:", "docker:"), place.replace("oci:", "docker:") + "/copy"
@@ -150,6 +163,8 @@ def test_skopeo_carries_the_record_by_the_tag_that_lists_it(models, target, plac
     came = take(target, f"{place}/copy:1@sha256:{digest}")
     assert came.models == ("vision/packed:1",)
     assert target.model("vision/packed:1").id == models.model("vision/packed:1").id
+    target.add_key(keys[2])
+    assert [each.valid for each in target.verify_signature("vision/packed:1")] == [True]
 
 
 def test_several_versions_go_to_repositories_of_their_names(models, target, place, tmp_path):
@@ -226,6 +241,80 @@ def test_what_has_no_record_becomes_a_new_model_once(models, target, place, tmp_
     assert model.id != models.model("vision/packed:1").id
     assert look(Path(model.get_local_copy())) == PACKAGE
     assert take(target, f"{place}:1").models == ()
+
+
+def refer(place, reference, data):
+    """Add a signature to a manifest, as another tool does: with the tag that lists it."""
+    host, _, repository = place.removeprefix("oci://").partition("/")
+    base = f"http://{host}/v2/{repository}"
+    subject = raw(place, reference).content
+    digest = hashlib.sha256(subject).hexdigest()
+    for blob in (data, b"{}"):
+        url = requests.post(f"{base}/blobs/uploads/").headers["Location"]
+        named = f"sha256:{hashlib.sha256(blob).hexdigest()}"
+        requests.put(f"{url}&digest={named}", data=blob).raise_for_status()
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    signature = {
+        "schemaVersion": 2, "mediaType": kind, "artifactType": SIGNATURE,
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json",
+                   "digest": f"sha256:{hashlib.sha256(b'{}').hexdigest()}", "size": 2},
+        "layers": [{"mediaType": SIGNATURE, "size": len(data),
+                    "digest": f"sha256:{hashlib.sha256(data).hexdigest()}"}],
+        "subject": {"mediaType": kind, "digest": f"sha256:{digest}", "size": len(subject)},
+    }  # fmt: skip
+    body = json.dumps(signature).encode()
+    named = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    headers = {"Content-Type": kind}
+    requests.put(f"{base}/manifests/{named}", data=body, headers=headers).raise_for_status()
+    there = raw(place, f"sha256-{digest}")
+    index = there.json() if there.ok else {"schemaVersion": 2, "manifests": []}
+    index["mediaType"] = "application/vnd.oci.image.index.v1+json"
+    entry = {"mediaType": kind, "digest": named, "size": len(body), "artifactType": SIGNATURE}
+    index["manifests"].append(entry)
+    headers = {"Content-Type": index["mediaType"]}
+    url = f"{base}/manifests/sha256-{digest}"
+    requests.put(url, data=json.dumps(index), headers=headers).raise_for_status()
+
+
+def test_signatures_go_along(models, target, place, keys):
+    _, private, public = keys
+    made = models.sign("vision/packed:1", private)
+    send(models, "vision/packed:1", to=f"{place}:1")
+    take(target, f"{place}:1")
+    target.add_key(public)
+    (found,) = target.verify_signature("vision/packed:1")
+    assert (found.valid, found.digest) == (True, made.digest)
+    take(target, f"{place}:1", project="staging")
+    assert [each.valid for each in target.verify_signature("staging/packed:1")] == [True]
+
+
+def test_a_signature_that_others_added_is_kept_once(models, target, place, keys):
+    key, _, public = keys
+    send(models, "vision/packed:1", to=f"{place}:1")
+    digests = {path: hashlib.sha256(each.content).hexdigest() for path, each in PACKAGE.items()}
+    refer(place, "1", foreign_signatures.signed(digests, key))
+    refer(place, "1", foreign_signatures.signed(digests | {"config.json": "a" * 64}, key))
+    refer(place, "1", b"no signature at all")
+    assert take(target, f"{place}:1").models == ("vision/packed:1",)
+    target.add_key(public)
+    assert [each.valid for each in target.verify_signature("vision/packed:1")] == [True]
+    assert take(target, f"{place}:1").events == 0
+    assert len(target.verify_signature("vision/packed:1")) == 1
+
+
+def test_signatures_of_a_model_without_a_record(models, target, place, keys, tmp_path):
+    key, _, public = keys
+    models.export("vision/packed:1", path=tmp_path / "b.tar")
+    skopeo(
+        "copy", "--dest-tls-verify=false", f"oci-archive:{tmp_path}/b.tar:vision/packed:1",
+        f"{place.replace('oci:', 'docker:')}:1",
+    )  # fmt: skip
+    digests = {path: hashlib.sha256(each.content).hexdigest() for path, each in PACKAGE.items()}
+    refer(place, "1", foreign_signatures.signed(digests, key))
+    refer(place, "1", b"no signature at all")
+    assert take(target, f"{place}:1").models == ("vision/packed:1",)
+    target.add_key(public)
+    assert [each.valid for each in target.verify_signature("vision/packed:1")] == [True]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localreg.blobs.bundles.container_registry import (
@@ -47,12 +47,12 @@ from localreg.values.bundle_format import (
     broken,
     descriptor_of_manifest,
 )
-from localreg.values.frozen import replace
+from localreg.values.frozen import Frozen, replace
 from localreg.values.ids import ID_LENGTH, is_id
 from localreg.values.manifest import PackageFile, make_manifest
 from localreg.values.oci import OciPlace, is_referrers_tag
 from localreg.values.records import ModelRecord, Project, WeightsRecord
-from localreg.values.signatures import MEDIA_TYPE, parse_bundle
+from localreg.values.signatures import LARGEST, MEDIA_TYPE, SignedFile, parse_bundle, problems
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,22 +60,32 @@ if TYPE_CHECKING:
 
     from localreg.progress import Progress
 
-_LARGEST_SIGNATURE = 16_777_216  # bytes
 _MOST_NAMED = 10
 _UNPACK = "io.deis.oras.content.unpack"  # oras marks folders so, which it packs
 
 
+class Pulled(Frozen):
+    """A model version in a container registry.
+
+    Attributes:
+        bundle: what it says, and its files.
+        place: where it is, with tag and digest.
+        model: the id of the model; None if it has no record, and becomes a new one.
+        signatures: files of signatures of it that no record knows: others have added them.
+    """
+
+    bundle: Bundle
+    place: OciPlace
+    model: str | None
+    signatures: tuple[bytes, ...]
+
+
 @contextmanager
-def open_pulled(
-    registry: ContainerRegistry, place: OciPlace, folders: Folders
-) -> Iterator[tuple[Bundle, OciPlace]]:
+def open_pulled(registry: ContainerRegistry, place: OciPlace, folders: Folders) -> Iterator[Pulled]:
     """Open what is at a place as a bundle, and check all but the files of the model.
 
     Args:
         folders: of the registry that the bytes come into.
-
-    Returns:
-        The bundle, and the place with tag and digest.
 
     Raises:
         SourceNotFoundError: nothing is there.
@@ -89,7 +99,8 @@ def open_pulled(
         with disk_errors("reading the bundle", folder):
             pulling.write()
             layout = _Layout(folder, pulling.fetch)
-            yield _Pulled(layout, registry, pulling.place.repository, folders), pulling.place
+            bundle = _Bundle(layout, registry, pulling.place.repository, folders)
+            yield Pulled(bundle, pulling.place, pulling.model, tuple(pulling.unknown))
 
 
 class _Pulling:
@@ -100,6 +111,8 @@ class _Pulling:
         self._folder = folder
         self._blobs = folder.joinpath(*BLOBS_NAME.rstrip("/").split("/"))
         self._listed: dict[str, Descriptor] = {}
+        self.model: str | None = None
+        self.unknown: list[bytes] = []
         self.place = place if place.reference else replace(place, tag=self._only_tag(place))
 
     def write(self) -> None:
@@ -114,12 +127,16 @@ class _Pulling:
         subject = descriptor_of_manifest(model, found.digest, len(found.data), self._ref())
         records, signatures = self._referring(subject)
         if any(each.model is not None for each in records):
+            self.model = model.model
             self._list(subject, found.data)
             self._write_records(subject, records)
+            for each in signatures:
+                if each.model is not None:  # its record names it
+                    self._add(each)
+                else:
+                    self.unknown += [data for _, data, _ in self._sound(each, model.files())]
         else:
             self._write_foreign(model, found, signatures)
-        for each in signatures:
-            self._add(each)
         listed = (
             bundle_format.canonical_json(each.encoded()) for _, each in sorted(self._listed.items())
         )
@@ -193,7 +210,10 @@ class _Pulling:
                 continue
             manifest = bundle_format.read_manifest([there.data], there.digest)
             # Anybody may write the list.
-            if manifest.subject is not None and manifest.subject.digest == subject.digest:
+            if manifest.subject is None or manifest.subject.digest != subject.digest:
+                continue
+            is_large = any(layer.size > LARGEST for layer in manifest.layers)
+            if manifest.artifact_type != MEDIA_TYPE or not is_large:
                 kinds.get(manifest.artifact_type or "", []).append(manifest)
         return records, signatures
 
@@ -286,12 +306,13 @@ class _Pulling:
             metadata={},
             weights=(weights,),
         )
-        notes = {
-            "v": 1,
-            "model": record.payload(),
-            "aliases": {},
-            "signatures": self._signed(signatures, digest),
-        }
+        signed = []
+        for each in signatures:
+            for layer, _, signer in self._sound(each, files):
+                signature = {"digest": digest, "signature": layer.digest, "size": layer.size}
+                signed.append(signature | {"signer": signer})
+                layers.append(replace(layer, media_type=bundle_format.FILE, annotations={}))
+        notes = {"v": 1, "model": record.payload(), "aliases": {}, "signatures": signed}
         layers.append(self._part(bundle_format.NOTES, notes))
         made = bundle_format.model_manifest(source, EMPTY, files)
         subject = self._add(made, self._ref())
@@ -314,27 +335,18 @@ class _Pulling:
             name = self.place.repository
         return name.strip("/"), comment if type(comment) is str else None
 
-    def _signed(self, signatures: list[Manifest], digest: str) -> list[dict[str, Any]]:
-        """Return the signatures of weights as their events record them."""
-        found = []
-        for manifest in signatures:
-            for layer in manifest.of_type(MEDIA_TYPE):
-                if layer.size > _LARGEST_SIGNATURE:
-                    continue
-                self.fetch(layer.digest, layer.size)
-                try:
-                    signed = parse_bundle((self._blobs / layer.digest).read_bytes())
-                except SignatureError:  # it would never count
-                    continue
-                found.append(
-                    {
-                        "digest": digest,
-                        "signature": layer.digest,
-                        "size": layer.size,
-                        "signer": signed.signer,
-                    }
-                )
-        return found
+    def _sound(
+        self, manifest: Manifest, files: list[PackageFile]
+    ) -> Iterator[tuple[Descriptor, bytes, str]]:
+        """Yield those layers of a signature that are signatures of files, and who signed."""
+        signed = [SignedFile(each.path, each.digest) for each in files]
+        for layer in manifest.of_type(MEDIA_TYPE) if signed else ():
+            self.fetch(layer.digest, layer.size)
+            data = (self._blobs / layer.digest).read_bytes()
+            with suppress(SignatureError):  # it would never count
+                found = parse_bundle(data)
+                if any(not problems(found, signed, package=kind, ref="") for kind in (True, False)):
+                    yield layer, data, found.signer
 
     def _part(self, media_type: str, value: object) -> Descriptor:
         return self._bytes(media_type, bundle_format.canonical_json(value))
@@ -369,7 +381,7 @@ class _Layout(FolderLayout):
         super().take_head(rows)
 
 
-class _Pulled(Bundle):
+class _Bundle(Bundle):
     """A bundle whose files are in a container registry."""
 
     def __init__(
