@@ -201,10 +201,26 @@ def _certificates(argument: str, path: object) -> list[Certificate]:
 
 
 def _content(argument: str, path: object, limit: int) -> bytes:
+    check_no_key(argument, path)
     place = absolute(argument, check_path(argument, path))
     with disk_errors("reading a key", place):
         return read_plain(place, argument, limit)
 
 
+def check_no_key(argument: str, path: object) -> None:
+    """Raise InvalidValueError if a path is the text of a key: no other error may show that."""
+    text = path.decode("latin-1") if isinstance(path, bytes) else path
+    if isinstance(text, str) and "PRIVATE KEY" in text:
+        raise InvalidValueError(
+            f"{argument} must be the path or name of a file, not the text of a private key",
+            argument=argument,
+        )
+
+
 def _encoded(password: str) -> bytes:
-    return os.fsencode(password)
+    try:
+        return os.fsencode(password)
+    except UnicodeEncodeError:  # it has the password
+        raise InvalidValueError(
+            "password has characters that cannot be encoded", argument="password"
+        ) from None

@@ -15,7 +15,7 @@ from localreg.filesystem.given_paths import absolute, check_path
 from localreg.filesystem.plain_files import read_plain, replacing_plain
 from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import Found
-from localreg.operations.trust.keys import SigningKey
+from localreg.operations.trust.keys import SigningKey, check_no_key
 from localreg.operations.weights.ingest import taken_in
 from localreg.operations.weights.signatures import (
     Signed,
@@ -100,6 +100,7 @@ def attach(chain: Chain, found: Found, signature: object) -> SignatureFile:
         SignatureError: it is no signature that can be checked, or is of other files.
         ConflictError: the model got other weights meanwhile.
     """
+    check_no_key("signature", signature)
     place = absolute("signature", check_path("signature", signature))
     with disk_errors("reading a signature", place):
         return attach_bytes(chain, found, read_plain(place, "signature", LARGEST))
