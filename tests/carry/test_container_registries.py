@@ -1,4 +1,4 @@
-"""Models in container registries: what is written there, who finds it, and what comes back."""
+"""Models in container registries: what is written there, and what comes back (P45)."""
 
 from __future__ import annotations
 

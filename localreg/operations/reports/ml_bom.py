@@ -30,7 +30,7 @@ from localreg.operations.reports.cards import hub_name, task_name
 from localreg.operations.trust.shown import Shown, shown_signatures
 from localreg.operations.weights.files import Files, ModelFile, files_of
 from localreg.registry import Chain
-from localreg.store.rows import event_rows, model_rows, task_rows
+from localreg.store.rows import event_rows, gate_rows, model_rows, task_rows
 from localreg.values import dataset_names
 from localreg.values.frozen import Frozen
 from localreg.values.metrics import MONITORED
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from packageurl import PackageURL
 
     from localreg.operations.finding.values import Values
+    from localreg.store.rows.model_rows import Connection
 
 EXTRA = "pip install 'localreg[bom]'"
 NAME = "bom.json"  # the name by which tools know such a file
@@ -89,6 +90,7 @@ class Contents(Frozen):
         maker: the task that made it, if it is known.
         relatives: what it comes from.
         signatures: those of its weights.
+        gates: what the gates of its aliases ask for, and for which reasons one was overridden.
     """
 
     details: Details
@@ -99,6 +101,7 @@ class Contents(Frozen):
     maker: TaskRecord | None
     relatives: tuple[Relative, ...]
     signatures: Shown
+    gates: Json
 
     @property
     def record(self) -> ModelRecord:
@@ -132,6 +135,7 @@ def _contents(chain: Chain, found: Found) -> Contents:
     record = details.record
     with found.registry.store.read() as connection:
         newest = event_rows.events(connection, found.id, limit=1)
+        gates = dict(_gates(connection, record))
     written = written_card(chain, found.registry, record)
     return Contents(
         details=details,
@@ -142,7 +146,19 @@ def _contents(chain: Chain, found: Found) -> Contents:
         maker=_task(chain, record.task),
         relatives=tuple(_relatives(chain, record)),
         signatures=shown_signatures(chain, found),
+        gates=gates,
     )
+
+
+def _gates(connection: Connection, record: ModelRecord) -> Iterator[tuple[str, object]]:
+    line = (record.project.name if record.project else "", record.name)
+    for alias in record.aliases:
+        gate = gate_rows.gate(connection, line, alias)
+        if gate is not None:
+            yield f"gate:{alias}", ", ".join(gate.conditions)
+        target = gate_rows.target(connection, line, alias)
+        if target is not None and target.override is not None:
+            yield f"override:{alias}", masked_text(target.override)
 
 
 def _task(chain: Chain, task_id: str | None) -> TaskRecord | None:
@@ -297,7 +313,8 @@ def _facts(contents: Contents) -> list[Property]:
     }
     found = {f"metadata:{key}": value for key, value in contents.values.metadata.items()
              if key != CARD}  # fmt: skip
-    return _properties(facts, found, *({"alias": each} for each in record.aliases))
+    aliases = [{"alias": each} for each in record.shown_aliases]
+    return _properties(facts, found, *aliases, contents.gates)
 
 
 def _state(record: ModelRecord) -> str:

@@ -224,6 +224,18 @@ def test_any_text_makes_a_valid_bill(registry, tmp_path):
     bom_of(model.id)
 
 
+def test_the_bill_says_what_the_gates_of_aliases_ask_for(registry, tmp_path):
+    (tmp_path / "w.bin").write_bytes(b"weights")
+    model = registry.add(tmp_path / "w.bin", "net", "vision")
+    registry.protect("vision/net@prod", ["published"])
+    registry.set_alias(model, "prod", override="see http://me:pw@host/1")
+    registry.set_alias(model, "best")
+    facts = facts_of(bom_of("vision/net")["metadata"]["component"])
+    assert facts["gate:prod"] == "published"
+    assert facts["override:prod"] == "see http://***@host/1"
+    assert "gate:best" not in facts
+
+
 def test_the_bill_is_written_to_a_file_or_into_a_folder(registry, tmp_path):
     (tmp_path / "w.bin").write_bytes(b"weights")
     registry.add(tmp_path / "w.bin", "net")

@@ -1,4 +1,4 @@
-"""An alias with a gate is only set to a model that passes it, by every call that sets aliases."""
+"""An alias with a gate is only set to a model that passes it, by every call: P44."""
 
 from __future__ import annotations
 
