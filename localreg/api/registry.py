@@ -625,6 +625,8 @@ class Registry:
                 restored.model,
                 ", ".join(dict.fromkeys(restored.missing)),
             )
+        for line in restored.held:
+            log.warning("%s", line)
         return handle(
             Model, self._chain, operations.finding.upstream.Found(self._chain.first, restored.model)
         )

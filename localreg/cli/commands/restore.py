@@ -24,9 +24,12 @@ def restore_command(
         for model in models:
             restored = removal.restore_model(chain, model)
             missing = list(dict.fromkeys(restored.missing))
-            done.append(change_json(Found(chain.first, restored.model), True, missing=missing))
+            found, held = Found(chain.first, restored.model), list(restored.held)
+            done.append(change_json(found, True, missing=missing, held=held))
             say_change(True, f"Restored {done[-1]['ref']}", "")
             if missing and not as_json:
                 say(f"Its weights were deleted, and are still missing: {', '.join(missing)}")
+            for line in () if as_json else held:
+                say(line)
     if as_json:
         print_json(done)

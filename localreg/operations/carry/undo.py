@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from localreg.errors import AmbiguousReferenceError, NotFoundError, UndoError
 from localreg.operations.finding.references import require_draft
 from localreg.operations.models.history import describe
-from localreg.registry import OpenRegistry
+from localreg.operations.trust import gates
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.registers import ALIAS_KINDS, WAS, register_of
 from localreg.store.rows import (
     addition_rows,
@@ -74,19 +75,43 @@ def undo(registry: OpenRegistry, event: object = None, *, dry_run: bool = False)
         NotFoundError: there is no such event.
         AmbiguousReferenceError: several events begin with these digits.
         UndoError: it cannot be undone, or was replaced since; nothing was changed.
+        GateError: an alias would point to a model that does not pass its gate.
     """
     if dry_run:
         with registry.store.read() as connection:
             change = _found(connection, event)
             inverse = _inverse(registry, connection, change)
             return _undone(connection, change, inverse, None)
+    _prepare(registry, event)
     with registry.store.write() as writing:
         connection = writing.connection
         change = _found(connection, event)
         inverse = _inverse(registry, connection, change)
         about = change.change
-        writing.record(inverse.kind, about.subject, inverse.payload, field=about.field)
+        if about.kind == "alias.protected":
+            new, alias = inverse.payload["new"], str(about.field)
+            was = change.event_id
+            gates.record_gate(Chain(registry), writing, _line(about), alias, new, was=was)
+        else:
+            writing.record(inverse.kind, about.subject, inverse.payload, field=about.field)
         return _undone(connection, change, inverse, writing.last_event)
+
+
+def _prepare(registry: OpenRegistry, event: object) -> None:
+    """Bring what a check of a gate needs, before the transaction."""
+    with registry.store.read() as connection:
+        change = _found(connection, event).change
+    if change.kind not in ALIAS_KINDS or change.v != 1 or change.payload["old"] is None:
+        return
+    chain, alias = Chain(registry), str(change.field)
+    if change.kind == "alias.set":
+        gates.prepare(chain, change.payload["old"], alias)
+    else:
+        gates.prepare_gate(chain, _line(change), alias, change.payload["old"])
+
+
+def _line(change: StateChange) -> tuple[str, str]:
+    return change.payload["project"], change.payload["name"]
 
 
 def _found(connection: event_rows.Connection, event: object) -> Event:
@@ -236,7 +261,13 @@ def _design(undoing: _Undoing) -> _Inverse:
 
 
 def _alias(undoing: _Undoing) -> _Inverse:
-    payload = undoing.payload
+    """Undo a setting of an alias, if the model before it passes the gate that there is now."""
+    payload, passed = undoing.payload, {}
+    if payload["old"] == payload["new"]:
+        raise undoing.refused(
+            "it only says which gate the model passed; point the alias elsewhere, or drop it"
+        )
+    undoing.check_not_replaced()
     if payload["old"] is not None:
         row = model_rows.model_row(undoing.connection, payload["old"])
         project = row.project.name if row is not None and row.project else ""
@@ -245,6 +276,24 @@ def _alias(undoing: _Undoing) -> _Inverse:
                 f"the model {payload['old'][:SHOWN_DIGITS]}, to which the alias pointed, was "
                 "removed or moved"
             )
+        chain, alias = Chain(undoing.registry), str(undoing.change.field)
+        passed = gates.passed_payload(gates.check_gate(chain, undoing.connection, row, alias))
+    more = {key: payload[key] for key in ("project", "name")}
+    return undoing.write(undoing.change.kind, payload["old"], payload["new"], **more, **passed)
+
+
+def _gate(undoing: _Undoing) -> _Inverse:
+    """Undo a change of a gate, if the model of the alias passes the gate before it."""
+    undoing.check_not_replaced()
+    conditions = undoing.payload["old"]
+    if conditions is not None:
+        gates.check_pointed_to(
+            Chain(undoing.registry),
+            undoing.connection,
+            _line(undoing.change),
+            str(undoing.change.field),
+            conditions,
+        )
     return _exchanged(undoing)
 
 
@@ -348,7 +397,7 @@ _RULES: dict[tuple[str, int], Callable[[_Undoing], _Inverse]] = {
     ("model.weights_added", 1): _weights,
     ("model.weights_chosen", 1): _weights,
     ("alias.set", 1): _alias,
-    ("alias.protected", 1): _exchanged,
+    ("alias.protected", 1): _gate,
     ("task.changed", 1): _exchanged,
     ("task.design", 1): _exchanged,
     ("task.model", 1): _exchanged,

@@ -96,7 +96,7 @@ def _point(
     found = None if before is None else before.model
     if before is not None and before.model == row.id and not before.held:
         return Aliased(found, False, None)
-    passed = gates.check_gate(chain, change, row, alias, override, remedy=remedy)
+    passed = gates.check_gate(chain, change.connection, row, alias, override, remedy=remedy)
     gates.record_alias(change, line, alias, found, row.id, passed)
     return Aliased(found, True, passed[1])
 

@@ -10,6 +10,7 @@ from localreg.errors import (
     WeightsError,
 )
 from localreg.operations.finding.references import require_model, resolve_removed
+from localreg.operations.trust import gates
 from localreg.operations.weights.deleting import delete_unneeded
 from localreg.operations.weights.locations import holder
 from localreg.operations.weights.uploading import announce_deletions, delete_uploads, object_of
@@ -52,10 +53,13 @@ class Restored(Frozen):
     Attributes:
         model: its id.
         missing: digests of weights whose bytes are gone: no registry, remote or URL has them.
+        held: aliases that are held, since the model does not pass a gate that they got meanwhile; a
+            line each.
     """
 
     model: str
     missing: tuple[str, ...]
+    held: tuple[str, ...]
 
 
 def remove_model(
@@ -234,6 +238,7 @@ def restore_model(chain: Chain, reference: object) -> Restored:
     """
     model_id = resolve_removed(chain.first, reference)
     with chain.first.store.write() as change:
+        known = gates.held_in(change.connection)
         gone = event_rows.last_on(change.connection, model_id, "model.removed")
         here = model_rows.model_row(change.connection, model_id) is not None
         if forgotten_rows.remember(change.connection, model_id):
@@ -253,6 +258,7 @@ def restore_model(chain: Chain, reference: object) -> Restored:
                 blob_rows.mark_referred(change.connection, each.digest)
         signatures = blob_rows.signature_files(change.connection, model_id)
         blob_rows.mark_many_referred(change.connection, signatures)
+        held = gates.check_held(chain, change, known)
     with chain.first.store.read() as connection:
         weights = model_rows.weights(connection, model_id)
         packages = {
@@ -267,7 +273,7 @@ def restore_model(chain: Chain, reference: object) -> Restored:
         and _is_gone(chain, each, packages.get(each.digest))
         and not _is_at_remote(chain, each.digest)
     ]
-    return Restored(model_id, tuple(missing))
+    return Restored(model_id, tuple(missing), tuple(held))
 
 
 def _is_gone(chain: Chain, weights: WeightsRecord, manifest: Manifest | None) -> bool:

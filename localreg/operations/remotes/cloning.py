@@ -9,6 +9,7 @@ from localreg.errors import NotFoundError, PathExistsError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.carry.arrival import Arrived
 from localreg.operations.remotes import checkpoints, fetching_blobs, names, pulling
+from localreg.operations.remotes.held import check_arrived
 from localreg.registry import Chain, OpenRegistry, check_directory, open_registry
 from localreg.store.rows import event_rows, remote_rows
 from localreg.store.rows.remote_rows import RemoteRow
@@ -96,7 +97,8 @@ def clone(
     try:
         remote = _remote(registry, store, name, place, identity)
         chain = Chain(registry)
-        arrived = pulling.bring(chain, remote, store, whole=_is_empty(registry))
+        arrived = pulling.bring(chain, remote, store, whole=_is_empty(registry), check=False)
+        arrived = check_arrived(chain, remote, arrived, ())
         arrived = replace(arrived, events=arrived.events + begun.events)
         if blobs:
             came = fetching_blobs.fetch_all(chain, remote, store, dry_run=False, progress=progress)

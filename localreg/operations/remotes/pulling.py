@@ -23,8 +23,10 @@ from localreg.operations.remotes import (
     names,
     reports,
 )
+from localreg.operations.remotes.held import check_arrived
 from localreg.operations.remotes.remote_events import Coming
 from localreg.operations.remotes.spooling import spooled
+from localreg.operations.trust import gates
 from localreg.registry import Chain
 from localreg.store.events.arriving import take_in
 from localreg.store.rows import arrival_rows, remote_report_rows, remote_rows
@@ -108,6 +110,7 @@ def bring(
     dry_run: bool = False,
     whole: bool = False,
     then: Callable[[Change], None] | None = None,
+    check: bool = True,
 ) -> Arrived:
     """Take in all rows of a remote up to its newest commit.
 
@@ -116,10 +119,12 @@ def bring(
         whole: take all events in one transaction, which holds the lock while it reads from the
             remote: for a registry that no other process uses yet.
         then: for a dry run; called in the transaction that is undone, with everything taken in.
+        check: check the aliases that came, and what their gates ask for.
 
     Returns:
         What came, and what is different now.
     """
+    known = gates.held(chain.first)
     for _ in range(_TRIES):
         remote = names.current(chain, remote)
         seen = head_of(remote)
@@ -144,7 +149,8 @@ def bring(
             if dry_run:
                 with spooled(chain.first, pulling.rows) as spool:
                     return pulling.rehearse(spool, then)
-            return pulling.take_whole() if whole else pulling.take_in_batches()
+            arrived = pulling.take_whole() if whole else pulling.take_in_batches()
+            return check_arrived(chain, remote, arrived, known) if check else arrived
         except ResetMeanwhileError:
             continue
         except _FurtherError as error:
@@ -247,8 +253,15 @@ class Pulling:
 
     def rehearse(self, rows: Iterable[list[Row]], then: Callable[[Change], None] | None) -> Arrived:
         """Take in rows in a transaction that is undone; `then` is called at its end."""
+        known = gates.held(self._registry)
 
         def undo(change: Change, coming: Coming) -> None:
+            lines = tuple(gates.check_held(self._chain, change, known))
+            self._taken = replace(
+                self._taken,
+                differences=self._taken.differences + lines,
+                conflict=self._taken.conflict or bool(lines),
+            )
             if then is not None:
                 then(change)
             raise UndoneError

@@ -5,7 +5,9 @@ from __future__ import annotations
 from localreg.errors import RemoteBusyError, RemoteError
 from localreg.operations.carry.arrival import Arrived
 from localreg.operations.remotes import names
+from localreg.operations.remotes.held import check_arrived
 from localreg.operations.remotes.pulling import Pulling, ResetMeanwhileError
+from localreg.operations.trust import gates
 from localreg.registry import Chain
 
 _TRIES = 5
@@ -44,7 +46,9 @@ def reset(chain: Chain, name: str, *, dry_run: bool = False) -> Arrived:
             chain, remote, store, store.head(), dry_run=dry_run, table_id=identity.table_id
         )
         try:
-            return pulling.take_again(dry_run=dry_run)
+            known = gates.held(chain.first)
+            arrived = pulling.take_again(dry_run=dry_run)
+            return arrived if dry_run else check_arrived(chain, remote, arrived, known)
         except ResetMeanwhileError:
             continue
     raise RemoteBusyError(

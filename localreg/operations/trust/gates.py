@@ -12,23 +12,26 @@ from localreg.operations.finding import gates as finding
 from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.signatures import signatures_of
 from localreg.registry import Chain
+from localreg.store.events.registers import WAS
 from localreg.store.rows import gate_rows, model_rows
 from localreg.values.checks import check_text
 from localreg.values.conditions import SIGNED
 from localreg.values.frozen import Frozen
-from localreg.values.ids import alias_id
+from localreg.values.ids import alias_id, new_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from localreg.registry import OpenRegistry
     from localreg.store.events.change import Change
-    from localreg.store.rows.gate_rows import GateRow, Held, Line
+    from localreg.store.rows.gate_rows import Held, Line
     from localreg.store.rows.model_rows import Connection, ModelRow
 
     # The event of the gate that was checked, and the reason if the model did not pass it.
     Passed = tuple[str | None, str | None]
+    # Project, name and alias; the model; and the event of the gate.
+    HeldKey = tuple[str, str, str, str, str]
 
 LONGEST_REASON = 1_000
 _POINTED_THERE = (
@@ -100,7 +103,7 @@ def prepare(chain: Chain, model_id: str, alias: str) -> None:
 
 def check_gate(
     chain: Chain,
-    change: Change,
+    connection: Connection,
     row: ModelRow,
     alias: str,
     override: str | None = None,
@@ -111,6 +114,7 @@ def check_gate(
 
     Args:
         chain: the registry that has the alias is its first.
+        connection: of the transaction.
         row: of the model.
         override: a reason for which the alias is set although the model does not pass.
         remedy: what to do if it does not pass, for the error; by default how the alias can be set.
@@ -123,10 +127,10 @@ def check_gate(
         GateError: the model does not pass; the error names all that is missing.
     """
     line = line_of(row)
-    gate = gate_rows.gate(change.connection, line, alias)
+    gate = gate_rows.gate(connection, line, alias)
     if gate is None:
         return NO_GATE
-    lacks = _missing(chain, change.connection, row, gate)
+    lacks = _missing(chain, connection, row, gate.conditions)
     if not lacks:
         return gate.event, None
     if override is None:
@@ -145,11 +149,12 @@ def record_alias(
         passed: what `check_gate` returned for the new one.
     """
     project, name = line
-    payload = {"project": project, "name": name, "old": old, "new": new, **_passed(passed)}
+    payload = {"project": project, "name": name, "old": old, "new": new, **passed_payload(passed)}
     change.record("alias.set", alias_id(project, name, alias), payload, field=alias)
 
 
-def _passed(passed: Passed) -> dict[str, str]:
+def passed_payload(passed: Passed) -> dict[str, str]:
+    """Return what an event says of the gate that was checked when an alias was set."""
     pairs = zip(("gate", "override"), passed, strict=True)
     return {key: value for key, value in pairs if value is not None}
 
@@ -164,10 +169,11 @@ def look(chain: Chain, line: Line, alias: str) -> Gate:
         gate = gate_rows.gate(connection, line, alias)
         target = gate_rows.target(connection, line, alias)
         row = None if target is None else model_rows.model_row(connection, target.model)
-        lacks = () if gate is None or row is None else _missing(chain, connection, row, gate)
+        conditions = () if gate is None else gate.conditions
+        lacks = () if row is None else _missing(chain, connection, row, conditions)
     return Gate(
         name=finding.alias_name(line, alias),
-        conditions=() if gate is None else gate.conditions,
+        conditions=conditions,
         target=None if row is None else row.ref,
         held=target is not None and target.held,
         missing=lacks,
@@ -194,25 +200,15 @@ def protect(
     Raises:
         GateError: the model that the alias points to does not pass; nothing was changed.
     """
-    store = chain.first.store
-    store.flush()
-    with store.read() as connection:
-        target = model_rows.alias_target(connection, line, alias)
-    if target is not None:
-        _bring_signatures(chain, target, conditions)
-    with store.write() as change:
+    prepare_gate(chain, line, alias, conditions)
+    with chain.first.store.write() as change:
         before = gate_rows.gate(change.connection, line, alias)
-        if before is not None and before.conditions == tuple(conditions):
-            return _protected(change.connection, line, alias, before.conditions, changed=False)
-        record_gate(change, line, alias, conditions)
-        overridden = settle_target(chain, change, line, alias, override)
+        known = () if before is None else before.conditions
+        if before is not None and known == tuple(conditions):
+            return _protected(change.connection, line, alias, known, changed=False)
+        overridden = record_gate(chain, change, line, alias, conditions, override=override)
         return _protected(
-            change.connection,
-            line,
-            alias,
-            () if before is None else before.conditions,
-            changed=True,
-            overridden=overridden,
+            change.connection, line, alias, known, changed=True, overridden=overridden
         )
 
 
@@ -220,50 +216,86 @@ def unprotect(chain: Chain, line: Line, alias: str) -> Protected:
     """Drop the gate of an alias."""
     with chain.first.store.write() as change:
         before = gate_rows.gate(change.connection, line, alias)
+        known = () if before is None else before.conditions
         if before is not None:
-            record_gate(change, line, alias, None)
-        return _protected(
-            change.connection,
-            line,
-            alias,
-            () if before is None else before.conditions,
-            changed=before is not None,
-        )
+            record_gate(chain, change, line, alias, None)
+        return _protected(change.connection, line, alias, known, changed=before is not None)
 
 
-def record_gate(change: Change, line: Line, alias: str, new: Sequence[str] | None) -> None:
-    """Record the gate of an alias, or that it has none, within a transaction."""
-    project, name = line
-    before = gate_rows.gate(change.connection, line, alias)
-    old = None if before is None else list(before.conditions)
-    payload = {
-        "project": project,
-        "name": name,
-        "old": old,
-        "new": None if new is None else list(new),
-    }
-    change.record("alias.protected", alias_id(project, name, alias), payload, field=alias)
+def prepare_gate(chain: Chain, line: Line, alias: str, conditions: Sequence[str]) -> None:
+    """Bring what `record_gate` needs; before its transaction."""
+    chain.first.store.flush()
+    with chain.first.store.read() as connection:
+        target = model_rows.alias_target(connection, line, alias)
+    if target is not None:
+        _bring_signatures(chain, target, conditions)
 
 
-def settle_target(
-    chain: Chain, change: Change, line: Line, alias: str, override: str | None = None
+def record_gate(
+    chain: Chain,
+    change: Change,
+    line: Line,
+    alias: str,
+    new: Sequence[str] | None,
+    *,
+    override: str | None = None,
+    was: str | None = None,
 ) -> bool:
-    """Let the model that an alias points to pass a gate which was made just now.
+    """Record the gate of an alias, or that it has none, within a transaction.
+
+    If the alias points to a model, that must pass; this is recorded first.
+
+    Args:
+        new: the conditions; None for no gate.
+        override: a reason for which the alias stays although its model does not pass.
+        was: the event that this undoes; by default it replaces the gate that there is.
 
     Returns:
         True if it was overridden.
 
     Raises:
-        GateError: it does not pass, and there is no override.
+        GateError: the model does not pass, and there is no override.
     """
-    target = gate_rows.target(change.connection, line, alias)
-    if target is None or not target.held:
-        return False
-    row = model_rows.model_row(change.connection, target.model)
-    assert row is not None
-    passed = check_gate(chain, change, row, alias, override, remedy=_POINTED_THERE)
-    record_alias(change, line, alias, target.model, target.model, passed)
-    return passed[1] is not None
+    project, name = line
+    connection = change.connection
+    before = gate_rows.gate(connection, line, alias)
+    gate, overridden = new_id(), False
+    row = None if new is None else _pointed_to(connection, line, alias)
+    if new is not None and row is not None:
+        lacks = _missing(chain, connection, row, new)
+        if lacks and override is None:
+            raise _refused(line, alias, row, lacks, _POINTED_THERE)
+        overridden = bool(lacks)
+        record_alias(change, line, alias, row.id, row.id, (gate, override if lacks else None))
+    payload = {
+        "project": project,
+        "name": name,
+        "old": None if before is None else list(before.conditions),
+        "new": None if new is None else list(new),
+        **({} if was is None else {WAS: was}),
+    }
+    subject = alias_id(project, name, alias)
+    change.record("alias.protected", subject, payload, field=alias, event_id=gate)
+    return overridden
+
+
+def check_pointed_to(
+    chain: Chain, connection: Connection, line: Line, alias: str, conditions: Sequence[str]
+) -> None:
+    """Raise GateError if the model that an alias points to does not pass a gate.
+
+    Args:
+        conditions: those of the gate.
+    """
+    row = _pointed_to(connection, line, alias)
+    lacks = () if row is None else _missing(chain, connection, row, conditions)
+    if row is not None and lacks:
+        raise _refused(line, alias, row, lacks, _POINTED_THERE)
+
+
+def _pointed_to(connection: Connection, line: Line, alias: str) -> ModelRow | None:
+    target = model_rows.alias_target(connection, line, alias)
+    return None if target is None else model_rows.model_row(connection, target)
 
 
 def _protected(
@@ -288,22 +320,22 @@ def _protected(
     )
 
 
-def held(registry: OpenRegistry) -> frozenset[tuple[str, ...]]:
+def held(registry: OpenRegistry) -> frozenset[HeldKey]:
     """Return what names the aliases of a registry that are held now, for `check_held`."""
     with registry.store.read() as connection:
         return held_in(connection)
 
 
-def held_in(connection: Connection) -> frozenset[tuple[str, ...]]:
+def held_in(connection: Connection) -> frozenset[HeldKey]:
     """Return what `held` returns, within a transaction."""
     return frozenset(map(_named, gate_rows.held(connection)))
 
 
-def _named(each: Held) -> tuple[str, ...]:
+def _named(each: Held) -> HeldKey:
     return *each.key, each.model, each.gate
 
 
-def check_held(chain: Chain, change: Change, known: Collection[tuple[str, ...]] = ()) -> list[str]:
+def check_held(chain: Chain, change: Change, known: Collection[HeldKey] = ()) -> list[str]:
     """Check the aliases that other registries set without a check; within a transaction.
 
     Those whose models pass are not held any more.
@@ -322,7 +354,7 @@ def check_held(chain: Chain, change: Change, known: Collection[tuple[str, ...]] 
         gate = gate_rows.gate(connection, line, each.alias)
         if row is None or gate is None:
             continue
-        lacks = _missing(chain, connection, row, gate)
+        lacks = _missing(chain, connection, row, gate.conditions)
         if not lacks:
             gate_rows.let_pass(connection, each)
         elif _named(each) not in known:
@@ -342,9 +374,11 @@ def bring_signatures_of_held(chain: Chain) -> None:
             _bring_signatures(chain, model_id, gate.conditions)
 
 
-def _missing(chain: Chain, connection: Connection, row: ModelRow, gate: GateRow) -> tuple[str, ...]:
+def _missing(
+    chain: Chain, connection: Connection, row: ModelRow, conditions: Iterable[str]
+) -> tuple[str, ...]:
     return finding.missing(
-        connection, row, gate.conditions, lambda: _why_unsigned(chain, Found(chain.first, row.id))
+        connection, row, conditions, lambda: _why_unsigned(chain, Found(chain.first, row.id))
     )
 
 

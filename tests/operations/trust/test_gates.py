@@ -8,7 +8,7 @@ import pytest
 from support import foreign_signatures as foreign
 
 from localreg import Dataset, OutputModel, Task, use_registry
-from localreg.errors import GateError, InvalidValueError
+from localreg.errors import GateError, InvalidValueError, UndoError
 from localreg.operations.datasets import looking
 from localreg.operations.trust.keys import add_key, remove_key, signing_key
 from localreg.operations.trust.signing import sign
@@ -252,3 +252,109 @@ def test_a_gate_holds_for_data_sets(tmp_path):
         registry.set_alias(data.id, "prod")
     registry.set_alias(data.id, "prod", override="first one")
     assert looking.resolve(registry._chain, "vision/digits@prod").id == data.id
+
+
+def last(registry, kind):
+    """Return the id of the newest event of a kind."""
+    return next(each.event_id for each in registry.history() if each.kind == kind)
+
+
+def test_undo_of_an_alias_checks_the_gate_that_there_is_now(registry, model, weights):
+    other = registry.add(weights, "net", project="vision")
+    registry.set_alias(model, "prod")
+    registry.set_alias(other, "prod")
+    registry.protect(NAME, "accuracy>=0.9", override="for now")
+    move = [each for each in registry.history() if each.kind == "alias.set"][-2].event_id
+    registry.set_alias(other, "prod")
+    registry.undo(last(registry, "alias.protected"))
+    registry.unprotect(NAME)
+    registry.remove_alias(other, "prod")
+    dropped = last(registry, "alias.set")
+    registry.protect(NAME, "accuracy>=0.9")
+    for dry_run in (True, False):
+        with pytest.raises(GateError, match="does not pass the gate"):
+            registry.undo(dropped, dry_run=dry_run)
+    assert registry.gate(NAME).target is None
+    other.set_metadata("accuracy", 0.97)
+    registry.undo(dropped)
+    assert registry.model(NAME).id == other.id
+    with pytest.raises(UndoError, match="replaced since"):
+        registry.undo(move)
+
+
+def test_undo_of_a_gate_gives_the_gate_before_which_is_checked_too(registry, model):
+    registry.protect(NAME, "published")
+    registry.protect(NAME, "accuracy>=0.9")
+    registry.set_alias(model, "prod")
+    changed = last(registry, "alias.protected")
+    for dry_run in (True, False):
+        with pytest.raises(GateError, match="points to it, so nothing was changed"):
+            registry.undo(changed, dry_run=dry_run)
+    assert registry.gate(NAME).conditions == ("accuracy>=0.9",)
+    model.publish()
+    registry.undo(changed)
+    gate = registry.gate(NAME)
+    assert (gate.conditions, gate.held, registry.model(NAME).id) == (
+        ("published",),
+        False,
+        model.id,
+    )
+    registry.undo(last(registry, "alias.protected"))
+    assert registry.gate(NAME).conditions == ("accuracy>=0.9",)
+    registry.unprotect(NAME)
+    registry.undo()
+    assert registry.gate(NAME).conditions == ("accuracy>=0.9",)
+    assert registry.model(NAME).id == model.id
+
+
+def test_undo_after_protect_takes_the_gate_back(registry, model):
+    """It records two events; what only says which gate was passed cannot be undone."""
+    registry.set_alias(model, "prod")
+    registry.protect(NAME, "accuracy>=0.9")
+    passed = last(registry, "alias.set")
+    with pytest.raises(UndoError, match="only says which gate the model passed"):
+        registry.undo(passed)
+    registry.undo()
+    assert registry.gate(NAME).conditions == ()
+    assert registry.model(NAME).id == model.id
+
+
+def test_the_history_names_gates(registry, model):
+    registry.protect(NAME, "published,accuracy>=0.9")
+    registry.unprotect(NAME)
+    texts = [each.text for each in registry.history() if each.kind == "alias.protected"]
+    assert texts == [
+        "alias prod needs nothing any more",
+        "alias prod needs 'published, accuracy>=0.9'",
+    ]
+
+
+def race(number, barrier, path, rounds):
+    """Set an alias, or give it a gate, when the other process does; return who was refused."""
+    from localreg import Registry
+    from localreg.errors import GateError
+
+    refused = []
+    with Registry(path, durability="fast") as registry:
+        for each in range(rounds):
+            name = f"prod{each}"
+            barrier.wait()
+            try:
+                if number:
+                    registry.protect(f"vision/net@{name}", "published")
+                else:
+                    registry.set_alias("vision/net:1", name)
+            except GateError:
+                refused.append(each)
+    return refused
+
+
+def test_a_gate_and_an_alias_that_race_come_in_one_order(registry, model, children):
+    """Whoever comes second sees the other: exactly one of the two is refused, in every round."""
+    of_alias, of_gate = children.crowd(2, race, str(registry.path), 20)
+    assert sorted([*of_alias, *of_gate]) == [*range(20)]
+    for each in range(20):
+        gate = registry.gate(f"vision/net@prod{each}")
+        found = gate.target, gate.conditions
+        wanted = (None, ("published",)) if each in of_alias else ("vision/net:1", ())
+        assert found == wanted
