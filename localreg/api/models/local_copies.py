@@ -54,7 +54,8 @@ class WeightsMethods(ModelHandle):
             extract_archive: return the read-only folder that an archive unpacks to.
 
         Raises:
-            WeightsError: (a ValueError) with `raise_on_error`: there is no such file.
+            WeightsError: (a ValueError) with `raise_on_error`: there is no such file. A TrustError
+                is one: the registry gives out signed weights only, and no trusted key signed these.
             StorageError, LockTimeoutError, ReadOnlyRegistryError: (OSErrors) with `raise_on_error`.
 
         Source: ``get_weights`` of the InputModel page.
@@ -142,7 +143,8 @@ class WeightsMethods(ModelHandle):
         """Return every revision of the model's weights, oldest first.
 
         Each has `revision` (its number), `current`, `filename`, `digest`, `size`, `url` (where the
-        bytes can be read) and `at` (when it was recorded).
+        bytes can be read) and `at` (when it was recorded). If the registry gives out signed weights
+        only, `url` is None for others that are on this machine.
         """
         return operations.models.revisions.revisions(*self._place())
 

@@ -169,7 +169,11 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     @property
     def url(self) -> str | None:
-        """URL of the weights; for weights that only the registry has, that of its own copy."""
+        """URL of the weights; for weights that only the registry has, that of its own copy.
+
+        If the registry gives out signed weights only (the setting ``trust.mode``), a URL of this
+        machine raises TrustError for others.
+        """
         return self._url()
 
     @property

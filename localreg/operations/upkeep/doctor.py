@@ -284,6 +284,8 @@ def _trust(chain: Chain) -> Finding:
     except DamagedRowError as error:
         return Finding("trust", "bad", str(error))
     text = _trust_text(trust, chain.first)
+    if chain.absent and (trust is None or trust.registry != chain.first):
+        text += "; what the upstream registries that are left out want is not known"
     if trust is None:
         return Finding("trust", "ok", text)
     if not has_extra("sign"):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from localreg import log
-from localreg.errors import LocalregError, RegistryError, TrustError
+from localreg.errors import DamagedRowError, LocalregError, RegistryError, TrustError
 from localreg.operations.finding.upstream import Found
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows
@@ -144,11 +144,15 @@ _NAMED = 3  # signatures that do not count, in a message
 
 
 def _mode_in(chain: Chain, registry: OpenRegistry) -> str | None:
+    """Return the setting of a registry; None without it, and of one that cannot be read any more.
+
+    Then nothing can be had from there, either.
+    """
     try:
         with registry.store.one_statement() as connection:
             return model_rows.trust_mode(connection)
     except (RegistryError, OSError) as error:
-        if registry == chain.first:
+        if registry == chain.first or isinstance(error, DamagedRowError):
             raise
         log.warning("the upstream registry %s is skipped: %s", registry.root, error)
         return None

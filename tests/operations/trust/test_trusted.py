@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -20,6 +22,7 @@ from localreg.operations.finding.references import resolve_model
 from localreg.operations.trust.keys import add_key, signing_key
 from localreg.operations.trust.signing import sign
 from localreg.operations.upkeep.config import set_setting
+from localreg.operations.upkeep.doctor import examine
 
 
 @pytest.fixture
@@ -76,6 +79,28 @@ def test_what_a_url_serves_now_is_not_what_was_signed(first, site, release):
         model.get_weights(raise_on_error=True, force_download=True)
     with pytest.raises(TrustError, match="is not signed"):
         model.get_weights(raise_on_error=True)
+
+
+def test_a_package_that_a_url_serves_now_is_not_what_was_signed(first, folder, site, release):
+    def zipped(more):
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w") as writer:
+            writer.writestr("model.bin", b"weights")
+            writer.writestr("more", more)
+        return target.getvalue()
+
+    site.files["/net.zip"] = zipped(b"one")
+    model = InputModel.import_model(site.url("/net.zip"), name="net", is_package=True)
+    with pytest.raises(TrustError, match="is not signed"):
+        model.get_local_copy(raise_on_error=True)
+    release(model)
+    assert (Path(model.get_local_copy(raise_on_error=True)) / "more").read_bytes() == b"one"
+    site.files["/net.zip"] = zipped(b"two")
+    for _ in range(2):
+        with pytest.raises(TrustError, match="is not signed"):
+            model.get_local_copy(raise_on_error=True, force_download=True)
+    with pytest.raises(TrustError, match="is not signed"):
+        model.get_local_copy(raise_on_error=True, file="model.bin")
 
 
 def test_a_pinned_digest_does_not_stand_for_the_signed_one(
@@ -274,6 +299,31 @@ def test_a_setting_that_cannot_be_one_gives_out_nothing(registry, weights):
         ):
             with pytest.raises(DamagedRowError):
                 road()
+
+
+def test_an_upstream_registry_that_is_gone_or_damaged(tmp_path, weights, caplog):
+    with Registry(tmp_path / "upstream", durability="fast") as upstream:
+        set_setting(upstream._chain.first, "trust.mode", "enforce")
+    with Registry(
+        tmp_path / "first", upstream=[tmp_path / "upstream"], durability="fast"
+    ) as registry:
+        model = registry.add(weights, "net")
+        with pytest.raises(TrustError):
+            model.get_weights(raise_on_error=True)
+        with Registry(tmp_path / "upstream", durability="fast") as upstream:
+            set_setting(upstream._chain.first, "trust.mode", "warn")
+            with upstream._chain.first.store.write() as change:
+                change.connection.execute("UPDATE setting SET value = x'ff' WHERE value = 'warn'")
+        with pytest.raises(DamagedRowError):
+            model.get_weights(raise_on_error=True)
+        shutil.rmtree(tmp_path / "upstream")
+        assert read(model.get_weights(raise_on_error=True)) == b"weights"
+        assert "upstream is skipped" in caplog.text
+    with Registry(tmp_path / "first", upstream=[tmp_path / "upstream"]) as registry:
+        (finding,) = (each for each in examine(registry._chain) if each.what == "trust")
+        assert finding.text == (
+            "off; what the upstream registries that are left out want is not known"
+        )
 
 
 def test_without_the_setting_a_warm_road_is_as_short_as_before(registry, weights, folder):
