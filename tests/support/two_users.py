@@ -43,6 +43,8 @@ def prepare(*, pages: bool = True) -> None:
                 importlib.import_module(module.name)
     for name in (
         "click.testing",
+        "cryptography.hazmat.primitives.asymmetric.ed25519",
+        "cryptography.x509",
         "ctypes",
         "grp",
         "idna",
