@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from localreg.progress import Progress
+    from localreg.values.manifest import Manifest as TreeManifest
+    from localreg.values.records import Json
 
 _MOST_NAMED = 10
 _UNPACK = "io.deis.oras.content.unpack"  # oras marks folders so, which it packs
@@ -71,13 +73,14 @@ class Pulled(Frozen):
         bundle: what it says, and its files.
         place: where it is, with tag and digest.
         model: the id of the model; None if it has no record, and becomes a new one.
-        signatures: files of signatures of it that no record knows: others have added them.
+        signatures: what its history may lack, since others have added it: signatures of its files,
+            as events record them; each also for a package of the only file.
     """
 
     bundle: Bundle
     place: OciPlace
     model: str | None
-    signatures: tuple[bytes, ...]
+    signatures: tuple[Json, ...]
 
 
 @contextmanager
@@ -112,7 +115,7 @@ class _Pulling:
         self._blobs = folder.joinpath(*BLOBS_NAME.rstrip("/").split("/"))
         self._listed: dict[str, Descriptor] = {}
         self.model: str | None = None
-        self.unknown: list[bytes] = []
+        self.unknown: list[Json] = []
         self.place = place if place.reference else replace(place, tag=self._only_tag(place))
 
     def write(self) -> None:
@@ -131,10 +134,10 @@ class _Pulling:
             self._list(subject, found.data)
             self._write_records(subject, records)
             for each in signatures:
-                if each.model is not None:  # its record names it
+                sound = self._signed(each, model.files()) if each.model is None else []
+                if each.model is not None or sound:  # its record names it, or it is of the files
                     self._add(each)
-                else:
-                    self.unknown += [data for _, data, _ in self._sound(each, model.files())]
+                    self.unknown += sound
         else:
             self._write_foreign(model, found, signatures)
         listed = (
@@ -276,13 +279,9 @@ class _Pulling:
             digest, size, total = files[0].digest, files[0].size, None
             filename: str | None = files[0].path
         else:
-            try:
-                tree = make_manifest(files, [])
-            except InvalidValueError as error:
-                raise broken(str(self.place), str(error)) from error
-            data = tree.encoded()
-            layers.append(self._bytes(bundle_format.TREE, data))
-            digest, size, total = layers[-1].digest, len(data), tree.total
+            tree = _tree(files, str(self.place))
+            layers.append(self._bytes(bundle_format.TREE, tree.encoded()))
+            digest, size, total = layers[-1].digest, layers[-1].size, tree.total
             filename = name.rpartition("/")[2]
         weights = WeightsRecord(
             id=source,
@@ -306,12 +305,11 @@ class _Pulling:
             metadata={},
             weights=(weights,),
         )
-        signed = []
+        signed: list[Json] = []
         for each in signatures:
-            for layer, _, signer in self._sound(each, files):
-                signature = {"digest": digest, "signature": layer.digest, "size": layer.size}
-                signed.append(signature | {"signer": signer})
-                layers.append(replace(layer, media_type=bundle_format.FILE, annotations={}))
+            if sound := self._signed(each, files):
+                self._add(each)
+                signed += [signature for signature in sound if signature["digest"] == digest]
         notes = {"v": 1, "model": record.payload(), "aliases": {}, "signatures": signed}
         layers.append(self._part(bundle_format.NOTES, notes))
         made = bundle_format.model_manifest(source, EMPTY, files)
@@ -335,18 +333,24 @@ class _Pulling:
             name = self.place.repository
         return name.strip("/"), comment if type(comment) is str else None
 
-    def _sound(
-        self, manifest: Manifest, files: list[PackageFile]
-    ) -> Iterator[tuple[Descriptor, bytes, str]]:
-        """Yield those layers of a signature that are signatures of files, and who signed."""
-        signed = [SignedFile(each.path, each.digest) for each in files]
-        for layer in manifest.of_type(MEDIA_TYPE) if signed else ():
+    def _signed(self, manifest: Manifest, files: list[PackageFile]) -> list[Json]:
+        """Return what of a manifest is a signature of files, as events record it."""
+        if not files:
+            return []
+        listed = [SignedFile(each.path, each.digest) for each in files]
+        found: list[Json] = []
+        for layer in manifest.of_type(MEDIA_TYPE):
             self.fetch(layer.digest, layer.size)
-            data = (self._blobs / layer.digest).read_bytes()
             with suppress(SignatureError):  # it would never count
-                found = parse_bundle(data)
-                if any(not problems(found, signed, package=kind, ref="") for kind in (True, False)):
-                    yield layer, data, found.signer
+                signed = parse_bundle((self._blobs / layer.digest).read_bytes())
+                file = {"signature": layer.digest, "size": layer.size, "signer": signed.signer}
+                if len(files) == 1 and not problems(signed, listed, package=False, ref=""):
+                    found.append({"digest": files[0].digest} | file)
+                if not problems(signed, listed, package=True, ref=""):
+                    found.append(
+                        {"digest": hashlib.sha256(_tree(files, "").encoded()).hexdigest()} | file
+                    )
+        return found
 
     def _part(self, media_type: str, value: object) -> Descriptor:
         return self._bytes(media_type, bundle_format.canonical_json(value))
@@ -458,6 +462,14 @@ def _files(model: Manifest, place: str) -> list[PackageFile]:
     if not files:
         raise broken(place, "it has no files", "name another one")
     return files
+
+
+def _tree(files: list[PackageFile], place: str) -> TreeManifest:
+    """Return the manifest of a package of files."""
+    try:
+        return make_manifest(files, [])
+    except InvalidValueError as error:
+        raise broken(place, str(error)) from error
 
 
 def _is_archive(layer: Descriptor) -> bool:

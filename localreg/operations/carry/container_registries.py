@@ -7,16 +7,14 @@ are manifests that refer to it. Other tools find the files, and another localreg
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
 
-from localreg.errors import ConflictError, InvalidValueError, SignatureError
+from localreg.errors import InvalidValueError
 from localreg.operations.carry.arrival import Arrived
+from localreg.operations.carry.copies import sign_copy
 from localreg.operations.carry.export import Exported, drafted, export
 from localreg.operations.carry.import_bundle import import_bundle, take_bundle
 from localreg.operations.carry.selection import Selection
 from localreg.operations.finding.references import check_project_name
-from localreg.operations.finding.upstream import Found
 from localreg.registry import Chain
 from localreg.store.rows import model_rows
 from localreg.values.frozen import replace
@@ -27,7 +25,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from localreg.blobs.transfer.pace import Pace
+    from localreg.operations.finding.upstream import Found
     from localreg.progress import Progress
+    from localreg.store.events.change import Change
 
 
 def export_models(
@@ -232,6 +232,13 @@ def import_from(
         ContainerRegistry(place.host, plain=plain_http, pace=pace) as registry,
         open_pulled(registry, place, chain.first.blobs) as pulled,
     ):
+        added = 0
+
+        def sign(change: Change) -> None:
+            nonlocal added
+            if into is None and pulled.model is not None and not dry_run:
+                added = sign_copy(change, pulled.model, pulled.model, pulled.signatures)
+
         arrived = take_bundle(
             chain,
             pulled.bundle,
@@ -241,26 +248,9 @@ def import_from(
             aliases=aliases,
             dry_run=dry_run,
             progress=progress,
+            then=sign,
         )
-        if dry_run or into is not None or pulled.model is None:
-            return arrived
-        added = _attach(chain, pulled.model, pulled.signatures)
         return replace(arrived, events=arrived.events + added)
-
-
-def _attach(chain: Chain, model: str, signatures: Sequence[bytes]) -> int:
-    """Keep signatures that others added in the container registry; return how many are new."""
-    from localreg.operations.trust.signing import attach_bytes
-
-    added = 0
-    for data in signatures:
-        with chain.first.store.read() as connection:
-            is_here = model_rows.model_row(connection, model) is not None
-        if is_here:
-            # It may be of weights that are not served here any more.
-            with suppress(SignatureError, ConflictError):
-                added += attach_bytes(chain, Found(chain.first, model), data).new
-    return added
 
 
 def _check_no_http(plain_http: bool) -> None:

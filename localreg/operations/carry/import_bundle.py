@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from localreg.blobs.bundles.reading import Bundle
     from localreg.progress import Progress
+    from localreg.store.events.change import Change
     from localreg.values.manifest import Manifest as TreeManifest
     from localreg.values.records import LoggedEvent, Owner
 
@@ -93,6 +94,7 @@ def take_bundle(
     aliases: bool,
     dry_run: bool,
     progress: Progress | None,
+    then: Callable[[Change], None] | None = None,
 ) -> Arrived:
     """Take in what an open bundle holds and the first registry of a chain lacks.
 
@@ -100,6 +102,7 @@ def take_bundle(
         source: where it comes from, for the history.
         project: name of the project in which copies are made; checked.
         renumber, aliases, dry_run, progress: as for `import_bundle`.
+        then: as for `arrive`.
     """
     incoming = _Bundled(bundle, source)
     copies = project is not None or not incoming.history
@@ -116,6 +119,7 @@ def take_bundle(
                 renumber=renumber,
                 aliases=aliases,
                 dry_run=dry_run,
+                then=then,
             )
         except InvalidEventError as error:
             raise broken(f"event {error.event_id}", str(error)) from error
