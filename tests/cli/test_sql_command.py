@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.command_line import run_cli
+from support.signed_models import record_signature
 from support.terminal import run_on_terminal
 
 import localreg
@@ -46,6 +47,8 @@ def asked(tmp_path_factory):
         net.report_single_value("accuracy", 0.8)
         net.report_single_value("nan", float("inf"))
         registry.set_alias(start, "prod")
+        registry.protect("vision/start@prod", ["published"], override=f"as {url} wants it")
+        record_signature(registry._chain.first, start.id, b"signed", digest="0" * 64)
         task.close()
 
     def ask(*arguments, code=0, stdin=None):
@@ -91,6 +94,11 @@ def test_each_view_has_what_the_registry_has(asked):
     assert of_owners(lr) == {("train", "0.1"), ("net", "0.1")}
     assert of_owners("SELECT * FROM tags") == {("start", "a")}
     assert of_owners("SELECT * FROM aliases") == {("start", "vision", "start", "prod")}
+    reason = "as https://***@example.org/w.pt?sig=*** wants it"
+    gate = ("vision", "start", "prod", '["published"]', "start", 0, reason)
+    assert of_owners("SELECT * FROM gates") == {gate}
+    signatures = of_owners("SELECT id, digest, signer FROM signatures")
+    assert signatures == {("start", "0" * 64, "ann")}
     assert of_owners("SELECT * FROM inputs") == {("train", "start", "start")}
     assert of_owners("SELECT id, key FROM metadata") == {("start", "api_key"), ("start", "k")}
     assert rows(asked, "SELECT count(*) AS n FROM changes")[0]["n"] > 10

@@ -20,6 +20,7 @@ from functools import partial
 from localreg.errors import QueryError, QueryTimeoutError
 from localreg.store.database.sqlite_errors import as_registry_error
 from localreg.store.database.store import Store
+from localreg.store.rows.held_sql import HELD
 from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id
 from localreg.values.secrets import masked, masked_config, masked_text
@@ -113,6 +114,19 @@ VIEWS = {
         SELECT m.id AS id, p.name AS project, m.name AS name, a.alias AS alias
         FROM main.alias a JOIN main.model m ON m.id = a.model AND m.project = a.project
             AND m.name = a.name JOIN main.project p ON p.pk = m.project""",
+    "gates": f"""
+        SELECT p.name AS project, g.name AS name, g.alias AS alias, g.conditions AS conditions,
+            m.id AS id, m.id IS NOT NULL AND {HELD} AS held, localreg_text(a.override) AS override
+        FROM main.gate g JOIN main.project p ON p.pk = g.project
+            LEFT JOIN main.alias a ON a.project = g.project AND a.name = g.name
+                AND a.alias = g.alias
+            LEFT JOIN main.model m ON m.id = a.model AND m.project = a.project
+                AND m.name = a.name""",
+    "signatures": f"""
+        SELECT m.id AS id, s.digest AS digest, b.digest AS file, s.signer AS signer,
+            {_TIME.format("s.at")} AS at, s.id AS event
+        FROM main.signature s JOIN main.model m ON m.pk = s.model
+            JOIN main.blob b ON b.pk = s.blob""",
     "inputs": """
         SELECT t.id AS task, x.name AS name, x.model AS model
         FROM main.task_model x JOIN main.task t ON t.pk = x.task WHERE x.role = 'input'""",
@@ -132,6 +146,7 @@ HIDDEN = frozenset(
         ("task", "reason"), ("message", "text"), ("plot", "spec"), ("plot", "shown"),
         ("plot", "data"), ("artifact", "details"), ("open_dataset_file", "link"),
         ("arrival", "source"), ("arrival", "differences"), ("remote", "url"),
+        ("alias", "override"),
     }
 )  # fmt: skip
 _READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_READ})
