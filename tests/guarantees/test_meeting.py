@@ -30,6 +30,7 @@ from localreg.errors import (
     AmbiguousReferenceError,
     BundleError,
     EventConflictError,
+    GateError,
     LocalregError,
     ModelNotFoundError,
     RemoteChangedError,
@@ -48,7 +49,7 @@ OF_REMOTES = {
 }  # fmt: skip
 HARD = (
     "lost", "same", "kept", "ambiguous", "contested", "flipped", "killed", "copy", "roll_back",
-    "forced", "was reset", *MEETINGS,
+    "forced", "was reset", "held", "accepted", *MEETINGS,
 )  # fmt: skip
 
 
@@ -88,10 +89,11 @@ class Fleet:
     def step(self) -> None:
         """Do something, and check what came of it."""
         place = self.chance.choice(self.places)
-        if self.chance.random() < 0.03:
-            self.trail.append("publish_in_both")
+        if self.chance.random() < 0.06:
+            name = self.chance.choice(["publish_in_both", "protect_in_both"])
+            self.trail.append(name)
             other = self.chance.choice([each for each in self.places if each is not place])
-            self.operations.publish_in_both(place, other)
+            getattr(self.operations, name)(place, other)
             return
         if self.chance.random() < 0.75:
             name = self.chance.choices(list(CHANGES), CHANGES.values())[0]
@@ -128,7 +130,7 @@ class Fleet:
         self.reached.update(out or "in effect" for out in new.values())
         self.reached["ambiguous"] += bool(view.ambiguous())
         self.reached["contested"] += any(unit.contested for unit in view.models.values())
-        check_references(place.registry, view)
+        check_references(place.registry, view, self.reached)
         return view
 
     def target(self, name: str = "b.tar"):
@@ -402,13 +404,17 @@ def check_report(place, before, after, found):
         and event.kind != "weights.fetched"
         and not event.payload.get("concluded")
     }
-    if lost & made_here or by_rules.contested:
+    passed = passed_here(place.registry)
+    held = held_by_rules(after, passed) - held_by_rules(before, passed)
+    lines = [each for each in found.differences if each.startswith("held: ")]
+    assert len(lines) == len(held), (lines, held)
+    if lost & made_here or by_rules.contested or held:
         assert found.conflict
     if found.conflict:
         contested = {name for name, unit in after.models.items() if unit.contested}
-        assert by_rules.lost & made_here or contested
+        assert by_rules.lost & made_here or contested or held
     aliases = {name for name, (was, _) in by_rules.aliases.items() if was}
-    said = [each for each in found.differences if " wait on " not in each]
+    said = [each for each in found.differences if " wait on " not in each and each not in lines]
     said = [each for each in said if " waits on " not in each]
     where = re.compile(r".* (was (removed|restored) by .*|is .* now)")
     said = [each for each in said if not where.fullmatch(each)]
@@ -427,12 +433,37 @@ def check_report(place, before, after, found):
         assert different or by_rules.other or by_rules.aliases, (said, by_rules)
 
 
-def check_references(registry, view):
+def passed_here(registry):
+    """Return the aliases whose gates were passed here, though not when they were set."""
+    found = registry.db.execute(
+        "SELECT p.name, g.name, g.alias, g.model, g.gate FROM gate_passed g "
+        "JOIN project p ON p.pk = g.project"
+    )
+    return {tuple(row) for row in found}
+
+
+def held_by_rules(view, passed):
+    """Return the aliases that lead to no model, with the model and the gate."""
+    found = set()
+    for key, events in view.events.items():
+        if is_alias(events):
+            unit, line = view.units[key], (events[0].payload["project"], events[0].payload["name"])
+            named = (*line, events[0].field, unit.value("alias"), unit.gate)
+            if view.held(line, key) and named not in passed:
+                found.add(named)
+    return found
+
+
+def check_references(registry, view, reached):
     """Check that each reference names what the rules say, or fails."""
+    passed = passed_here(registry)
+    held = held_by_rules(view, passed)
 
     def named(text):
         try:
             return registry.model(text).id
+        except GateError:
+            return "held"
         except AmbiguousReferenceError:
             return "ambiguous"
         except ModelNotFoundError:
@@ -460,7 +491,12 @@ def check_references(registry, view):
         if is_alias(events):
             line = events[0].payload["project"], events[0].payload["name"]
             text = "/".join(each for each in line if each) + f"@{events[0].field}"
-            assert named(text) == by_rules(view.alias, line, key), text
+            unit = view.units[key]
+            is_held = (*line, events[0].field, unit.value("alias"), unit.gate) in held
+            expected = "held" if is_held else by_rules(view.alias, line, key)
+            assert named(text) == expected, text
+            reached["accepted"] += view.held(line, key) and not is_held
+            reached["held"] += is_held
 
 
 def run(seed, folder, site, steps):

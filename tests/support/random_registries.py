@@ -7,7 +7,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from support.signed_models import record_gate, record_signature
+from support.signed_models import record_signature
 
 from localreg import InputModel, Model, OutputModel, Registry, Task
 from localreg.errors import LocalregError
@@ -142,17 +142,23 @@ class Operations:
         self.model(place).name = self.one(NAMES)
 
     def alias(self, place):
-        place.registry.set_alias(self.model(place), self.one(["prod", "beta"]))
+        reason = self.one(["it is urgent", None, None])
+        alias = self.one(["prod", "beta"])
+        place.registry.set_alias(self.model(place), alias, override=reason)
 
     def drop_alias(self, place):
         place.registry.remove_alias(self.model(place), self.one(["prod", "beta"]))
 
     def protect(self, place):
-        """Give an alias a gate, or none, whichever model it points to."""
-        line = self.one(PROJECTS) or "", self.one(NAMES)
-        conditions = self.one([["signed"], ["scanned", "k>=1"], None])
-        opened = place.registry._chain.first
-        record_gate(opened, line, self.one(["prod", "beta"]), conditions)
+        """Give an alias a gate, or none."""
+        project, alias = self.one(PROJECTS), self.one(["prod", "beta"])
+        name = "/".join(filter(None, (project, self.one(NAMES)))) + f"@{alias}"
+        conditions = self.one([["signed"], ["scanned", "k>=1"], ["k>=0"], None])
+        if conditions is None:
+            place.registry.unprotect(name)
+        else:
+            reason = self.one(["it is urgent", None])
+            place.registry.protect(name, conditions, override=reason)
 
     def sign(self, place):
         """Record a signature of the weights of a model; some are the same of several models."""
@@ -180,6 +186,21 @@ class Operations:
             self.done[f"publish_in_both: {type(error).__name__}"] += 1
         else:
             self.done["publish_in_both"] += 1
+
+    def protect_in_both(self, place: Place, other: Place) -> None:
+        """Give an alias a gate in one registry, and set it in the other, which does not know it."""
+        lines = {(each.project_name, each.name) for each in place.registry.models()}
+        both = [each for each in other.registry.models() if (each.project_name, each.name) in lines]
+        try:
+            model = self.one(both)
+            name = "/".join(filter(None, (model.project_name, model.name))) + "@prod"
+            conditions = self.one([["signed"], ["k>=1"], ["k>=0"]])
+            place.registry.protect(name, conditions, override="it is urgent")
+            other.registry.set_alias(model, "prod", override="it is urgent")
+        except LocalregError as error:
+            self.done[f"protect_in_both: {type(error).__name__}"] += 1
+        else:
+            self.done["protect_in_both"] += 1
 
     def weights(self, place):
         self.output(place).update_weights(

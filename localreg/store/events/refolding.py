@@ -50,12 +50,18 @@ def refold(connection: Connection) -> None:
         connection: in a write transaction.
     """
     connection.execute("PRAGMA defer_foreign_keys = ON")
+    # What was found out here is no event; it stays, by the names of projects.
+    passed = connection.execute(
+        "SELECT g.name, g.alias, g.model, g.gate, p.name FROM gate_passed g "
+        "JOIN project p ON p.pk = g.project"
+    ).fetchall()
     for table in (*_MODEL_TABLES, *_TASK_TABLES):
         connection.execute(f"DELETE FROM {table}")
         connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
     for table in (
         "alias",
         "gate",
+        "gate_passed",
         "alias_event",
         "addition",
         "writer",
@@ -74,6 +80,11 @@ def refold(connection: Connection) -> None:
     for subject, logged in units(connection, event_rows.subjects(connection)):
         fold_unit(rows, subject, logged)
     rows.write()
+    connection.executemany(
+        "INSERT INTO gate_passed (project, name, alias, model, gate) "
+        "SELECT pk, ?, ?, ?, ? FROM project WHERE name = ?",
+        passed,
+    )
     report_rows.touch_reported(connection)
 
 
