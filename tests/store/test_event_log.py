@@ -139,7 +139,7 @@ def test_a_remote_may_give_an_event_its_position(registry, add):
 
 def test_the_events_of_one_call_have_one_group_number(registry, add):
     first = add(name="m", project="new")
-    aliases.set_alias(registry, first, "best")
+    aliases.set_alias(Chain(registry), first, "best")
     second = add(name="m", project="new", alias="best")
     log = rows(registry, "SELECT seq, grp, kind, subject FROM event")
     assert log == [

@@ -17,6 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from support.proofs import TIMES
+from support.signed_models import record_signature
 
 from localreg.errors import LocalregError, RegistryError
 from localreg.operations.finding.upstream import Found
@@ -35,19 +36,21 @@ from localreg.operations.models.recording import describe
 from localreg.operations.tasks import artifacts, cloning, inputs, lifecycle, parameters
 from localreg.operations.tasks.removal import delete_task
 from localreg.operations.tasks.run_facts import Run
+from localreg.operations.trust import gates
 from localreg.operations.upkeep import cache, gc
 from localreg.operations.weights import local_copies, uploading
 from localreg.operations.weights.sources import Source
 from localreg.operations.weights.uploading import folder_of
 from localreg.registry import Chain, open_registry
 from localreg.store.events import refolding
+from localreg.store.rows import model_rows
 
 # Rows that another table holds on to; the others, and the columns about the disk,
 # are local.
 BLOBS = """
     SELECT pk, digest, size FROM blob WHERE pk IN (
         SELECT blob FROM weights UNION SELECT blob FROM artifact UNION SELECT blob FROM plot
-        UNION SELECT blob FROM url)
+        UNION SELECT blob FROM signature UNION SELECT blob FROM url)
     ORDER BY pk
 """
 # Without `pk`, which nothing refers to.
@@ -73,6 +76,7 @@ KNOWN = {
         *("model.tag", "model.metadata", "model.weights", "model.published"),
         *("model.design", "model.weights_added", "model.weights_chosen"),
         *("model.weights_dropped", "model.weights_uploaded", "model.weights_kept"),
+        "model.signed",
     )
 }
 # What no row may be.
@@ -403,7 +407,26 @@ class Registry(RuleBasedStateMachine):
         expect=models | st.none() | st.just(aliases.ANYTHING),
     )
     def set_alias(self, model, alias, expect):
-        self.attempt(aliases.set_alias, model, alias, expect)
+        self.attempt_through(aliases.set_alias, model, alias, expect)
+
+    @rule(
+        line=st.sampled_from([("vision", "m"), ("", "m"), ("vision", "resnet"), ("", "resnet")]),
+        alias=st.sampled_from(["best", "latest"]),
+        wanted=st.sampled_from([("published",), ("signed", "k>=1"), None]),
+        override=st.none() | st.just("it is urgent"),
+    )
+    def protect(self, line, alias, wanted, override):
+        if wanted is None:
+            self.attempt_through(gates.unprotect, line, alias)
+        else:
+            self.attempt_through(gates.protect, line, alias, wanted, override=override)
+
+    @rule(model=models, data=st.sampled_from([b"one", b"two"]), digest=st.sampled_from("de"))
+    def sign(self, model, data, digest):
+        with self.registry.store.read() as connection:
+            if model_rows.model_row(connection, model) is None:
+                return
+        record_signature(self.registry, model, data, digest=digest * 64)
 
     @rule(model=models, alias=st.sampled_from(["best", "latest"]))
     def remove_alias(self, model, alias):
@@ -582,7 +605,7 @@ class Registry(RuleBasedStateMachine):
             (edits.set_tags, model, tags),
             (edits.set_system_tags, model, tags),
             (edits.set_metadata, model, name if isinstance(name, str) else "", "v"),
-            (aliases.set_alias, model, name),
+            (lambda _, *given: aliases.set_alias(self.chain, *given), model, name),
             (edits.set_comment, model, b"bytes"),
             (edits.publish, "0" * 32),
         ][how]
@@ -744,10 +767,10 @@ class TestFoldingAgain:
 
     def test_an_alias_taken_while_its_model_was_removed(self, registry, tmp_path):
         models = [add(registry, tmp_path / "w.pt", text, name="m") for text in "ab"]
-        aliases.set_alias(registry, models[0], "best")
-        aliases.set_alias(registry, models[0], "first")
+        aliases.set_alias(Chain(registry), models[0], "best")
+        aliases.set_alias(Chain(registry), models[0], "first")
         removal.remove_model(registry, models[0], delete_weights=False)
-        aliases.set_alias(registry, models[1], "best")
+        aliases.set_alias(Chain(registry), models[1], "best")
         removal.restore_model(Chain(registry), models[0])
         assert_refolds(registry.store)
         held = "SELECT alias, model FROM alias ORDER BY alias"

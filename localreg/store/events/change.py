@@ -78,7 +78,8 @@ class Change:
             The stamp of the change.
         """
         stamp = self.stamp(subject)
-        if kind == "alias.set":  # the model that the alias leaves has the stamp before
+        # The model that the alias leaves has the stamp before.
+        if kind == "alias.set" and payload["old"] != payload["new"]:
             self._stamp += 1
             stamp = self._stamps[subject] = self._stamp
         self._seq += 1
