@@ -352,6 +352,7 @@ CALLS = {
     "gate_rows:target": lambda c: gate_rows.target(c, ("a", "net"), "prod"),
     "gate_rows:gate": lambda c: gate_rows.gate(c, ("a", "net"), "prod"),
     "gate_rows:held": gate_rows.held,
+    "gate_rows:with_gates": lambda c: gate_rows.with_gates(c, ID),
     "gate_rows:let_pass": lambda c: gate_rows.let_pass(
         c, gate_rows.Held("a", "net", "prod", ID, ID)
     ),

@@ -31,6 +31,7 @@ from localreg.operations.models.conflicts import (
     settling_command,
 )
 from localreg.operations.models.details import Details, model_details, where_text
+from localreg.operations.trust.gates import gates_of
 from localreg.operations.trust.shown import Shown, shown_signatures
 from localreg.operations.weights.contested import publication_text
 from localreg.registry import Chain, OpenRegistry
@@ -68,6 +69,7 @@ def show_command(model: str, as_json: bool, as_of: str | None, directory: str | 
                 | more
                 | {"line": [record_json(each) for each in line.aliases]}
                 | _conflicts_json(found)
+                | {"gates": _gates_json(chain, found)}
                 | {"signatures": _signatures_json(signatures)}
             )
             return
@@ -119,6 +121,7 @@ def _versions(found: Found) -> str:
 def _facts(chain: Chain, registry: OpenRegistry, details: Details) -> list[tuple[str, str]]:
     record, url = details.record, details.weights.url
     found = conflicts(registry, record.id)
+    gates = gates_of(chain, Found(registry, record.id)) if record.aliases else {}
     return [
         ("model", record.ref),
         ("id", record.id),
@@ -126,6 +129,7 @@ def _facts(chain: Chain, registry: OpenRegistry, details: Details) -> list[tuple
         ("contested", _contested(record, found)),
         ("ambiguous", _ambiguous(record, found)),
         ("aliases", " ".join(record.shown_aliases)),
+        ("gates", "\n".join(f"{alias} {gate.text}" for alias, gate in gates.items())),
         ("tags", " ".join(record.tags)),
         ("system tags", " ".join(record.system_tags)),
         ("framework", record.framework or ""),
@@ -146,6 +150,19 @@ def _facts(chain: Chain, registry: OpenRegistry, details: Details) -> list[tuple
         ("parent", id_text(chain, record.parent) if record.parent else ""),
         ("created", f"{moment(record.created)} UTC"),
         ("updated", f"{moment(record.updated)} UTC"),
+    ]
+
+
+def _gates_json(chain: Chain, found: Found) -> list[Json]:
+    return [
+        {
+            "alias": alias,
+            "require": list(gate.conditions),
+            "held": gate.held,
+            "missing": list(gate.missing),
+            "override": gate.override,
+        }
+        for alias, gate in gates_of(chain, found).items()
     ]
 
 

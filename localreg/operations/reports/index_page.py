@@ -27,6 +27,7 @@ from localreg.store.rows import (
 )
 from localreg.values.dataset_names import is_data_project, shown_project
 from localreg.values.metrics import better
+from localreg.values.records import shown_aliases
 from localreg.values.secrets import masked_text
 
 TYPE_CHECKING = False
@@ -238,7 +239,7 @@ def _models(
         "task": [task_places.get(each) for each in made_by],
         "paged": [int(each in paged) for each in ids],
         "tags": _names_by_place(overview_rows.tags(connection), places, len(keys)),
-        "aliases": _names_by_place(overview_rows.aliases(connection), places, len(keys)),
+        "aliases": _names_by_place(_aliases(connection), places, len(keys)),
     }
     return {name: column[:count] for name, column in columns.items()}, places
 
@@ -290,6 +291,11 @@ def _seconds(times: Iterable[object]) -> list[float | None]:
 
 def _comments(texts: Iterable[object]) -> list[str | None]:
     return [masked_text(str(each))[:COMMENT] if each else None for each in texts]
+
+
+def _aliases(connection: Connection) -> Iterable[tuple[int, str]]:
+    for key, alias, is_held in overview_rows.aliases(connection):
+        yield key, shown_aliases([alias], [alias] if is_held else [])[0]
 
 
 def _names_by_place(

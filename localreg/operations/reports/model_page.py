@@ -21,6 +21,7 @@ from localreg.operations.models.lineage import Family, lineage
 from localreg.operations.models.written_card import CARD, README, written_card
 from localreg.operations.reports.dataset_page import as_dataset, dataset_refs, is_dataset
 from localreg.operations.reports.page_links import Site
+from localreg.operations.trust.gates import gates_of
 from localreg.operations.trust.shown import shown_signatures
 from localreg.operations.weights.contested import publication_text
 from localreg.operations.weights.files import Files, file_counts, package_files
@@ -43,7 +44,7 @@ from localreg.store.rows import blob_rows, model_rows, task_rows
 from localreg.store.rows.checked_values import taken_apart
 from localreg.store.rows.model_rows import Connection
 from localreg.values.frozen import Frozen
-from localreg.values.records import ModelRecord, WeightsRecord
+from localreg.values.records import ModelRecord, WeightsRecord, shown_aliases
 from localreg.values.secrets import masked, masked_config, masked_text
 from localreg.values.units import amount_text, moment, size_text
 from localreg.values.urls import public_url
@@ -80,10 +81,10 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
             project=site.project(record.project.name) if record.project else None,
             version=row.version,
             states=(*_states(record), *signed),
-            aliases=record.aliases,
+            aliases=record.shown_aliases,
             tags=record.tags,
             comment=masked_text(record.comment or "") or None,
-            facts=tuple(_facts(chain, registry, record, site)),
+            facts=(*_facts(chain, registry, record, site), *_gates(chain, registry, record)),
             weights=(
                 *_weights(chain, registry, model_id, weights, blob, count),
                 *(Fact(name, value) for name, value in signatures.facts),
@@ -193,6 +194,12 @@ def _facts(chain: Chain, registry: OpenRegistry, record: ModelRecord, site: Site
     yield Fact("id", record.id)
 
 
+def _gates(chain: Chain, registry: OpenRegistry, record: ModelRecord) -> Iterator[Fact]:
+    if record.aliases:
+        for alias, gate in gates_of(chain, Found(registry, record.id)).items():
+            yield Fact(f"gate of {alias}", gate.text)
+
+
 def _weights(
     chain: Chain,
     registry: OpenRegistry,
@@ -258,7 +265,7 @@ def _versions(connection: Connection, record: ModelRecord, site: Site) -> Iterat
         here = model_id == record.id
         yield Version(
             link=Link(f"{version}", None if here else site.page("model", model_id)),
-            aliases=tuple(model_rows.aliases(connection, model_id)),
+            aliases=shown_aliases(*model_rows.aliases_and_held(connection, model_id)),
             created=moment(created),
             here=here,
         )

@@ -14,10 +14,12 @@ from localreg.operations.weights.signatures import signatures_of
 from localreg.registry import Chain
 from localreg.store.events.registers import WAS
 from localreg.store.rows import gate_rows, model_rows
+from localreg.values.arrivals import shown_name
 from localreg.values.checks import check_text
 from localreg.values.conditions import SIGNED
 from localreg.values.frozen import Frozen
 from localreg.values.ids import alias_id, new_id
+from localreg.values.secrets import masked_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +81,17 @@ class Gate(Frozen):
     held: bool
     missing: tuple[str, ...]
     override: str | None
+
+    @property
+    def text(self) -> str:
+        """What a model must have, and if that of the alias passed, in a line."""
+        if self.held:
+            state = f"held: {', '.join(self.missing) or 'it was not checked here'}"
+        elif self.override is not None:
+            state = f"overridden: {masked_text(self.override)}"
+        else:
+            state = "passed"
+        return f"needs {', '.join(map(shown_name, self.conditions))}; {state}"
 
 
 def check_override(override: object) -> str | None:
@@ -157,6 +170,15 @@ def passed_payload(passed: Passed) -> dict[str, str]:
     """Return what an event says of the gate that was checked when an alias was set."""
     pairs = zip(("gate", "override"), passed, strict=True)
     return {key: value for key, value in pairs if value is not None}
+
+
+def gates_of(chain: Chain, found: Found) -> dict[str, Gate]:
+    """Return the gates of the aliases that point to a model, by alias."""
+    of = chain.starting_at(found.registry)
+    with found.registry.store.read() as connection:
+        aliases = gate_rows.with_gates(connection, found.id)
+        row = model_rows.model_row(connection, found.id) if aliases else None
+        return {} if row is None else {each: look(of, line_of(row), each) for each in aliases}
 
 
 def look(chain: Chain, line: Line, alias: str) -> Gate:

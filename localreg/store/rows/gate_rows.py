@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from localreg.store.rows.checked_values import FLAG, ID, TEXT, Columns, json_of, or_null
+from localreg.store.rows.checked_values import FLAG, ID, TEXT, Columns, json_of, or_null, texts
 from localreg.store.rows.column_rules import TEXTS
 from localreg.store.rows.held_sql import HELD, WITH_GATE
 from localreg.values.frozen import Frozen
@@ -76,6 +76,15 @@ def target(connection: Connection, line: Line, alias: str) -> Target | None:
         return None
     model, passed, override, is_held = row
     return Target(model, passed, override, bool(is_held))
+
+
+def with_gates(connection: Connection, model_id: str) -> list[str]:
+    """Return the aliases that point to a model and have gates, sorted."""
+    sql = (
+        f"SELECT a.alias FROM alias a {_POINTING} JOIN gate g ON g.project = a.project "
+        "AND g.name = a.name AND g.alias = a.alias WHERE m.id = ? ORDER BY a.alias"
+    )
+    return texts(connection, "alias", "alias", sql, (model_id,))
 
 
 def gate(connection: Connection, line: Line, alias: str) -> GateRow | None:

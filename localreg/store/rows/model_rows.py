@@ -301,8 +301,10 @@ def aliases_of_line(connection: Connection, model_id: str) -> list[tuple[str, st
     return [(alias, id_, version, bool(held)) for alias, id_, version, held in rows]
 
 
-def _aliases(connection: Connection, model_id: str) -> list[tuple[str, bool]]:
-    """Return (alias, is held) of the aliases that point to a model, sorted."""
+def aliases_and_held(
+    connection: Connection, model_id: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the aliases that point to a model, sorted; and those of them that are held."""
     rows = _OWN_ALIASES.all(
         connection,
         f"SELECT a.alias, {HELD} FROM model m JOIN alias a ON a.model = m.id "
@@ -311,7 +313,7 @@ def _aliases(connection: Connection, model_id: str) -> list[tuple[str, bool]]:
         (model_id,),
         key=model_id,
     )
-    return [(alias, bool(held)) for alias, held in rows]
+    return tuple(alias for alias, _ in rows), tuple(alias for alias, held in rows if held)
 
 
 def alias_target(connection: Connection, line: tuple[str, str], alias: str) -> str | None:
@@ -339,7 +341,7 @@ def record(connection: Connection, model_id: str) -> ModelRecord | None:
 
 def _complete(connection: Connection, row: ModelRow) -> ModelRecord:
     text, enumeration = design(connection, row.id)
-    pointing = _aliases(connection, row.id)
+    pointing, held = aliases_and_held(connection, row.id)
     return complete(
         row,
         config=text,
@@ -347,8 +349,8 @@ def _complete(connection: Connection, row: ModelRow) -> ModelRecord:
         tags=tuple(tags(connection, row.id, system=False)),
         system_tags=tuple(tags(connection, row.id, system=True)),
         metadata=metadata(connection, row.id),
-        aliases=tuple(alias for alias, _ in pointing),
-        held=tuple(alias for alias, held in pointing if held),
+        aliases=pointing,
+        held=held,
         weights=weights(connection, row.id),
     )
 

@@ -15,6 +15,7 @@ from localreg.store.rows.checked_values import (
     Columns,
     or_null,
 )
+from localreg.store.rows.held_sql import HELD, WITH_GATE
 from localreg.values import dataset_names
 from localreg.values.records import Owner
 
@@ -35,6 +36,7 @@ _NO_DATASET = (
     f"NOT EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {{}}.pk AND x.tag = {_DATASET_TAG})"
 )
 _NAMES = Columns("tag", 1, owner=WHOLE, name=TEXT)
+_ALIASES = Columns("alias", 1, owner=WHOLE, name=TEXT, held=FLAG)
 _PROJECTS = Columns("project", name=TEXT, models=COUNT, tasks=COUNT, updated=TIME)
 
 
@@ -80,12 +82,12 @@ def tags(connection: Connection) -> Iterable[tuple[int, str]]:
     )
 
 
-def aliases(connection: Connection) -> Iterable[tuple[int, str]]:
-    """Return (key of the model, name) of each alias, ordered by name."""
-    return _NAMES.sound(
+def aliases(connection: Connection) -> Iterable[tuple[int, str, bool]]:
+    """Return (key of the model, name, is held) of each alias, ordered by name."""
+    return _ALIASES.sound(
         connection,
-        "SELECT m.pk, a.alias FROM alias a JOIN model m ON m.id = a.model "
-        "AND m.project = a.project AND m.name = a.name ORDER BY a.alias",
+        f"SELECT m.pk, a.alias, {HELD} FROM alias a JOIN model m ON m.id = a.model "
+        f"AND m.project = a.project AND m.name = a.name {WITH_GATE} ORDER BY a.alias",
     )
 
 

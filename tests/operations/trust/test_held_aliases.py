@@ -270,3 +270,23 @@ def test_unknown_conditions_of_a_newer_localreg_are_not_passed(both, tmp_path):
     (line,) = lines_of(bring_by_merge(here, there, tmp_path))
     assert line.endswith("this localreg does not know the condition blessed")
     assert is_held(here)
+
+
+def test_pages_say_what_is_held_and_what_a_gate_asks_for(both, tmp_path):
+    here, there = both
+    bring_by_merge(here, there, tmp_path)
+    here.protect("vision/net@best", "scanned")
+    here.set_alias("vision/net:2", "best")
+    index = here.render(everything=True)
+    (page,) = index.parent.rglob(f"{here.model('vision/net:2').id}.html")
+    text = page.read_text()
+    for wanted in ("prod(held)", "gate of prod", "needs published; held: not published",
+                   "gate of best", "needs scanned; passed"):  # fmt: skip
+        assert wanted in text, wanted
+    assert "prod(held)" in index.read_text()
+    here.set_alias("vision/net:2", "prod", override="<b>")
+    here.render(everything=True)
+    assert "needs published; overridden: &lt;b&gt;" in page.read_text()
+    assert "(held)" not in page.read_text()
+    code, out, _ = run_cli("-R", here.path, "show", "vision/net:2")
+    assert (code, "prod needs published; overridden: <b>" in out) == (0, True)
