@@ -298,6 +298,7 @@ class Arrival(Frozen):
         )
 
 
+_SHOWN_CONDITIONS = 10
 _PARTS = {
     "model.design": "configuration and labels",
     "model.moved": "name and number",
@@ -358,7 +359,11 @@ def value_text(event: LoggedEvent) -> str:
 
 def conditions_text(conditions: Sequence[str] | None) -> str:
     """Return the conditions of a gate, for people."""
-    return "none" if conditions is None else ", ".join(map(shown_name, conditions))
+    if conditions is None:
+        return "none"
+    some = ", ".join(map(shown_name, conditions[:_SHOWN_CONDITIONS]))
+    more = len(conditions) - _SHOWN_CONDITIONS  # another registry may have set any number
+    return f"{some} and {more:,} more" if more > 0 else some
 
 
 def line_text(line: Json) -> str:

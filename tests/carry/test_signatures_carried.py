@@ -251,6 +251,23 @@ def test_forgetting_a_model_here_lets_its_signatures_go(signed):
     assert not files.intersection(blobs(there.path))
 
 
+def test_damaged_signatures_are_found_and_come_again(signed, new):
+    there, model = signed
+    here = new("here")
+    here.merge(there.path)
+    (path,) = (path for path in blob_paths(here.path) if path.read_bytes() == b"another")
+    path.chmod(0o644)
+    path.write_bytes(b"unother")
+    (problem,) = here.verify(full=True).problems
+    assert (problem.kind, problem.models) == ("digest", (model.ref,))
+    assert here.repair(full=True).mended == ()
+    (problem,) = here.verify().problems
+    assert problem.text.startswith("a signature is gone; ")
+    here.merge(there.path)
+    assert here.verify(full=True).ok
+    assert signatures(here.model(model.id)) == signatures(model)
+
+
 def test_two_models_share_a_signature(new):
     """The same weights under two names, signed by one file."""
     registry = new("here")

@@ -380,6 +380,17 @@ def test_gates_that_two_set_are_a_conflict_and_the_same_everywhere(pair):
     assert merge(here, there).lines == ("vision/net@prod gate: scanned → none",)
 
 
+def test_a_gate_of_any_length_is_said_in_a_line(pair):
+    here, there, _ = pair
+    record_gate(here, ("vision", "net"), "prod", ["signed"])
+    merge(there, here)
+    record_gate(there, ("vision", "net"), "prod", [f"{n}{'x' * 300}>=1" for n in range(100_000)])
+    (line,) = merge(here, there).lines
+    assert line.startswith("vision/net@prod gate: signed → ")
+    assert line.endswith(" and 99,990 more")
+    assert len(line) < 3_000
+
+
 def test_a_gate_of_an_alias_that_moved_meanwhile_is_no_conflict(pair):
     """The gate and the target of an alias are apart; who reads the alias compares them."""
     here, there, made = pair

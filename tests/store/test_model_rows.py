@@ -95,7 +95,7 @@ def test_a_record_comes_back_from_its_payload(record):
 @given(records)
 def test_a_payload_has_all_but_the_id_and_the_last_change(record):
     """Those are the subject, the time and the stamp of the event itself."""
-    fields = {*ModelRecord.__slots__} - {"id", "updated", "stamp", "contested"}
+    fields = {*ModelRecord.__slots__} - {"id", "updated", "stamp", "contested", "held"}
     assert record.payload().keys() == fields
     assert all(
         weights.keys() == {*WeightsRecord.__slots__} for weights in record.payload()["weights"]
