@@ -32,7 +32,7 @@ from localreg.operations.models.conflicts import (
 )
 from localreg.operations.models.details import Details, model_details, where_text
 from localreg.operations.trust.gates import gates_of
-from localreg.operations.trust.shown import Shown, shown_signatures
+from localreg.operations.trust.shown import Shown, shown_signatures, trust_text
 from localreg.operations.weights.contested import publication_text
 from localreg.registry import Chain, OpenRegistry
 from localreg.values.records import Json, ModelRecord
@@ -78,7 +78,8 @@ def show_command(model: str, as_json: bool, as_of: str | None, directory: str | 
         place = [name for name, _ in facts].index("metadata")
         facts[place:place] = _reported(found, details.record.task)
         place = [name for name, _ in facts].index("weights") + 1
-        facts[place:place] = signatures.facts
+        trust = trust_text(chain, found, details.weights)
+        facts[place:place] = [*signatures.facts, ("trust", trust or "")]
         print_facts([*facts, ("tasks", "\n".join(lines)), ("versions", _versions(found))])
 
 

@@ -17,6 +17,7 @@ from localreg.values.dataset_names import FINAL, STATE
 from localreg.values.frozen import Frozen, replace
 from localreg.values.records import Event, Json, StateChange
 from localreg.values.secrets import masked, masked_config, masked_json, masked_text
+from localreg.values.urls import is_sha256
 
 SHOWN = 60
 _AT_ONCE = timedelta(seconds=5)
@@ -470,7 +471,8 @@ def _protected(change: StateChange) -> str:
 
 def _signed(change: StateChange) -> str:
     signer = change.payload["signer"]
-    by = f" by {_value(signer)}" if signer else ""
+    known = f"{signer[:12]}…" if is_sha256(signer) else _value(signer)
+    by = f" by {known}" if signer else ""
     return f"signed{by}: sha256 {change.payload['digest'][:12]}…"
 
 

@@ -64,7 +64,7 @@ _KEY = re.compile(
     r"""^(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#'"\-:\[{][^:\n]*?))[ \t]*:(?:\s|$)""", re.MULTILINE
 )
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#&!])")
-_ELSEWHERE = {"where", "verified", "does not count", "signatures"}  # facts of this registry's copy
+_ELSEWHERE = {"where", "verified", "signatures", "trust"}  # facts of this registry's copy
 # Lines of comments that localreg writes; the lineage says the same.
 _NOTES = re.compile(r"^(?:snapshot .* stored|(?:Created|Imported) by task id: \w+)$", re.MULTILINE)
 

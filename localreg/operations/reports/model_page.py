@@ -22,10 +22,9 @@ from localreg.operations.models.written_card import CARD, README, written_card
 from localreg.operations.reports.dataset_page import as_dataset, dataset_refs, is_dataset
 from localreg.operations.reports.page_links import Site
 from localreg.operations.trust.gates import gates_of
-from localreg.operations.trust.shown import shown_signatures
+from localreg.operations.trust.shown import shown_signatures, trust_text
 from localreg.operations.weights.contested import publication_text
 from localreg.operations.weights.files import Files, file_counts, package_files
-from localreg.operations.weights.trusted import Trust, trust_of, why_untrusted
 from localreg.pages.page_values import (
     Card,
     Change,
@@ -228,20 +227,13 @@ def _weights(
             yield Fact("verified", f"{moment(blob.verified)} UTC")
     elif weights.url:
         yield Fact("where", "referenced, not read yet")
-    trust = trust_of(chain)
-    if trust is not None and (weights.digest or weights.url):
-        yield Fact("trust", _trust_text(chain, trust, Found(registry, model_id), weights))
+    trust = trust_text(chain, Found(registry, model_id), weights)
+    if trust is not None:
+        yield Fact("trust", trust)
     if weights.pinned and weights.pinned != weights.digest:
         yield Fact("expected sha256", weights.pinned)
     if weights.url:
         yield Fact("url", public_url(weights.url))
-
-
-def _trust_text(chain: Chain, trust: Trust, found: Found, weights: WeightsRecord) -> str:
-    reason = why_untrusted(chain, trust, found, weights, only_here=True)
-    if reason is None:
-        return "signed by a trusted key"
-    return f"{'not given out' if trust.enforced else 'not trusted'}: it {reason}"
 
 
 def _inside(blob: blob_rows.BlobRow | None) -> Iterator[Fact]:

@@ -11,13 +11,15 @@ from collections.abc import Iterable, Iterator
 from localreg.errors import MissingPackageError
 from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.signatures import Signed, signatures_of
-from localreg.operations.weights.trusted import trust_of
+from localreg.operations.weights.trusted import trust_of, why_untrusted
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import key_rows, signature_rows
 from localreg.values.frozen import Frozen
+from localreg.values.records import WeightsRecord
 from localreg.values.units import moment
 
 MOST = 20  # signatures of one model
+_NAMED = 3
 
 
 class Shown(Frozen):
@@ -42,10 +44,15 @@ class Shown(Frozen):
         valid = [f"{each.signer}, {moment(each.at)} UTC" for each in self.signatures if each.valid]
         if valid:
             yield "signed by", "; ".join(valid)
-        others = [f"{each.signer}: {each.reason}" for each in self.signatures if not each.valid]
+        others = [
+            f"by {each.signer or 'nobody'} does not count: {each.reason}"
+            for each in self.signatures
+            if not each.valid
+        ]
+        if len(others) > _NAMED:
+            others[_NAMED:] = [f"and {len(others) - _NAMED:,} more that do not count"]
         if others:
-            more = f"; and {len(others) - 3:,} more" if len(others) > 3 else ""
-            yield "does not count", "signature by " + "; by ".join(others[:3]) + more
+            yield "signatures", "; ".join(others)
         if self.unchecked is not None:
             yield "signatures", f"not checked: {self.unchecked}"
 
@@ -57,6 +64,17 @@ def shown_signatures(chain: Chain, found: Found) -> Shown:
     except MissingPackageError as error:
         return Shown(unchecked=str(error))
     return Shown(tuple(sorted(signatures, key=lambda each: not each.valid)))
+
+
+def trust_text(chain: Chain, found: Found, weights: WeightsRecord) -> str | None:
+    """Return what the setting trust.mode means for some weights; None if nothing is checked."""
+    trust = trust_of(chain)
+    if trust is None or not (weights.digest or weights.url):
+        return None
+    reason = why_untrusted(chain, trust, found, weights, only_here=True)
+    if reason is None:
+        return "signed by a trusted key"
+    return f"{'not given out' if trust.enforced else 'not trusted'}: it {reason}"
 
 
 def signers(chain: Chain, models: Iterable[Found]) -> Iterator[tuple[Found, tuple[str, ...]]]:

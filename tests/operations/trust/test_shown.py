@@ -15,6 +15,7 @@ from localreg.operations.reports.page_links import Site
 from localreg.operations.trust.keys import add_key, remove_key, signing_key, trusted_keys
 from localreg.operations.trust.shown import MOST, shown_signatures
 from localreg.operations.trust.signing import sign
+from localreg.operations.upkeep.config import set_setting
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def printed(*words):
 def test_show_says_who_signed_and_why_a_signature_does_not_count(signed):
     lines = {each.split("  ")[0]: each for each in printed("show", "vision/resnet").splitlines()}
     assert "release, 20" in lines["signed by"]
-    assert "does not count" not in lines
+    assert "signatures" not in lines
     text = printed("show", "vision/vit")
     assert "signed by" not in text
     assert "not among those that are trusted" in text
@@ -49,6 +50,21 @@ def test_show_says_who_signed_and_why_a_signature_does_not_count(signed):
     assert (one["signer"], one["valid"], one["reason"]) == ("release", True, None)
     (other,) = json.loads(printed("show", "vision/vit", "--json"))["signatures"]
     assert not other["valid"]
+
+
+def test_what_trust_mode_means_for_a_model_is_shown(signed):
+    assert "\ntrust " not in printed("show", "n")
+    set_setting(signed._chain.first, "trust.mode", "enforce")
+    assert "\ntrust " in printed("show", "n")
+    assert "not given out: it is not signed" in printed("show", "n")
+    assert "signed by a trusted key" in printed("show", "vision/resnet")
+    assert "not given out: it has no signature by a trusted key" in printed("show", "vision/vit")
+    assert "not given out" not in printed("card", "n")
+
+
+def test_the_history_says_who_signed(signed):
+    (known,) = trusted_keys(signed._chain.first)
+    assert f"signed by {known.id[:12]}…: sha256 " in printed("history", "vision/resnet")
 
 
 def test_ls_lists_what_a_trusted_key_signed(signed):
