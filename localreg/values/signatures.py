@@ -30,6 +30,8 @@ PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 LARGEST = 16 * 1024 * 1024  # bytes of a signature file: enough for 80,000 files
 SINGLE = "."  # what the format calls the file of a model that is one file
 _OLD_PREDICATE_TYPE = "https://model_signing/Digests/v0.1"
+_ENTRY = 640  # bytes of a file in the list, without its name
+_REST = 512 * 1024  # bytes of all the rest: certificates, and what was left out
 _CERTIFICATES = 16  # the most in a chain
 _CERTIFICATE = 64 * 1024  # bytes of one
 _SIGNATURE = 4 * 1024  # bytes
@@ -219,6 +221,15 @@ def problems(bundle: Bundle, files: Sequence[SignedFile], *, package: bool, ref:
     if rest:
         found.append(f"{_names(rest)} was not signed")
     return found
+
+
+def largest(files: Sequence[SignedFile]) -> int:
+    """Return the number of bytes that a signature of some files has at most.
+
+    Whoever may add signatures must not make everybody read more than that.
+    """
+    listed = sum(_ENTRY + 8 * len(each.name.encode()) for each in files)
+    return min(LARGEST, _REST + listed)
 
 
 class _WrongError(Exception):

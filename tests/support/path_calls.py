@@ -382,11 +382,24 @@ COMMANDS = {
     "sign --certificate": Call(
         lambda w, p: w.cli("sign", "net", "--key", a_key(w), "--certificate", p, *w.here())
     ),
+    "sign --certificate-chain": Call(
+        lambda w, p: w.cli(
+            "sign",
+            "net",
+            "--key",
+            a_key(w),
+            "--certificate",
+            p,
+            "--certificate-chain",
+            p,
+            *w.here(),
+        )
+    ),
     "sign --signature": Call(lambda w, p: w.cli("sign", "net", "--signature", p, *w.here())),
     "sign --output": Call(
         lambda w, p: w.cli("sign", "net", "--key", a_key(w), "-f", "-o", p, *w.here()), FOLDER
     ),
-    "get --signature --output": Call(with_signature, FOLDER),
+    "get --output, a signature": Call(with_signature, FOLDER),
     "key add file": Call(lambda w, p: w.cli("key", "add", p, *w.here())),
     "verify --key": Call(lambda w, p: w.cli("verify", "net", "--key", p, *w.here())),
     "verify --certificate-chain": Call(

@@ -68,14 +68,8 @@ def signing_key(
         SignatureError: one of them cannot be used.
         MissingPackageError: cryptography is not installed.
     """
-    if password is None:
-        password = os.environ.get(settings.KEY_PASSWORD) or None
-    elif not isinstance(password, str):  # its value is in no message
-        raise InvalidValueError(
-            f"password must be a str, not {type(password).__name__}", argument="password"
-        )
-    data = _content("key", key, keys.LARGEST)
-    private = keys.load_private(data, None if password is None else _encoded(password))
+    secret = _password(password)
+    private = keys.load_private(_content("key", key, keys.LARGEST), secret)
     if certificate is None:
         if certificate_chain:
             raise InvalidValueError(
@@ -217,10 +211,8 @@ def check_no_key(argument: str, path: object) -> None:
         )
 
 
-def _encoded(password: str) -> bytes:
-    try:
-        return os.fsencode(password)
-    except UnicodeEncodeError:  # it has the password
-        raise InvalidValueError(
-            "password has characters that cannot be encoded", argument="password"
-        ) from None
+def _password(given: object) -> bytes | None:
+    """Return the password of a key; its text is in no message."""
+    if given is None:
+        return os.fsencode(os.environ.get(settings.KEY_PASSWORD, "")) or None
+    return check_text("password", given).encode()

@@ -19,6 +19,7 @@ from localreg.operations.trust.keys import SigningKey, check_no_key
 from localreg.operations.weights.ingest import taken_in
 from localreg.operations.weights.signatures import (
     Signed,
+    check_size,
     file_of,
     files_of_weights,
     signatures_of,
@@ -112,6 +113,7 @@ def attach_bytes(chain: Chain, found: Found, data: bytes) -> SignatureFile:
     bundle = parse_bundle(data)
     weights, _, ref = _served(found)
     files = files_of_weights(chain, found, weights)
+    check_size(len(data), files)
     reasons = problems(bundle, files, package=weights.tree, ref=ref)
     if reasons:
         reason = "; ".join(reasons)

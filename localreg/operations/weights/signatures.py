@@ -28,6 +28,7 @@ from localreg.operations.weights.remote_bytes import Wanted, bring
 from localreg.operations.weights.remote_packages import bring_manifest
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import key_rows, model_rows, signature_rows, tree_rows
+from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
 from localreg.values.ids import now
 from localreg.values.signatures import (
@@ -36,9 +37,11 @@ from localreg.values.signatures import (
     Bundle,
     SignedFile,
     Trusted,
+    largest,
     parse_bundle,
     problems,
 )
+from localreg.values.urls import is_sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,6 +136,14 @@ def files_of_weights(
     return [SignedFile(each.path, each.digest) for each in manifest.files]
 
 
+def check_size(size: int, files: Sequence[SignedFile]) -> None:
+    """Raise SignatureError if a signature file is too large to be one of some files."""
+    if size > largest(files):
+        raise _unknown(
+            f"it has {size:,} bytes, and at most {largest(files):,} are possible for these files"
+        )
+
+
 def file_of(
     chain: Chain,
     found: Found,
@@ -170,10 +181,15 @@ def _checked(source: _Source, row: SignatureRow, keys: Sequence[Trusted]) -> Sig
             raise SignatureError("; ".join(reasons), reason="; ".join(reasons))
         by = check(bundle, keys, now())
     except SignatureError as error:
-        shown = f"{row.signer[:12]}…" if len(row.signer) > 12 else row.signer
-        signer = next((each.name for each in keys if each.id == row.signer), shown)
+        names = (each.name for each in keys if each.id == row.signer)
+        signer = next(names, _short(row.signer))
         return Signed(signer, row.signer, row.at, row.file, row.size, False, error.reason)
     return Signed(by.name, by.id, row.at, row.file, row.size, True, None)
+
+
+def _short(signer: str) -> str:
+    """Return what a signature names, which may be any text, for people."""
+    return f"{signer[:12]}…" if is_sha256(signer) else shown(signer) if signer else ""
 
 
 class _Source:
@@ -191,6 +207,7 @@ class _Source:
 
     def bundle(self, row: SignatureRow) -> Bundle:
         """Return what a signature file says."""
+        check_size(row.size, self.files())
         return parse_bundle(self.file(row.file, row.size))
 
     def file(self, digest: str, size: int) -> bytes:
@@ -213,8 +230,8 @@ class _Source:
             raise _unknown(f"its file {path} is damaged")
         return data
 
-    def problems(self, bundle: Bundle) -> list[str]:
-        """Return what differs between a signature's files and those of the weights."""
+    def files(self) -> list[SignedFile]:
+        """Return the files of the weights."""
         if self._files is None:
             self._files = files_of_weights(
                 self._chain, self._found, self._weights, only_here=self._only_here
@@ -222,7 +239,11 @@ class _Source:
             with self._found.registry.store.one_statement() as connection:
                 row = model_rows.model_row(connection, self._found.id)
             self._ref = "the model" if row is None else row.ref
-        return problems(bundle, self._files, package=self._weights.tree, ref=self._ref)
+        return self._files
+
+    def problems(self, bundle: Bundle) -> list[str]:
+        """Return what differs between a signature's files and those of the weights."""
+        return problems(bundle, self.files(), package=self._weights.tree, ref=self._ref)
 
     def _bring(self, digest: str, size: int) -> None:
         assert self._weights.digest is not None
