@@ -214,12 +214,12 @@ def problems(bundle: Bundle, files: Sequence[SignedFile], *, package: bool, ref:
     if changed:
         found.append(f"other bytes were signed of {_names(changed)}")
     if absent:
-        found.append(f"it lists {_names(absent)}, and {ref} has no such file")
+        found.append(f"{ref} does not have {_names(absent)}, which it lists")
     if left_out:
-        found.append(f"{_names(left_out)} was left out when it was signed (ignore_paths)")
+        found.append(f"left out by ignore_paths, so not signed: {_names(left_out)}")
     rest = [name for name in unsigned if name not in {*left_out}]
     if rest:
-        found.append(f"{_names(rest)} was not signed")
+        found.append(f"not signed: {_names(rest)}")
     return found
 
 
