@@ -155,9 +155,10 @@ def key_of(certificate: Certificate) -> PublicKey:
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
     try:
-        key = public_key(certificate.parsed.public_key())
+        found = certificate.parsed.public_key()
     except (ValueError, UnsupportedAlgorithm):
         raise _no(f"the key of the certificate of {certificate.name} is damaged") from None
+    key = public_key(found)
     usage = _extension(certificate, x509.KeyUsage)
     if usage is not None and usage.digital_signature:
         return key

@@ -152,9 +152,10 @@ def load_public(data: bytes) -> PublicKey:
     if _is_certificate(data):
         raise _no("it is a certificate, not a key")
     try:
-        return public_key(load_pem_public_key(data))
+        found = load_pem_public_key(data)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _no("it is no PEM file with a public key, or it is damaged") from None
+    return public_key(found)
 
 
 def public_key(key: object) -> PublicKey:

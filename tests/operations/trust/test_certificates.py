@@ -190,6 +190,14 @@ def test_only_an_authority_is_trusted(registry, written):
     assert registry.trusted_keys() == []
 
 
+def test_a_signer_with_an_rsa_key_is_refused(registry, model, written, key_file):
+    """No signature of the format can be by one: the kind of the hash is not said anywhere."""
+    key = rsa.generate_private_key(65_537, 2_048)
+    leaf = written("leaf", certificate("anna", key, (TEAM, TEAM_KEY)))
+    with pytest.raises(SignatureError, match="its kind cannot be used: only ECDSA"):
+        sign(registry._chain, model, signing_key(key_file(KEY), certificate=leaf))
+
+
 def test_an_authority_with_an_rsa_key_may_issue(registry, model, written, kept):
     key = rsa.generate_private_key(65_537, 2_048)
     root = certificate("root", key, authority=True)
