@@ -215,4 +215,13 @@ def _password(given: object) -> bytes | None:
     """Return the password of a key; its text is in no message."""
     if given is None:
         return os.fsencode(os.environ.get(settings.KEY_PASSWORD, "")) or None
-    return check_text("password", given).encode()
+    if not isinstance(given, str):
+        raise InvalidValueError(
+            f"password must be a str, not {type(given).__name__}", argument="password"
+        )
+    try:
+        return given.encode()
+    except UnicodeEncodeError:  # it has the password
+        raise InvalidValueError(
+            "password has characters that cannot be encoded", argument="password"
+        ) from None
