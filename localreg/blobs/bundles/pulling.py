@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from localreg.values.records import Json
 
 _MOST_NAMED = 10
+_MOST_SIGNED = 4 * LARGEST  # bytes of signatures that others have added and that are looked at
 _UNPACK = "io.deis.oras.content.unpack"  # oras marks folders so, which it packs
 
 
@@ -116,6 +117,7 @@ class _Pulling:
         self._listed: dict[str, Descriptor] = {}
         self.model: str | None = None
         self.unknown: list[Json] = []
+        self._room = _MOST_SIGNED
         self.place = place if place.reference else replace(place, tag=self._only_tag(place))
 
     def write(self) -> None:
@@ -335,11 +337,15 @@ class _Pulling:
 
     def _signed(self, manifest: Manifest, files: list[PackageFile]) -> list[Json]:
         """Return what of a manifest is a signature of files, as events record it."""
-        if not files:
+        if not files or len(manifest.layers) != 1:  # each manifest has one signature
             return []
         listed = [SignedFile(each.path, each.digest) for each in files]
         found: list[Json] = []
         for layer in manifest.of_type(MEDIA_TYPE):
+            # Whoever may write there may add any number of them.
+            self._room -= layer.size
+            if self._room < 0:
+                break
             self.fetch(layer.digest, layer.size)
             with suppress(SignatureError):  # it would never count
                 signed = parse_bundle((self._blobs / layer.digest).read_bytes())
