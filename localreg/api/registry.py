@@ -777,7 +777,8 @@ class Registry:
     def signature(self, ref: str | Model) -> bytes:
         """Return the signature file of the weights that a model has now, for other programs.
 
-        Of several it is one whose key is trusted, if there is one; else the newest.
+        Of several it is one whose key is trusted, if there is one; else the first that was made in
+        the model's registry, or came to it.
 
         Raises:
             SignatureError: (a ValueError) the model is not signed.

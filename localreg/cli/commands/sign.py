@@ -17,7 +17,6 @@ from localreg.cli.output import (
     opened,
     print_json,
     remark,
-    say,
 )
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.trust import keys, signing
@@ -101,7 +100,7 @@ def sign_command(
         f"{done['ref']} has this signature, by {signer}",
     )
     if signs is not None and not signs.interoperable:
-        say("model_signing does not accept Ed25519 keys: only localreg can check this signature.")
+        remark("model_signing does not accept Ed25519 keys: only localreg checks this signature.")
     if place is not None:
         remark(f"Wrote {place}.")
 

@@ -152,7 +152,8 @@ def verify(chain: Chain, found: Found, trusted: OpenRegistry | Sequence[Trusted]
 def signature_file(chain: Chain, found: Found, trusted: OpenRegistry | Sequence[Trusted]) -> bytes:
     """Return a signature file of the weights of a model that are served now.
 
-    It is one that counts, if there is one; else the newest.
+    It is one that counts, if there is one; else the first that was made in the model's registry,
+    or came to it.
 
     Raises:
         SignatureError: there is none, or it cannot be read.
@@ -163,7 +164,7 @@ def signature_file(chain: Chain, found: Found, trusted: OpenRegistry | Sequence[
     if chosen is None:
         if not signed:
             raise SignatureError(f"{ref} is not signed", reason="it is not signed")
-        chosen = max(signed, key=lambda each: each.at)
+        chosen = signed[0]
     return file_of(chain, found, weights, chosen.digest, chosen.size)
 
 
@@ -214,9 +215,14 @@ def _served(found: Found) -> tuple[WeightsRecord, str, str]:
             f"{row.ref} has no weights, so that nothing of it can be signed", model=found.id
         )
     if weights.digest is None:
+        remedy = (
+            "import it with a copy (`localreg add FILE`)"
+            if weights.url is not None and weights.url.startswith("file://")
+            else f"`localreg path {row.ref}` fetches them"
+        )
         raise SignatureError(
             f"the weights of {row.ref} were never read, so that their sha256 is not known; "
-            f"`localreg path {row.ref}` fetches them",
+            f"{remedy}",
             reason="its weights were never read",
         )
     return weights, row.name, row.ref

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 from support import foreign_signatures as foreign
+from support.remotes import forget_bytes, pushed
 
-from localreg.errors import SignatureError
-from localreg.operations.trust.keys import add_key, signing_key, trusted_file
+from localreg import Dataset, InputModel, OutputModel, Registry, Task
+from localreg.errors import ConflictError, NoWeightsError, ReadOnlyRegistryError, SignatureError
+from localreg.operations.finding.references import resolve_model
+from localreg.operations.trust.keys import SigningKey, add_key, signing_key, trusted_file
 from localreg.operations.trust.signing import attach, sign, verify
+from localreg.operations.weights.signatures import files_of_weights
+from localreg.store.rows import model_rows
+
+KEY = foreign.new_key()
 
 
 @pytest.fixture
@@ -38,12 +47,8 @@ def test_what_a_key_signs_counts_by_that_key_only(registry, models, found, key_f
 def test_a_signature_made_elsewhere_is_kept_once(registry, folder, models, found, tmp_path):
     key, chain = foreign.new_key(), registry._chain
     model = found(models[0])
-    from localreg.operations.weights.signatures import files_of_weights
-    from localreg.store.rows import model_rows
-
-    with chain.first.store.read() as connection:
-        served = model_rows.current_weights(connection, model.id)
-    files = {each.name: each.digest for each in files_of_weights(chain, model, served)}
+    listed = files_of_weights(chain, model, served(registry, model))
+    files = {each.name: each.digest for each in listed}
     file = tmp_path / "model.sig"
     file.write_bytes(foreign.signed(files, key))
     assert attach(chain, model, file).new
@@ -51,3 +56,173 @@ def test_a_signature_made_elsewhere_is_kept_once(registry, folder, models, found
     file.write_bytes(foreign.signed(files | {"more.txt": "0" * 64}, key))
     with pytest.raises(SignatureError, match=r"vision/resnet:1 does not have more\.txt"):
         attach(chain, model, file)
+
+
+def served(registry, model):
+    with registry._chain.first.store.read() as connection:
+        return model_rows.current_weights(connection, model.id)
+
+
+def test_other_weights_of_a_model_are_not_signed_until_they_are(
+    registry, found, key_file, tmp_path
+):
+    """A signature is of the bytes, and not of the model; the first bytes stay signed."""
+    made = OutputModel(Task.create("vision", "train"), name="vit")
+    for content in (b"one", b"two"):
+        (tmp_path / "w.pt").write_bytes(content)
+        made.update_weights(tmp_path / "w.pt", async_enable=False)
+        if content == b"one":
+            registry.sign(made.id, key_file(KEY))
+    public = key_file(KEY, public=True)
+    with pytest.raises(SignatureError, match="it is not signed"):
+        registry.verify_signature(made.id, key=public)
+    assert registry.sign(made.id, key_file(KEY)).new
+    assert len(registry.verify_signature(made.id, key=public)) == 1
+
+
+def test_weights_that_change_while_they_are_signed_are_an_error(registry, key_file, tmp_path):
+    """What the key has signed is not what the model has any more."""
+    made = OutputModel(Task.create("vision", "train"), name="vit")
+    path = tmp_path / "w.pt"
+    path.write_bytes(b"one")
+    made.update_weights(path, async_enable=False)
+
+    class SlowKey:
+        """A key whose owner needs some time to type the password."""
+
+        def __init__(self, key):
+            self.public, self._key = key.public, key
+
+        def signature(self, data):
+            path.write_bytes(b"two")
+            made.update_weights(path, async_enable=False)
+            return self._key.signature(data)
+
+    key = SigningKey(SlowKey(signing_key(key_file(KEY)).key))
+    chain = registry._chain
+    with pytest.raises(ConflictError, match="got other weights while they were signed"):
+        sign(chain, resolve_model(chain, made.id), key)
+    assert [each.kind for each in registry.history() if each.kind == "model.signed"] == []
+
+
+def test_models_of_others_are_checked_and_not_signed(registry, models, key_file, tmp_path):
+    registry.sign("vision/vit", key_file(KEY))
+    public = key_file(KEY, public=True)
+    with Registry(tmp_path / "own", upstream=[registry.path], durability="fast") as below:
+        assert below.verify_signature("vision/vit", key=public)[0].valid
+        with pytest.raises(ReadOnlyRegistryError):
+            below.sign("vision/resnet", key_file(KEY))
+    with Registry(registry.path, readonly=True) as reading:
+        assert reading.verify_signature("vision/vit", key=public)[0].valid
+        for call in (
+            lambda: reading.sign("vision/resnet", key_file(KEY)),
+            lambda: reading.add_key(public),
+            lambda: reading.attach_signature("vision/vit", public),
+        ):
+            with pytest.raises(ReadOnlyRegistryError):
+                call()
+
+
+def test_data_sets_are_signed_as_models_are(registry, folder, key_file):
+    made = Dataset.create("cats", "vision")
+    made.add_files(folder)
+    made.finalize(auto_upload=True)
+    assert len(registry.sign(made.id, key_file(KEY)).files) == 2
+    assert registry.verify_signature(made.id, key=key_file(KEY, public=True))[0].valid
+
+
+def test_what_only_a_remote_has_is_signed_without_its_weights(registry, models, key_file, tmp_path):
+    """Of a package the list of its files is fetched, and nothing else."""
+    pushed(registry, tmp_path / "remote")
+    forget_bytes(registry)
+    for ref in models:
+        registry.sign(ref, key_file(KEY))
+        assert registry.verify_signature(ref, key=key_file(KEY, public=True))[0].valid
+    here = [each for each in (registry.path / "blobs").rglob("*") if each.is_file()]
+    assert len(here) == 3  # two signatures, and the list
+
+
+def test_a_signature_whose_file_only_a_remote_has_is_fetched(registry, models, key_file, tmp_path):
+    public = key_file(KEY, public=True)
+    for ref in models:
+        registry.sign(ref, key_file(KEY))
+    pushed(registry, tmp_path / "remote")
+    forget_bytes(registry)
+    assert registry.verify_signature(models[1], key=public)[0].valid
+    (tmp_path / "remote").rename(tmp_path / "gone")
+    with pytest.raises(SignatureError, match=r"is not here: the weights .* looked for"):
+        registry.verify_signature(models[0], key=public)
+
+
+def test_what_was_never_read_cannot_be_signed(registry, key_file, weights):
+    for url, remedy in (
+        ("https://example.org/net.pt", "`localreg path vision/net:1` fetches them"),
+        (weights.as_uri(), "import it with a copy"),
+    ):
+        model = InputModel.import_model(url, name="net", project="vision")
+        with pytest.raises(SignatureError, match=remedy):
+            registry.sign(model.id, key_file(KEY))
+        InputModel.remove(model)
+    task = OutputModel(Task.create("vision", "train"), name="empty")
+    with pytest.raises(NoWeightsError, match="has no weights"):
+        registry.sign(task.id, key_file(KEY))
+
+
+def test_a_damaged_signature_file_does_not_count(registry, models, key_file):
+    digest = registry.sign("vision/vit", key_file(KEY)).digest
+    path = registry.path / "blobs" / "sha256" / digest[:2] / digest[2:]
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b" ")
+    with pytest.raises(SignatureError, match="is damaged"):
+        registry.verify_signature("vision/vit", key=key_file(KEY, public=True))
+    with pytest.raises(SignatureError, match="is damaged"):
+        registry.signature("vision/vit")
+
+
+def test_a_signature_that_names_no_key_counts_by_any_that_is_trusted(
+    registry, models, key_file, tmp_path
+):
+    """As older programs write it."""
+    digest = sha256(b"weights").hexdigest()
+    file = tmp_path / "old.sig"
+    file.write_bytes(
+        foreign.signed(
+            {".": digest}, KEY, verificationMaterial={"publicKey": {}, "tlogEntries": []}
+        )
+    )
+    assert registry.attach_signature("vision/vit", file).signer == ""
+    assert registry.verify_signature("vision/vit", key=key_file(KEY, public=True))[0].valid
+    stranger = key_file(foreign.new_key(), "stranger", public=True)
+    with pytest.raises(SignatureError, match="made by another key, or changed since"):
+        registry.verify_signature("vision/vit", key=stranger)
+
+
+def test_a_signature_far_larger_than_its_files_need_is_not_read(registry, models, tmp_path):
+    """Who may add signatures must not make everybody read 16 MiB for each."""
+    digest = sha256(b"weights").hexdigest()
+    predicate = foreign.statement_of({".": digest})["predicate"]
+    predicate["serialization"]["ignore_paths"] = ["x" * 4_000] * 400
+    file = tmp_path / "large.sig"
+    file.write_bytes(foreign.signed({".": digest}, KEY, predicate=predicate))
+    with pytest.raises(SignatureError, match="are possible for these files"):
+        registry.attach_signature("vision/vit", file)
+
+
+def sign_at_once(number, barrier, path):
+    from localreg import Registry
+
+    barrier.wait()
+    with Registry() as registry:
+        registry.sign("vision/vit", path)
+        registry.sign("vision/resnet", path)
+    return number
+
+
+def test_processes_that_sign_at_once_lose_nothing(registry, models, key_file, children):
+    """Each of them may keep a signature; all of these count."""
+    assert children.crowd(4, sign_at_once, key_file(KEY)) == [0, 1, 2, 3]
+    for ref in models:
+        found = registry.verify_signature(ref, key=key_file(KEY, public=True))
+        assert 1 <= len(found) <= 4
+        assert all(each.valid for each in found)
+    assert registry.verify().ok
