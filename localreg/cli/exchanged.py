@@ -24,6 +24,7 @@ from localreg.errors import (
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.remotes import names
 from localreg.values.checks import shown
+from localreg.values.oci import is_oci
 from localreg.values.units import size_text
 
 TYPE_CHECKING = False
@@ -76,7 +77,9 @@ def _no_name(given: str, command: str) -> str:
     """Return what to do instead of naming a model, a URL or a path."""
     is_place = "://" in given or "\\" in given or given.startswith((".", "/", "~"))
     hints = [_INSTEAD[command].format(model="MODEL" if is_place else given)]
-    if is_place and not given.startswith("oci:"):
+    if is_oci(given):
+        hints = [hints[0].replace("FILE.tar", given)]
+    elif is_place:
         hints.append(f"To name a remote: `localreg remote add NAME {given}`")
     if command not in _INSTEAD:
         hints = hints[1:]

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 import requests
 from support import foreign_signatures
+from support.command_line import run_cli
 from support.servers.container_registry import skopeo
+from support.servers.fake_registry import of
 from support.trees import File, look, plant
 
 from localreg import Registry
@@ -358,3 +365,68 @@ def test_plain_http_is_for_container_registries(models, target, tmp_path):
         named = [] if "everything" in options else ["vision/resnet:1"]
         with pytest.raises(InvalidValueError, match="container registry"):
             send(models, *named, to="oci://127.0.0.1:9/net", **options)
+
+
+def test_the_commands(models, target, place):
+    """They print the place with the digest, and say what went and came."""
+    here, there, http = ["-R", str(models.path)], ["-R", str(target.path)], "--plain-http"
+    export = ["export", "vision/packed:1", "-o", place, *here]
+    code, _, err = run_cli(*export, "--dry-run")
+    assert (code, "A bundle would hold 1 model" in err) == (0, True), err
+    code, out, err = run_cli(*export, http, "-q")
+    pinned = out.strip()
+    assert re.fullmatch(re.escape(f"{place}:1@sha256:") + "[0-9a-f]{64}", pinned), err
+    _, out, err = run_cli(*export, http, "--json")
+    assert json.loads(out)["paths"] == [pinned]
+    code, out, err = run_cli("import", pinned, http, "--dry-run", *there)
+    assert (code, out) == (0, "new: vision/packed:1\n"), err
+    code, out, err = run_cli("import", pinned, http, "--json", *there)
+    assert json.loads(out)["models"] == ["vision/packed:1"], err
+    assert "Nothing came" in run_cli("import", pinned, http, *there)[2]
+    for command, words in (("push", f"export MODEL -o {place}"), ("pull", f"import {place}")):
+        code, _, err = run_cli(command, place, *there)
+        assert (code, words in err) == (2, True), err
+    code, _, err = run_cli("import", place, *there)
+    assert (code, http in err) == (1, True), err
+
+
+def test_an_import_that_was_killed_goes_on(models, target, fake_registry):
+    """The part that came is not downloaded again."""
+    place = f"oci://{fake_registry.host}/vision/resnet"
+    send(models, "vision/resnet:1", to=place)
+    data = bytes(range(256)) * 40_000
+    (digest,) = (name for name, each in fake_registry.blobs.items() if each == data)
+    begun = threading.Event()
+
+    def stall(request):
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(data)))
+        request.send_header("ETag", f'"{digest}"')
+        request.end_headers()
+        request.wfile.write(data[:8_000_000])
+        request.wfile.flush()
+        begun.set()
+        request.rfile.read(1)  # until the connection ends
+
+    fake_registry.faults = [of(f"/blobs/{digest}", stall, 1, "GET")]
+    code = (
+        "import sys; from localreg import Registry\n"
+        "Registry(sys.argv[1]).import_bundle(sys.argv[2], plain_http=True)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(target.path), place])
+    assert begun.wait(60)
+    part, size = None, 0
+    until = time.monotonic() + 60
+    while size < 1_000_000 and time.monotonic() < until:
+        part = next(Path(target.path).glob("**/tmp/get-*/part"), None)
+        size = part.stat().st_size if part is not None else 0
+    child.kill()
+    child.wait()
+    size = part.stat().st_size
+    ranges = []
+    fake_registry.faults.append(
+        lambda request: ranges.append(request.headers["Range"]) if digest in request.path else None
+    )
+    assert take(target, place).models == ("vision/resnet:1",)
+    assert f"bytes={size}-" in ranges
+    assert Path(target.model("vision/resnet:1").get_local_copy()).read_bytes() == data

@@ -38,6 +38,8 @@ REDIRECTS = 10
 PIECE = 262_144
 _REDIRECTING = frozenset({301, 302, 303, 307, 308})
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+# What OpenSSL calls an answer that is not encrypted; its releases differ.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 # What a connection, urllib3 or requests raise when a request fails; ValueError comes from invalid
 # headers and chunk lengths.
 NETWORK_ERRORS = (
@@ -180,6 +182,11 @@ class Client:
             if self._watch.gave_up():
                 raise self.refused(f"was too slow: {self._watch.verdict}") from None
             if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+                if any(each in str(error) for each in _NO_TLS):
+                    raise self.refused(
+                        "does not speak https; plain http must be asked for (http://, or of a "
+                        "container registry --plain-http)"
+                    ) from None
                 raise self.refused(
                     "cannot be trusted: its certificate was not accepted (REQUESTS_CA_BUNDLE can "
                     "name more)"
