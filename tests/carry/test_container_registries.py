@@ -227,6 +227,9 @@ def test_what_oras_pushed_becomes_a_model(target, place, tmp_path, container_reg
     client = OrasClient(hostname=container_registry.host, insecure=True)
     client.push(target=f"{repository}:v1", files=["weights.bin", "config.json"], quiet=True)
     client.push(target=f"{repository}:v2", files=["weights.bin"], quiet=True)
+    Path("folder/deep").mkdir(parents=True)
+    Path("folder/deep/inside.txt").write_text("inside")
+    client.push(target=f"{repository}:v3", files=["weights.bin", "folder"], quiet=True)
     project, _, name = repository.partition("/")[2].rpartition("/")
     assert take(target, f"{place}:v1").models == (f"{project}/{name}:1",)
     folder = Path(target.model(f"{project}/{name}:1").get_local_copy())
@@ -234,6 +237,9 @@ def test_what_oras_pushed_becomes_a_model(target, place, tmp_path, container_reg
     take(target, f"{place}:v2")
     model = target.model(f"{project}/{name}:2")
     assert Path(model.get_local_copy()).read_text() == "weights.bin"
+    take(target, f"{place}:v3")
+    folder = Path(target.model(f"{project}/{name}:3").get_local_copy())
+    assert (folder / "folder/deep/inside.txt").read_text() == "inside"
 
 
 def test_what_has_no_record_becomes_a_new_model_once(models, target, place, tmp_path):

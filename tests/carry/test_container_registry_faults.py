@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import logging
+import tarfile
 from pathlib import Path
 
 import pytest
 from support.servers.container_registry import PASSWORD, USER, ContainerRegistry
 from support.servers.fake_registry import answers, cuts, of
+from support.trees import File, look
 
 from localreg import Registry
 from localreg.blobs.transfer.pace import Pace
@@ -382,6 +385,56 @@ def test_strange_manifests_are_refused(manifest, target, fake_registry):
     with pytest.raises((BundleError, DownloadError)):
         take(target, fake_registry.host)
     assert nothing_came(target)
+
+
+def tar_of(files, mode="w"):
+    """Return an archive of files: contents by name; those that end with .sh are programs."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode=mode) as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), 0o755 if name.endswith(".sh") else 0o644
+            tar.addfile(info, io.BytesIO(content))
+    return made.getvalue()
+
+
+def test_layers_that_are_archives_are_unpacked(target, fake_registry):
+    """As modctl and KitOps write them."""
+    fake_registry.add(b"{}")
+    weights = fake_registry.add(tar_of({"deep/w.bin": b"weights"}))
+    code = fake_registry.add(tar_of({"run.sh": b"run", "empty.json": b"{}"}, "w:gz"))
+    plain = layer(fake_registry.add(b"read me"), "README.md")
+    manifest = model_of(
+        weights | {"mediaType": "application/vnd.cncf.model.weight.v1.tar"},
+        code | {"mediaType": "application/vnd.kitops.modelkit.code.v1.tar+gzip"},
+        plain,
+    )
+    fake_registry.put("vision/net", manifest, "1")
+    assert take(target, fake_registry.host, dry_run=True).blobs == 5
+    take(target, fake_registry.host)
+    assert look(Path(target.model("vision/net:1").get_local_copy())) == {
+        "deep/w.bin": File(b"weights"),
+        "run.sh": File(b"run", executable=True),
+        "empty.json": File(b"{}"),
+        "README.md": File(b"read me"),
+    }
+    assert take(target, fake_registry.host).models == ()
+
+
+def test_archives_that_cannot_be_unpacked(target, fake_registry):
+    fake_registry.add(b"{}")
+    for data, kind in (
+        (tar_of({"../x": b"x"}), "tar"), (tar_of({"/etc/x": b"x"}), "tar"), (b"no archive", "tar"),
+        (tar_of({"a": b"x"})[:600], "tar+gzip"), (tar_of({"a": b"x"}), "tar+zstd"),
+        (tar_of({"README.md": b"x"}), "tar"), (b"", "tar"),
+    ):  # fmt: skip
+        packed = fake_registry.add(data) | {"mediaType": f"application/vnd.x.{kind}"}
+        manifest = model_of(packed, layer(EMPTY, "README.md"))
+        fake_registry.put("vision/net", manifest, "1")
+        with pytest.raises(BundleError) as error:
+            take(target, fake_registry.host)
+        assert str(target.path) not in str(error.value)
+        assert nothing_came(target)
 
 
 def test_a_model_in_a_list(target, fake_registry):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from localreg.blobs.archives.unpacking import is_archive, limits_from_environment, unpack
 from localreg.blobs.bundles.container_registry import (
     LARGEST_MANIFEST,
     SMALL,
@@ -28,8 +29,9 @@ from localreg.blobs.bundles.folder_layout import FolderLayout
 from localreg.blobs.bundles.reading import Bundle, BundleBlob
 from localreg.blobs.bundles.rows import FILE, size_in, unpacked
 from localreg.blobs.folders import Folders
+from localreg.blobs.staging.hashing import file_digest
 from localreg.blobs.staging.staging import StagedBlob, check_room
-from localreg.errors import InvalidValueError, SignatureError
+from localreg.errors import ArchiveError, InvalidValueError, SignatureError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import make_readonly_at, replace_file
 from localreg.values import bundle_format
@@ -47,6 +49,7 @@ from localreg.values.bundle_format import (
     broken,
     descriptor_of_manifest,
 )
+from localreg.values.checks import shown
 from localreg.values.frozen import Frozen, replace
 from localreg.values.ids import ID_LENGTH, is_id
 from localreg.values.manifest import PackageFile, make_manifest
@@ -64,7 +67,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 10
 _MOST_SIGNED = 4 * LARGEST  # bytes of signatures that others have added and that are looked at
-_UNPACK = "io.deis.oras.content.unpack"  # oras marks folders so, which it packs
+_UNPACK = "io.deis.oras.content.unpack"
 
 
 class Pulled(Frozen):
@@ -272,7 +275,7 @@ class _Pulling:
         self, model: Manifest, found: FoundManifest, signatures: list[Manifest]
     ) -> None:
         """Write a model and a record without history for what another tool has pushed."""
-        files = _files(model, str(self.place))
+        files = self._files(model)
         known = model.model if model.model is not None and is_id(model.model) else None
         source = known or hashlib.sha256(f"oci\n{found.digest}".encode()).hexdigest()[:ID_LENGTH]
         name, comment = self._said(model)
@@ -320,6 +323,44 @@ class _Pulling:
         shared = {"v": 1, "history": False, "whole": False, "missing": []}
         origins = self._part(bundle_format.ORIGINS, {})
         self._add(bundle_format.record_manifest([origins, self._part(bundle_format.NOTES, shared)]))
+
+    def _files(self, model: Manifest) -> list[PackageFile]:
+        """Return the files of a manifest of another tool; those in archives are here then."""
+        plain = [each for each in model.layers if _archive_ending(each) is None]
+        files = replace(model, layers=tuple(plain)).files()
+        for each in model.layers:
+            ending = _archive_ending(each)
+            if ending is not None:
+                files += self._unpacked(each, ending)
+        if not files:
+            raise broken(str(self.place), "it has no files", "name another one")
+        return files
+
+    def _unpacked(self, layer: Descriptor, ending: str) -> list[PackageFile]:
+        """Download an archive, and put what is in it where other parts of the bundle are."""
+        part = f"layer sha256:{layer.digest[:12]}"
+        if not is_archive(ending):
+            raise broken(
+                part,
+                f"it is an archive that localreg does not read ({shown(layer.media_type)})",
+                "pull it with the tool that made it, and add the files by `localreg add`",
+            )
+        archive, folder = self._folder / f"archive{ending}", self._folder / "unpacked"
+        url = self._registry.blob_url(self.place.repository, layer.digest)
+        self._registry.download_blob(url, archive, layer.digest, size=layer.size, durable=False)
+        folder.mkdir()
+        try:
+            found = unpack(archive, archive.name, folder, limits_from_environment())
+        except ArchiveError as error:
+            raise broken(part, str(error).replace(str(archive), "the archive")) from error
+        files = []
+        for each in found.files:
+            digest, size = file_digest(each.path), each.path.stat().st_size
+            files.append(PackageFile(each.name, digest, size, each.executable))
+            replace_file(each.path, self._blobs / digest)
+        folder.rmdir()
+        archive.unlink()
+        return files
 
     def _said(self, model: Manifest) -> tuple[str, str | None]:
         """Return the name of a model, with its project, and its description."""
@@ -390,6 +431,14 @@ class _Layout(FolderLayout):
             self._fetch(row[:SHA256].hex(), size_in(row))
         super().take_head(rows)
 
+    def has(self, digest: str) -> bool:
+        """Return True if the bytes of a file are here, since they came in an archive."""
+        return (self._blobs / digest).exists()
+
+    def file(self, digest: str, size: int) -> Iterator[bytes]:
+        """Yield the bytes of such a file."""
+        return self._entry("file", digest, size)
+
 
 class _Bundle(Bundle):
     """A bundle whose files are in a container registry."""
@@ -398,6 +447,7 @@ class _Bundle(Bundle):
         self, layout: _Layout, registry: ContainerRegistry, repository: str, folders: Folders
     ) -> None:
         super().__init__(layout)
+        self._pulled = layout
         self._registry = registry
         self._repository = repository
         self._folders = folders
@@ -410,7 +460,11 @@ class _Bundle(Bundle):
                 yield BundleBlob(digest, size, self._layout.head(number, row), "")
         for row in self._files:
             digest, size, _ = unpacked(row)
-            if digest not in self._images and wanted(digest, size):
+            if not wanted(digest, size):
+                continue
+            if self._pulled.has(digest):
+                yield BundleBlob(digest, size, self._pulled.file(digest, size), "")
+            else:
                 yield _PulledBlob(
                     digest, size, iter(()), "", self._registry, self._repository, self._folders
                 )
@@ -454,22 +508,6 @@ def _check_kind(manifest: Manifest, found: FoundManifest, place: str) -> None:
         raise broken(place, "it is the record or a signature of a model", "name the model")
 
 
-def _files(model: Manifest, place: str) -> list[PackageFile]:
-    """Return the files of a manifest of another tool."""
-    packed = [each.media_type for each in model.layers if _is_archive(each)]
-    if packed:
-        raise broken(
-            place,
-            f"it has layers that are archives ({packed[0][:80]})",
-            "pull it with the tool that made it, and add the files by `localreg add`; or push it "
-            "with raw layers",
-        )
-    files = model.files()
-    if not files:
-        raise broken(place, "it has no files", "name another one")
-    return files
-
-
 def _tree(files: list[PackageFile], place: str) -> TreeManifest:
     """Return the manifest of a package of files."""
     try:
@@ -478,11 +516,21 @@ def _tree(files: list[PackageFile], place: str) -> TreeManifest:
         raise broken(place, str(error)) from error
 
 
-def _is_archive(layer: Descriptor) -> bool:
-    """Return True if a layer is an archive of files, and not a file; oras calls each file a tar."""
-    if layer.media_type.startswith("application/vnd.oci.image.layer."):
-        return layer.annotations.get(_UNPACK) == "true"
-    return ".tar" in layer.media_type
+def _archive_ending(layer: Descriptor) -> str | None:
+    """Return the ending of an archive of files by its media type; None for a file.
+
+    >>> from localreg.values.bundle_format import Descriptor
+    >>> _archive_ending(Descriptor("application/vnd.cncf.model.weight.v1.tar+gzip", "ab", 1))
+    '.tar.gz'
+    >>> _archive_ending(Descriptor("application/vnd.cncf.model.weight.v1.raw", "ab", 1))
+    """
+    name, _, packed = layer.media_type.partition("+")
+    is_file = layer.media_type == bundle_format.IMAGE_LAYER_TYPE
+    if is_file and layer.annotations.get(_UNPACK) != "true":
+        return None  # oras calls each file so; a folder that it packs has +gzip, or a mark
+    if name.endswith(".tar"):
+        return {"": ".tar", "gzip": ".tar.gz"}.get(packed, f".tar.{packed}")
+    return ".tar.gz" if name.endswith((".tar.gz", ".tgz")) else None
 
 
 def _amount(record: Manifest) -> tuple[int, str]:
