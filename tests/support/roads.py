@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -28,13 +29,9 @@ class Roads:
     def __init__(self, registry, model, out, file, without=frozenset()):
         self.registry, self.model, self.out, self.file = registry, model, out, file
         self.without = without
-        self.count = 0
 
     def new_folder(self):
-        self.count += 1
-        place = self.out / f"copies of {self.model.id}" / f"{self.count}"
-        place.mkdir(parents=True)
-        return place
+        return Path(tempfile.mkdtemp(dir=self.out))
 
     def command(self, *arguments):
         """Return what a command writes to stdout; TrustError if trust is why it fails."""
@@ -48,9 +45,11 @@ class Roads:
     def given(self):
         """Return what each road gives: bytes; or None if trust is why it gives nothing."""
         found = {}
-        for name in ROADS.keys() - self.without:
+        for name, road in ROADS.items():  # the first ones bring what only a remote has
+            if name in self.without:
+                continue
             try:
-                found[name] = ROADS[name](self)
+                found[name] = road(self)
             except TrustError:
                 found[name] = None
         return found

@@ -17,7 +17,6 @@ from localreg.errors import (
     MissingPackageError,
     NotAPackageError,
     NoWeightsError,
-    RegistryError,
     StorageError,
     TrustError,
     WeightsError,
@@ -160,26 +159,21 @@ def _trust(
     Args:
         weights: what is given out; None if it is not known yet, and is checked later.
     """
-    asked = chain.trust_from or chain.registries
-    if served.trust is None and all(
-        each is found.registry or not _wants_trust(each) for each in asked
-    ):
+    first, *others = chain.trust_from or chain.registries
+    mode = served.trust if first is found.registry else _trust_mode(first)
+    if mode is None and all(each.store.trust_mode is None for each in others):
         return None  # nearly always
-    from localreg.operations.weights.trusted import trust_of
+    from localreg.operations.weights.trusted import trust_by
 
-    trust = trust_of(chain, found.registry, served.trust)
+    trust = trust_by(chain, mode)
     if trust is not None and weights is not None:
         trust.check(chain, found, weights)
     return trust
 
 
-def _wants_trust(registry: OpenRegistry) -> bool:
-    """Return True if a registry has the setting trust.mode, or cannot be read."""
-    try:
-        with registry.store.one_statement() as connection:
-            return model_rows.trust_mode(connection) is not None
-    except (RegistryError, OSError):
-        return True
+def _trust_mode(registry: OpenRegistry) -> str | None:
+    with registry.store.one_statement() as connection:
+        return model_rows.trust_mode(connection)
 
 
 class Ready(Frozen):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from localreg import log
-from localreg.errors import DamagedRowError, LocalregError, RegistryError, TrustError
+from localreg.errors import LocalregError, TrustError
 from localreg.operations.finding.upstream import Found
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows
@@ -68,27 +68,32 @@ class Trust(Frozen):
         _warn_once(found.id, revision, text)
 
 
-def trust_of(
-    chain: Chain, asked: OpenRegistry | None = None, answer: str | None = None
-) -> Trust | None:
+def trust_of(chain: Chain) -> Trust | None:
     """Return what is to be checked of weights that a chain gives out; None for nothing.
 
-    Args:
-        asked: a registry whose setting was read already: it is not read again.
-        answer: that setting; None if it is not set.
+    The setting of the first registry counts as it is now, that of an upstream one as it was when it
+    was opened: what is here does not wait for another machine.
 
     Raises:
         DamagedRowError: the setting of a registry cannot be one.
     """
-    for each in chain.trust_from or chain.registries:
-        mode = answer if each is asked else _mode_in(chain, each)
-        if mode is None:
+    first = (chain.trust_from or chain.registries)[0]
+    with first.store.one_statement() as connection:
+        mode = model_rows.trust_mode(connection)
+    return trust_by(chain, mode)
+
+
+def trust_by(chain: Chain, mode: str | None) -> Trust | None:
+    """Return the same, if the setting of the first registry is known; None if it is not set."""
+    first, *others = chain.trust_from or chain.registries
+    for each, chosen in ((first, mode), *((other, other.store.trust_mode) for other in others)):
+        if chosen is None:
             continue
-        if mode not in TRUST_MODES:
+        if chosen not in TRUST_MODES:
             raise damaged_row(
-                "setting", TRUST_MODE, "value", f"must be off, warn or enforce, not {mode!r:.60}"
+                "setting", TRUST_MODE, "value", f"must be off, warn or enforce, not {chosen!r:.60}"
             )
-        return None if mode == _OFF else Trust(mode, each)
+        return None if chosen == _OFF else Trust(chosen, each)
     return None
 
 
@@ -141,21 +146,6 @@ def why_untrusted(
 
 
 _NAMED = 3  # signatures that do not count, in a message
-
-
-def _mode_in(chain: Chain, registry: OpenRegistry) -> str | None:
-    """Return the setting of a registry; None without it, and of one that cannot be read any more.
-
-    Then nothing can be had from there, either.
-    """
-    try:
-        with registry.store.one_statement() as connection:
-            return model_rows.trust_mode(connection)
-    except (RegistryError, OSError) as error:
-        if registry == chain.first or isinstance(error, DamagedRowError):
-            raise
-        log.warning("the upstream registry %s is skipped: %s", registry.root, error)
-        return None
 
 
 def _named(found: Found) -> str:

@@ -73,6 +73,7 @@ class Store:
         refusal: why nothing can be written, as the end of a sentence; None if it can.
         shared: the name of the group that shares the registry; None if it is not shared.
         group: the number of that group on this machine.
+        trust_mode: the setting trust.mode when the last connection was opened; None without it.
 
     Raises:
         RegistryError: it cannot be opened; nothing was changed.
@@ -130,6 +131,7 @@ class Store:
         self.registry_id = stored["registry_id"]
         self._journal = stored["journal"]
         self.shared = stored.get("shared")
+        self.trust_mode = stored.get(setting_rows.TRUST_MODE)
         # Read from the folder: another machine may have other numbers, or other names.
         self.group = path.parent.stat().st_gid if self.shared and hasattr(os, "fchown") else None
         self._actor: str | None = None
@@ -259,8 +261,10 @@ class Store:
         if is_new:
             opening.check_header(connection, self.path)
             check_schema(connection, self.path)
-        if setting_rows.settings(connection).get("registry_id") != self.registry_id:
+        stored = setting_rows.settings(connection)
+        if stored.get("registry_id") != self.registry_id:
             raise replaced(self.path)
+        self.trust_mode = stored.get(setting_rows.TRUST_MODE)
         if is_new and self._last_event and not event_rows.has_event(connection, self._last_event):
             raise replaced(self.path)  # an older copy
 

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+from localreg.store.rows import setting_rows
 from localreg.store.rows.checked_values import (
     COUNT,
     DIGEST,
@@ -236,12 +237,12 @@ class Served(Frozen):
     trust: str | None
 
 
-_TRUST = "SELECT value FROM setting WHERE name = 'trust.mode'"
+_TRUST = f"SELECT value FROM setting WHERE name = '{setting_rows.TRUST_MODE}'"
 
 
 def trust_mode(connection: Connection) -> str | None:
     """Return the setting trust.mode, as `Served.trust`."""
-    row = Columns("setting", value=TEXT).one(connection, _TRUST, (), key="trust.mode")
+    row = Columns("setting", value=TEXT).one(connection, _TRUST, (), key=setting_rows.TRUST_MODE)
     return None if row is None else str(row[0])
 
 

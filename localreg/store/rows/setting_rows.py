@@ -9,6 +9,7 @@ from localreg.errors import DamagedRowError
 from localreg.store.rows.checked_values import damaged_row, is_id
 
 JOURNAL_MODES = ("wal", "truncate")
+TRUST_MODE = "trust.mode"  # one of those of users, which each local copy asks for
 
 
 def settings(connection: sqlite3.Connection) -> dict[str, str]:

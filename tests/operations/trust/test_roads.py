@@ -163,35 +163,41 @@ def test_the_roads_of_an_upstream_registry_and_who_decides(
         sources.weights.write_bytes(b"other bytes")
         signed = KINDS[kind].make(upstream, sources).id
         signed_with(upstream, upstream.model(signed), release)
+    usual = ALL - AS_OF  # what was is asked of the first registry alone
+
+    def both():
+        """Return what the roads to both give through a chain that is opened now."""
+        with Registry(
+            tmp_path / "first", upstream=[tmp_path / "upstream"], durability="fast"
+        ) as chain:
+            return [
+                given(Roads(chain, chain.model(each), tmp_path, "model.bin", without=AS_OF))
+                for each in (unsigned, signed)
+            ]
+
     with (
-        Registry(tmp_path / "first", upstream=[tmp_path / "upstream"], durability="fast") as first,
+        Registry(tmp_path / "first", durability="fast") as first,
         Registry(tmp_path / "upstream", durability="fast") as upstream,
     ):
         own, other = first._chain.first, upstream._chain.first
-        # What was is asked of the first registry alone.
-        roads = [
-            Roads(first, first.model(each), tmp_path, "model.bin", without=AS_OF)
-            for each in (unsigned, signed)
-        ]
-        usual = ALL - AS_OF
-        assert [given(each) for each in roads] == [usual, usual]
+        assert both() == [usual, usual]
         # Its own setting and its own keys.
         set_setting(own, "trust.mode", "enforce")
-        assert [given(each) for each in roads] == [set(), set()]
+        assert both() == [set(), set()]
         add_key(other, public)
-        assert [given(each) for each in roads] == [set(), set()]  # that is not its own key
+        assert both() == [set(), set()]  # that is not its own key
         add_key(own, public)
-        assert [given(each) for each in roads] == [set(), usual]
+        assert both() == [set(), usual]
         # Without a setting of its own, those of the upstream registry.
         unset(own, "trust.mode")
-        assert [given(each) for each in roads] == [usual, usual]
+        assert both() == [usual, usual]
         set_setting(other, "trust.mode", "enforce")
-        assert [given(each) for each in roads] == [set(), usual]
+        assert both() == [set(), usual]
         remove_key(other, "release")
-        assert [given(each) for each in roads] == [set(), set()]
+        assert both() == [set(), set()]
         # "off" is a setting, too.
         set_setting(own, "trust.mode", "off")
-        assert [given(each) for each in roads] == [usual, usual]
+        assert both() == [usual, usual]
 
 
 @pytest.mark.parametrize("kind", ["a file", "a package"])

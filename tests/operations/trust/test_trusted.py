@@ -287,7 +287,7 @@ def test_doctor_and_env_show_what_is_checked(registry, key_file, weights):
 
 def test_a_setting_that_cannot_be_one_gives_out_nothing(registry, weights):
     model, first = registry.add(weights, "net"), registry._chain.first
-    for value in ("enforc", b"\xff", 5):
+    for value in ("", "enforc", b"\xff", 5):
         with first.store.write() as change:
             change.connection.execute(
                 "INSERT OR REPLACE INTO setting VALUES ('trust.mode', ?)", (value,)
@@ -301,25 +301,32 @@ def test_a_setting_that_cannot_be_one_gives_out_nothing(registry, weights):
                 road()
 
 
-def test_an_upstream_registry_that_is_gone_or_damaged(tmp_path, weights, caplog):
-    with Registry(tmp_path / "upstream", durability="fast") as upstream:
-        set_setting(upstream._chain.first, "trust.mode", "enforce")
-    with Registry(
-        tmp_path / "first", upstream=[tmp_path / "upstream"], durability="fast"
-    ) as registry:
-        model = registry.add(weights, "net")
-        with pytest.raises(TrustError):
-            model.get_weights(raise_on_error=True)
-        with Registry(tmp_path / "upstream", durability="fast") as upstream:
-            set_setting(upstream._chain.first, "trust.mode", "warn")
-            with upstream._chain.first.store.write() as change:
-                change.connection.execute("UPDATE setting SET value = x'ff' WHERE value = 'warn'")
-        with pytest.raises(DamagedRowError):
-            model.get_weights(raise_on_error=True)
-        shutil.rmtree(tmp_path / "upstream")
-        assert read(model.get_weights(raise_on_error=True)) == b"weights"
-        assert "upstream is skipped" in caplog.text
-    with Registry(tmp_path / "first", upstream=[tmp_path / "upstream"]) as registry:
+def test_an_upstream_registry_that_is_gone_or_damaged(tmp_path, weights):
+    upstream, first = tmp_path / "upstream", tmp_path / "first"
+
+    def set_upstream(value):
+        with Registry(upstream, durability="fast") as registry:
+            set_setting(registry._chain.first, "trust.mode", "warn")
+            with registry._chain.first.store.write() as change:
+                change.connection.execute(
+                    "UPDATE setting SET value = ? WHERE name = 'trust.mode'", (value,)
+                )
+
+    with Registry(first, durability="fast") as registry:
+        registry.add(weights, "net")
+    for value in ("", "enforc", b"\xff"):
+        set_upstream(value)
+        with Registry(first, upstream=[upstream]) as registry, pytest.raises(DamagedRowError):
+            registry.model("net").get_weights(raise_on_error=True)
+    set_upstream("enforce")
+    with Registry(first, upstream=[upstream]) as registry:
+        model = registry.model("net")
+        shutil.rmtree(upstream)  # as it was when it was opened, also if it is away
+        for road in (lambda: model.get_weights(raise_on_error=True), lambda: print(model.url)):
+            with pytest.raises(TrustError):
+                road()
+    with Registry(first, upstream=[upstream]) as registry:
+        assert read(registry.model("net").get_weights(raise_on_error=True)) == b"weights"
         (finding,) = (each for each in examine(registry._chain) if each.what == "trust")
         assert finding.text == (
             "off; what the upstream registries that are left out want is not known"
