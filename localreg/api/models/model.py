@@ -206,7 +206,7 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     @property
     def aliases(self) -> list[str]:
-        """The aliases that point to it, sorted."""
+        """The aliases that point to it, sorted; also those that are held by a gate."""
         return operations.models.reading.aliases(self._found())
 
     @property

@@ -20,7 +20,7 @@ from localreg.values.conditions import check_conditions
 
 
 @click.command("protect")
-@click.argument("name", metavar="[PROJECT/]NAME@ALIAS")
+@click.argument("model", metavar="[PROJECT/]NAME@ALIAS")
 @click.option(
     "--require",
     multiple=True,
@@ -39,7 +39,7 @@ from localreg.values.conditions import check_conditions
 @SILENT
 @IN_REGISTRY
 def protect_command(
-    name: str,
+    model: str,
     require: tuple[str, ...],
     override: str | None,
     drop: bool,
@@ -62,7 +62,7 @@ def protect_command(
     reason = gates.check_override(override)
     conditions = check_conditions(",".join(require), "--require") if require else ()
     with opened(directory) as chain:
-        place = find_alias(chain, name)
+        place = find_alias(chain, model, "MODEL")
         of = chain.starting_at(place.registry)
         if require:
             done = gates.protect(of, place.line, place.alias, conditions, override=reason)

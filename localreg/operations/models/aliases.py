@@ -58,6 +58,7 @@ def set_alias(
     """
     name = check_alias(alias)
     reason = gates.check_override(override)
+    chain.first.store.check_writable()
     gates.prepare(chain, model_id, name)
     with chain.first.store.write() as change:
         row = require_model(change.connection, model_id)

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Iterable
 from itertools import chain
 
+from localreg.errors import GateError
+from localreg.operations.trust import gates
 from localreg.store.events.arriving import losses
 from localreg.store.events.judging import KEPT, LOST
 from localreg.store.events.registers import ALIAS_KINDS, LINE, SERVED, WAS, register_of
@@ -26,6 +28,7 @@ from localreg.values.records import LoggedEvent, line_payload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.registry import Chain
     from localreg.store.events.change import Change
 
 # They say what was found or done, and are no decisions.
@@ -55,14 +58,18 @@ def lost(connection: remote_rows.Connection, waiting: Iterable[Waiting]) -> dict
     return {event_id: said[event_id].line for event_id in ids if event_id in said}
 
 
-def force(change: Change, remote: RemoteRow) -> list[str]:
+def force(registries: Chain, change: Change, remote: RemoteRow) -> list[str]:
     """Set again what changes that were made here wanted, and that have lost.
 
     They are those that a remote lacks; and those of the last push to it, as long as what they lost
-    to is still there. Of several changes of one value the last one counts.
+    to is still there. Of several changes of one value the last one counts. No gate is overridden:
+    an alias is set again only if its model passes.
+
+    Args:
+        registries: the first one has the changes.
 
     Returns:
-        What was set, a sentence each.
+        What was set, or why it was not, a sentence each.
     """
     connection = change.connection
     until = event_rows.newest_key(connection)
@@ -77,7 +84,14 @@ def force(change: Change, remote: RemoteRow) -> list[str]:
     subjects = sorted({each.event.subject for each in wanted})
     said = losses(connection, subjects, {each.event.event_id for each in wanted})
     for each in wanted:
-        if _is_as_it_was(connection, each) and _set_again(change, each.event):
+        if not _is_as_it_was(connection, each):
+            continue
+        try:
+            is_set = _set_again(registries, change, each.event)
+        except GateError as error:
+            done.append(f"not set again: {error}")
+            continue
+        if is_set:
             loss = said.get(each.event.event_id)
             done.append(_sentence(connection, each.event, loss))
     return done
@@ -111,9 +125,15 @@ def _register(event: LoggedEvent) -> str | None:
     return register_of(event.kind, event.field, event.payload)
 
 
-def _set_again(change: Change, event: LoggedEvent) -> bool:
-    """Record a change with the value of an event; return False if that is not possible."""
+def _set_again(registries: Chain, change: Change, event: LoggedEvent) -> bool:
+    """Record a change with the value of an event; return False if that is not possible.
+
+    Raises:
+        GateError: an alias would point to a model that does not pass its gate.
+    """
     connection = change.connection
+    if event.kind in ALIAS_KINDS:
+        return _set_alias_again(registries, change, event)
     topic = event.kind.partition(".")[0]
     if topic == "model":
         row = model_rows.model_row(connection, event.subject)
@@ -133,6 +153,23 @@ def _set_again(change: Change, event: LoggedEvent) -> bool:
         return False
     old = _value_now(connection, event, register)
     change.record(kind, event.subject, payload | {"old": old, "new": new}, field=event.field)
+    return True
+
+
+def _set_alias_again(registries: Chain, change: Change, event: LoggedEvent) -> bool:
+    payload, alias = event.payload, str(event.field)
+    line, new = (payload["project"], payload["name"]), payload["new"]
+    if event.kind == "alias.protected":
+        gates.record_gate(registries, change, line, alias, new)
+        return True
+    passed = gates.NO_GATE
+    if new is not None:
+        row = model_rows.model_row(change.connection, new)
+        if row is None or gates.line_of(row) != line:
+            return False
+        passed = gates.check_gate(registries, change.connection, row, alias)
+    old = model_rows.alias_target(change.connection, line, alias)
+    gates.record_alias(change, line, alias, old, new, passed)
     return True
 
 

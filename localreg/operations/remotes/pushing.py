@@ -186,7 +186,7 @@ class Pushing:
 
         def look(change: Change) -> None:
             if force:
-                self._forced += forcing.force(change, self._remote)
+                self._forced += forcing.force(self._chain, change, self._remote)
             remote = remote_rows.by_key(change.connection, self._remote.pk)
             if remote is not None:
                 until = event_rows.newest_key(change.connection)
@@ -237,7 +237,7 @@ class Pushing:
     def _force(self, until: int) -> int:
         """Set again what has lost; return the key of the last event that is to be sent."""
         with self._registry.store.write() as change:
-            forced = forcing.force(change, names.current(self._chain, self._remote))
+            forced = forcing.force(self._chain, change, names.current(self._chain, self._remote))
             self._forced += forced
             return event_rows.newest_key(change.connection) if forced else until
 

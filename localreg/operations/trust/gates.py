@@ -7,6 +7,8 @@ either the gate is checked, or the gate checks the model to which the alias poin
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 from localreg.errors import GateError, MissingPackageError
 from localreg.operations.finding import gates as finding
 from localreg.operations.finding.upstream import Found
@@ -222,6 +224,7 @@ def protect(
     Raises:
         GateError: the model that the alias points to does not pass; nothing was changed.
     """
+    chain.first.store.check_writable()
     prepare_gate(chain, line, alias, conditions)
     with chain.first.store.write() as change:
         before = gate_rows.gate(change.connection, line, alias)
@@ -370,13 +373,14 @@ def check_held(chain: Chain, change: Change, known: Collection[HeldKey] = ()) ->
     """
     lines = []
     connection = change.connection
+    why_unsigned = cache(lambda model_id: _why_unsigned(chain, Found(chain.first, model_id)))
     for each in gate_rows.held(connection):
         line = each.project, each.name
         row = model_rows.model_row(connection, each.model)
         gate = gate_rows.gate(connection, line, each.alias)
         if row is None or gate is None:
             continue
-        lacks = _missing(chain, connection, row, gate.conditions)
+        lacks = finding.missing(connection, row, gate.conditions, partial(why_unsigned, each.model))
         if not lacks:
             gate_rows.let_pass(connection, each)
         elif _named(each) not in known:
@@ -391,9 +395,10 @@ def bring_signatures_of_held(chain: Chain) -> None:
             (each.model, gate_rows.gate(connection, (each.project, each.name), each.alias))
             for each in gate_rows.held(connection)
         ]
-    for model_id, gate in found:
-        if gate is not None:
-            _bring_signatures(chain, model_id, gate.conditions)
+    for model_id in dict.fromkeys(
+        model_id for model_id, gate in found if gate is not None and SIGNED in gate.conditions
+    ):
+        _bring_signatures(chain, model_id, [SIGNED])
 
 
 def _missing(

@@ -290,3 +290,56 @@ def test_pages_say_what_is_held_and_what_a_gate_asks_for(both, tmp_path):
     assert "(held)" not in page.read_text()
     code, out, _ = run_cli("-R", here.path, "show", "vision/net:2")
     assert (code, "prod needs published; overridden: <b>" in out) == (0, True)
+
+
+def test_force_overrides_no_gate(new, tmp_path):
+    """What lost at the remote is set again by `push --force`, but not against a gate."""
+    one, two = new("one"), new("two")
+    for content in (b"one", b"two"):
+        one.add(io.BytesIO(content), "net", "vision", filename="w.pt")
+    add_remotes((one, two), tmp_path)
+    one.push()
+    two.pull()
+    one.model("vision/net:1").publish()
+    one.set_alias("vision/net:1", "prod")
+    one.protect(NAME, "published")
+    one.push()
+    two.set_alias("vision/net:2", "prod")
+    for dry_run in (True, False):
+        done = two.push(force=True, dry_run=dry_run)
+        (line,) = done.forced
+        assert line.startswith(f"not set again: vision/net:2 does not pass the gate of {NAME}")
+    assert two.model(NAME).version == 1
+    two.model("vision/net:2").publish()
+    (line,) = two.push(force=True).forced
+    assert line == f"set again: {NAME} → vision/net:2"
+    one.pull()
+    assert {one.model(NAME).version, two.model(NAME).version} == {2}
+
+
+def test_every_setting_of_an_alias_is_recorded_in_one_place():
+    """So that no way to set one forgets the gate: other modules only read these events."""
+    import ast
+    from pathlib import Path
+
+    import localreg
+
+    found = {}
+    root = Path(localreg.__file__).parent
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "record"
+                and node.args
+            ):
+                kind = node.args[0]
+                if not isinstance(kind, ast.Constant) or str(kind.value).startswith("alias."):
+                    found.setdefault(str(path.relative_to(root)), set()).add(ast.unparse(kind))
+    settings = {path: kinds for path, kinds in found.items() if "'alias.set'" in kinds}
+    assert settings == {"operations/trust/gates.py": {"'alias.set'", "'alias.protected'"}}
+    # Kinds that are no constants: `undo` and `push --force` call the gates for aliases.
+    assert {path for path, kinds in found.items() if "kind" in str(kinds)} == {
+        "operations/carry/undo.py", "operations/remotes/forcing.py",
+    }  # fmt: skip
