@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from localreg.cli.changes import change_json, say_change
-from localreg.cli.output import AS_JSON, IN_REGISTRY, MODEL, opened, print_json, printable
+from localreg.cli.output import AS_JSON, AS_OF, IN_REGISTRY, MODEL, opened, print_json, printable
 from localreg.cli.streams import already, print_bytes
 from localreg.errors import InvalidValueError
 from localreg.filesystem.plain_files import read_text
@@ -46,6 +46,7 @@ from localreg.registry import Chain
 )
 @click.option("--drop", is_flag=True, help="Remove the card that --set has set.")
 @AS_JSON
+@AS_OF
 @IN_REGISTRY
 def card_command(
     model: str,
@@ -55,6 +56,7 @@ def card_command(
     source: str | None,
     drop: bool,
     as_json: bool,
+    as_of: str | None,
     directory: str | None,
 ) -> None:
     """Print the card of a MODEL as README.md or as a bill of materials, or set it.
@@ -69,10 +71,12 @@ def card_command(
         raise click.UsageError("--set and --drop write no file: leave -o and -f out.")
     if (source is not None or drop) and form != "markdown":
         raise click.UsageError("--set and --drop change the text of the card: leave --format out.")
+    if (source is not None or drop) and as_of is not None:
+        raise click.UsageError("--set and --drop change what is now: leave --as-of out.")
     if output == "-" and as_json:
         raise click.UsageError("With -o - the card goes to stdout, so --json cannot be used.")
     text = None if source is None else _read(source)
-    with opened(directory) as chain:
+    with opened(directory, as_of=as_of) as chain:
         found = resolve_model(chain, model)
         if text is not None or drop:
             done = _change(found, text)

@@ -22,6 +22,7 @@ from importlib.util import find_spec
 from uuid import UUID, uuid5
 
 from localreg.errors import MissingPackageError
+from localreg.operations import datasets
 from localreg.operations.finding import values
 from localreg.operations.finding.upstream import Found, read_each, why_absent
 from localreg.operations.models.details import Details, model_details
@@ -32,6 +33,7 @@ from localreg.operations.weights.files import Files, ModelFile, files_of
 from localreg.registry import Chain
 from localreg.store.rows import event_rows, gate_rows, model_rows, task_rows
 from localreg.values import dataset_names
+from localreg.values.datasets import DatasetFile
 from localreg.values.frozen import Frozen
 from localreg.values.metrics import MONITORED
 from localreg.values.records import Json, ModelRecord, TaskRecord, WeightsRecord
@@ -41,7 +43,7 @@ from localreg.values.urls import public_url
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cyclonedx.model import ExternalReference, HashType, Property, XsUri
-    from cyclonedx.model.component import Component
+    from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.model.license import License
     from packageurl import PackageURL
 
@@ -77,7 +79,7 @@ class Relative(Frozen):
     @property
     def is_dataset(self) -> bool:
         """True if it is a version of a data set."""
-        return self.record is not None and dataset_names.TAG in self.record.system_tags
+        return self.record is not None and _is_dataset(self.record)
 
 
 class Contents(Frozen):
@@ -91,6 +93,7 @@ class Contents(Frozen):
         relatives: what it comes from.
         signatures: those of its weights.
         gates: what the gates of its aliases ask for, and for which reasons one was overridden.
+        links: of a data set, the files that are outside.
     """
 
     details: Details
@@ -102,6 +105,7 @@ class Contents(Frozen):
     relatives: tuple[Relative, ...]
     signatures: Shown
     gates: Json
+    links: tuple[DatasetFile, ...]
 
     @property
     def record(self) -> ModelRecord:
@@ -144,9 +148,10 @@ def _contents(chain: Chain, found: Found) -> Contents:
         head=written.head if written else "",
         files=files_of(chain, details.weights),
         maker=_task(chain, record.task),
-        relatives=tuple(_relatives(chain, record)),
+        relatives=tuple(_relatives(chain, found, record)),
         signatures=shown_signatures(chain, found),
         gates=gates,
+        links=tuple(_links(chain, found)) if _is_dataset(record) else (),
     )
 
 
@@ -170,8 +175,21 @@ def _task(chain: Chain, task_id: str | None) -> TaskRecord | None:
     )
 
 
-def _relatives(chain: Chain, record: ModelRecord) -> Iterator[Relative]:
-    related = {record.parent: False} if record.parent else {}
+def _is_dataset(record: ModelRecord) -> bool:
+    return dataset_names.TAG in record.system_tags
+
+
+def _links(chain: Chain, found: Found) -> Iterator[DatasetFile]:
+    """Yield the files of a data set that are outside."""
+    files = datasets.contents.contents(chain, found)
+    return (files[path] for path in sorted(files) if files[path].link is not None)
+
+
+def _relatives(chain: Chain, found: Found, record: ModelRecord) -> Iterator[Relative]:
+    parents: tuple[str, ...] = (record.parent,) if record.parent else ()
+    if _is_dataset(record):
+        parents = datasets.looking.row(found).parents
+    related = dict.fromkeys(parents, False)
     if record.task:
         task = record.task
         for _, inputs in read_each(chain, lambda one: task_rows.models(one, task, "input")):
@@ -220,16 +238,17 @@ def _document(contents: Contents) -> Json:
 
 
 def _model(contents: Contents) -> Component:
-    from cyclonedx.model.component import Component, ComponentType, Pedigree
+    from cyclonedx.model.component import Component, Pedigree
 
     record, weights = contents.record, contents.details.weights
     ancestors = [_relative(each) for each in contents.relatives if not each.is_dataset]
+    project, version = _line(record)
     return Component(
-        type=ComponentType.MACHINE_LEARNING_MODEL,
+        type=_kind(record),
         bom_ref=record.id,
-        group=record.project.name if record.project else None,
+        group=project,
         name=record.name,
-        version=str(record.version or ""),
+        version=version,
         description=masked_text(record.comment or "") or None,
         hashes=_hashes(weights),
         licenses=_licenses_of(_license_fields(contents)),
@@ -253,14 +272,9 @@ def _relative(relative: Relative) -> Component:
             properties=_properties({"id": relative.id, "absent": relative.absent}),
         )
     weights = record.current_weights
-    project = record.project.name if record.project else None
-    version = str(record.version or "")
-    if relative.is_dataset:
-        project = dataset_names.shown_project(project) or None
-        named = record.metadata.get(dataset_names.VERSION)
-        version = named.value if named else version
+    project, version = _line(record)
     return Component(
-        type=ComponentType.DATA if relative.is_dataset else ComponentType.MACHINE_LEARNING_MODEL,
+        type=_kind(record),
         bom_ref=relative.id,
         group=project,
         name=record.name,
@@ -269,6 +283,23 @@ def _relative(relative: Relative) -> Component:
         purl=_purl(weights),
         properties=_properties({"id": record.id, **_digest(weights)}),
     )
+
+
+def _kind(record: ModelRecord) -> ComponentType:
+    from cyclonedx.model.component import ComponentType
+
+    kinds = ComponentType
+    return kinds.DATA if _is_dataset(record) else kinds.MACHINE_LEARNING_MODEL
+
+
+def _line(record: ModelRecord) -> tuple[str | None, str]:
+    """Return the project and the version of a model, or of a data set as people know them."""
+    project = record.project.name if record.project else None
+    if not _is_dataset(record):
+        return project, str(record.version or "")
+    named = record.metadata.get(dataset_names.VERSION)
+    shown = dataset_names.shown_project(project) or None
+    return shown, named.value if named else str(record.version or "")
 
 
 def _hashes(weights: WeightsRecord) -> Sequence[HashType]:
@@ -469,20 +500,30 @@ def _with_card(bom: Json, contents: Contents) -> Json:
     model = bom["metadata"]["component"]
     if contents.details.weights.tree and contents.files is not None:
         model["components"] = [_file(record.id, each) for each in contents.files.files]
-    model["modelCard"] = _card(contents, sets)
-    named = {each.id: each for each in sets}
+    if contents.links:
+        links = [_link(record.id, each) for each in contents.links]
+        model["components"] = [*model.get("components", ()), *links]
+    if _is_dataset(record):
+        model["data"] = [_data(record)]
+    else:
+        model["modelCard"] = _card(contents, sets)
+    named = {each.id: each.record for each in sets}
     for component in bom.get("components", ()):
-        if component["bom-ref"] in named:
-            each = named[component["bom-ref"]]
-            entry: Json = {"type": "dataset", "name": component["name"]}
-            if each.record and each.record.comment:
-                entry["description"] = masked_text(each.record.comment)
-            component["data"] = [entry]
+        known = named.get(component["bom-ref"])
+        if known is not None:
+            component["data"] = [_data(known)]
     if contents.maker is not None:
         bom["formulation"] = [{"workflows": [_workflow(contents, contents.maker)]}]
     complete = "complete" if contents.files else "unknown"
     bom["compositions"] = [{"aggregate": complete, "assemblies": [record.id]}]
     return bom
+
+
+def _data(record: ModelRecord) -> Json:
+    """Return what a data set says of itself."""
+    found: Json = {"type": "dataset", "name": record.name}
+    comment = masked_text(record.comment or "")
+    return found | ({"description": comment} if comment else {})
 
 
 def _file(model_id: str, file: ModelFile) -> Json:
@@ -494,6 +535,21 @@ def _file(model_id: str, file: ModelFile) -> Json:
         "hashes": [{"alg": "SHA-256", "content": file.digest}],
         "properties": [*_pairs(facts)],
     }
+
+
+def _link(model_id: str, file: DatasetFile) -> Json:
+    """Return a file of a data set that is outside."""
+    shown = public_url(file.link or "")
+    url = None if shown.startswith("file:") else _uri(shown)
+    found: Json = {
+        "type": "file",
+        "bom-ref": f"{model_id}/{file.path}",
+        "name": file.path,
+        "hashes": [{"alg": "SHA-256", "content": file.digest}] if file.digest else None,
+        "externalReferences": [{"type": "distribution", "url": str(url)}] if url else None,
+        "properties": [*_pairs({"size": file.size, "outside": True})],
+    }
+    return {key: value for key, value in found.items() if value}
 
 
 def _pairs(facts: Json) -> Iterator[Json]:

@@ -255,3 +255,39 @@ def test_without_the_library_the_error_names_the_extra(registry, tmp_path, monke
     assert code != 0
     assert "pip install 'localreg[bom]'" in err
     assert "# net:1" in run_cli("card", model.id)[1]
+
+
+def test_a_data_set_is_data_with_its_links_and_parents(registry, tmp_path):
+    (tmp_path / "cat.txt").write_text("cat")
+    (tmp_path / "far.txt").write_text("far")
+    first = Dataset.create("cats", "vision")
+    first.add_files(tmp_path / "cat.txt")
+    first.finalize(auto_upload=True)
+    second = Dataset.create("cats", "vision", parent_datasets=[first.id])
+    second.add_external_files((tmp_path / "far.txt").as_uri())
+    second.finalize(auto_upload=True)
+    bom = bom_of(second.id)
+    data = bom["metadata"]["component"]
+    assert (data["type"], data["group"], data["version"]) == ("data", "vision", "1.0.1")
+    assert data["data"] == [{"type": "dataset", "name": "cats"}]
+    assert "modelCard" not in data
+    files = {each["name"]: each for each in data["components"]}
+    assert "hashes" in files["cat.txt"]
+    assert facts_of(files["far.txt"])["outside"] == "true"
+    assert str(tmp_path) not in json.dumps(bom)
+    (parent,) = bom["components"]
+    assert (parent["bom-ref"], parent["version"]) == (first.id, "1.0.0")
+
+
+def test_the_bill_as_it_was(registry, tmp_path):
+    """What a model was when it was released: also its number is that of then."""
+    (tmp_path / "w.bin").write_bytes(b"weights")
+    model = registry.add(tmp_path / "w.bin", "net", metadata={"accuracy": 0.9})
+    then, event = bom_of("net"), model.history()[0].event_id
+    model.set_metadata("accuracy", 0.1)
+    code, out, err = run_cli("card", "net", "--format", "ml-bom", "--as-of", event)
+    assert code == 0, err
+    assert json.loads(out) == then
+    card = run_cli("card", "net", "--as-of", event)[1]
+    assert "| accuracy | 0.9 |" in card
+    assert run_cli("card", "net", "--drop", "--as-of", event)[0] == 2
