@@ -255,7 +255,7 @@ def exchange(registry, model_id, content):
             change.record("model.weights_added", model_id, {"old": None, "new": new.payload()})
 
 
-@pytest.mark.parametrize("bring", [by_bundle, by_merge])
+@bring
 def test_an_alias_that_a_peer_sets_past_our_gate_is_held(bring, theirs, ours, tmp_path):
     """It leads to no model here until it is checked here, and passes."""
     model = add(ours)

@@ -96,6 +96,8 @@ for command, extra in {
     "ls --signed": "sign",
     "get p/signed -o none.pt": "sign",
     "card p/m --format ml-bom": "bom",
+    "export p/m -o oci://127.0.0.1:9/a/b:1": "oci",
+    "import oci://127.0.0.1:9/a/b:1": "oci",
 }.items():
     code, said = run(command)
     assert code not in (0, 2) and f"localreg[{extra}]" in said, (command, code, said)
