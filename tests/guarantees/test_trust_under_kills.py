@@ -8,12 +8,13 @@ from itertools import pairwise
 
 import pytest
 from support.contents import check_sound, unaccounted
-from support.killed_trust import CALLS, prepare, state
+from support.killed_trust import TRUSTING, prepare, state
 from support.kills import Killer
 from support.proofs import TIMES
 
 from localreg import Registry
 from localreg.blobs.archives.unpacking import remove_tree
+from localreg.errors import SourceNotFoundError
 
 PLACES = TIMES  # of each call
 
@@ -40,8 +41,15 @@ def prepared(tmp_path_factory):
     return fresh
 
 
+def places(name, count):
+    """Return before which of its `count` calls of the system and of SQLite a call is killed."""
+    edges = [count * number // PLACES for number in range(PLACES + 1)]
+    choose = random.Random(name).randrange if TIMES == 1 else random.randrange
+    return [choose(first, max(last, first + 1)) for first, last in pairwise(edges)]
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", TRUSTING)
 def test_a_killed_call_is_done_or_not_and_ends_the_same_when_it_is_done_again(
     name, killer, prepared
 ):
@@ -51,10 +59,8 @@ def test_a_killed_call_is_done_or_not_and_ends_the_same_when_it_is_done_again(
     assert status == 0, said
     whole, count = state(folder), int(said)
     assert whole != before
-    edges = [count * number // PLACES for number in range(PLACES + 1)]
-    choose = random.Random(name).randrange if TIMES == 1 else random.randrange
     kills = 0
-    for at in [choose(first, max(last, first + 1)) for first, last in pairwise(edges)]:
+    for at in places(name, count):
         folder = prepared()
         status, said = killer.run(name, folder, at)
         assert status in (-9, 0), said
@@ -72,3 +78,69 @@ def test_a_killed_call_is_done_or_not_and_ends_the_same_when_it_is_done_again(
             assert registry.verify(full=True).ok
         assert unaccounted(folder / "registry") == []
     assert kills > 0
+
+
+@pytest.mark.long
+def test_a_killed_export_to_a_container_registry_leaves_no_tag_that_is_not_whole(
+    killer, prepared, fake_registry, tmp_path
+):
+    """The tag is written last; the next export sends what is lacking."""
+    folder = prepared()
+    (folder / "host").write_text(fake_registry.host)
+    status, said = killer.run("send", folder)
+    assert status == 0, said
+    for number, at in enumerate(places("send", int(said))):
+        fake_registry.manifests.clear()
+        fake_registry.blobs.clear()
+        killer.run("send", folder, at)
+        target = tmp_path / f"target{number}"
+        taken = do_take(target, fake_registry)
+        assert taken == (("p/m", "1") in fake_registry.manifests)
+        if not taken:
+            status, said = killer.run("send", folder)
+            assert status == 0, said
+            assert do_take(target, fake_registry)
+        with Registry(target, durability="fast") as registry:
+            assert registry.verify(full=True).ok
+            assert registry.db["signature"].count == 1
+    with Registry(folder / "signed", durability="fast") as registry:
+        assert registry.gc(grace_seconds=0, dry_run=False).failed == ()
+    assert unaccounted(folder / "signed") == []
+
+
+def do_take(target, fake_registry):
+    """Import the tag into a registry; return False if there is no such tag."""
+    with Registry(target, durability="fast") as registry:
+        try:
+            registry.import_bundle(f"oci://{fake_registry.host}/p/m:1", plain_http=True)
+        except SourceNotFoundError:
+            return False
+    return True
+
+
+@pytest.mark.long
+def test_a_killed_import_from_a_container_registry_ends_the_same_when_it_is_done_again(
+    killer, prepared, fake_registry
+):
+    folder = prepared()
+    (folder / "host").write_text(fake_registry.host)
+    status, said = killer.run("send", folder)
+    assert status == 0, said
+    before = state(folder)
+    status, said = killer.run("take", folder)
+    assert status == 0, said
+    whole = state(folder)
+    assert whole != before
+    for at in places("take", int(said)):
+        folder = prepared()
+        (folder / "host").write_text(fake_registry.host)
+        killer.run("take", folder, at)
+        check_sound(folder / "registry")
+        assert state(folder) in (before, whole)
+        status, said = killer.run("take", folder)
+        assert status == 0, said
+        assert state(folder) == whole
+        with Registry(folder / "registry", durability="fast") as registry:
+            assert registry.verify(full=True).ok
+            assert registry.gc(grace_seconds=0, dry_run=False).failed == ()
+        assert unaccounted(folder / "registry") == []

@@ -33,6 +33,10 @@ def prepare(folder):
         registry.model("p/m:2").publish()
         registry.set_alias("p/m:1", "prod")
         digest = registry.model("p/m:1").digest
+    with Registry(folder / "signed", durability="fast") as registry:
+        large = bytes(range(256)) * 8_000  # more than is sent or read at once
+        registry.add(io.BytesIO(large), "m", "p", filename="w.pt")
+        registry.sign("p/m:1", folder / "ours.pem")
     assert digest == hashlib.sha256(b"0" * 1_000).hexdigest()
     (folder / "made.sig").write_bytes(signed({"w.pt": digest}, theirs))
     do("key", "add", folder / "ours.pub", "--name", "ours", at=folder / "registry")
@@ -59,7 +63,17 @@ def call(*words):
     return prepared
 
 
-CALLS = {
+def carried(*words):
+    """Return a call with a container registry, whose host is in the file ``host``."""
+
+    def prepared():
+        place = f"oci://{Path('host').read_text()}/p/m:1"
+        return call(*words[:-1], place, "--plain-http", "--json")()
+
+    return prepared
+
+
+TRUSTING = {
     "sign": call("sign", "p/m:1", "--key", "ours.pem"),
     "sign a package": call("sign", "p/packed", "--key", "ours.pem"),
     "keep a signature": call("sign", "p/m:1", "--signature", "made.sig"),
@@ -74,6 +88,11 @@ CALLS = {
     "override a gate": call("alias", "p/m:1", "guarded", "--override", "it burns"),
     "lift a gate": call("protect", "p/m@guarded", "--drop"),
 }
+CARRYING = {
+    "send": carried("-R", "signed", "export", "p/m:1", "-o", "PLACE"),
+    "take": carried("import", "PLACE"),
+}
+CALLS = TRUSTING | CARRYING
 
 
 def state(folder):
