@@ -98,6 +98,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from localreg.operations.trust.shown import Shown
     from localreg.operations.upkeep.verify import Problem
 
 
@@ -273,6 +274,11 @@ def model_state(record: ModelRecord) -> str:
         ("archived", record.archived),
     )
     return " ".join(name for name, holds in states if holds)
+
+
+def signatures_json(found: Shown) -> list[Json]:
+    """Return the signatures of a model as JSON values."""
+    return [record_json(each) | {"at": iso(each.at)} for each in found.signatures]
 
 
 def record_json(record: Frozen) -> dict[str, object]:

@@ -23,6 +23,7 @@ from localreg.cli.output import (
     print_json,
     print_table,
     say,
+    signatures_json,
 )
 from localreg.cli.streams import already
 from localreg.cli.suggestions import DATASET_SYNONYMS, CommandGroup
@@ -33,6 +34,7 @@ from localreg.operations.datasets.contents import Difference
 from localreg.operations.datasets.details import Details, Version, counts, details
 from localreg.operations.datasets.looking import DatasetRow
 from localreg.operations.finding.upstream import id_text
+from localreg.operations.trust.shown import shown_signatures
 from localreg.progress import shown_progress
 from localreg.values.datasets import DatasetFile
 from localreg.values.records import Json
@@ -172,14 +174,17 @@ def show_command(dataset: str, with_files: bool, as_json: bool, directory: str |
         found = looking.resolve(chain, dataset)
         shown = details(chain, found)
         made_by = id_text(chain, shown.row.task) if shown.row.task else ""
+        signatures = shown_signatures(chain, found)
     if as_json:
-        print_json(_details_json(shown))
+        print_json(_details_json(shown) | {"signatures": signatures_json(signatures)})
     elif with_files:
         print_table(FILE_COLUMNS, map(_file_row, shown.files.values()))
         if not shown.files:
             say("The data set has no files.")
     else:
-        print_facts(_facts(shown, made_by))
+        facts = _facts(shown, made_by)
+        place = [name for name, _ in facts].index("sha256") + 1
+        print_facts([*facts[:place], *signatures.facts, *facts[place:]])
 
 
 def _file_row(each: DatasetFile) -> tuple[object, ...]:

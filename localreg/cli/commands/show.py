@@ -17,6 +17,7 @@ from localreg.cli.output import (
     print_facts,
     print_json,
     record_json,
+    signatures_json,
 )
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import Found, id_text, uses
@@ -32,7 +33,7 @@ from localreg.operations.models.conflicts import (
 )
 from localreg.operations.models.details import Details, model_details, where_text
 from localreg.operations.trust.gates import gates_of
-from localreg.operations.trust.shown import Shown, shown_signatures, trust_text
+from localreg.operations.trust.shown import shown_signatures, trust_text
 from localreg.operations.weights.contested import publication_text
 from localreg.registry import Chain, OpenRegistry
 from localreg.values.records import Json, ModelRecord
@@ -70,7 +71,7 @@ def show_command(model: str, as_json: bool, as_of: str | None, directory: str | 
                 | {"line": [record_json(each) for each in line.aliases]}
                 | _conflicts_json(found)
                 | {"gates": _gates_json(chain, found)}
-                | {"signatures": _signatures_json(signatures)}
+                | {"signatures": signatures_json(signatures)}
             )
             return
         lines = (f"{role} {entry!r} of {name} ({task[:8]})" for task, name, role, entry in tasks)
@@ -81,10 +82,6 @@ def show_command(model: str, as_json: bool, as_of: str | None, directory: str | 
         trust = trust_text(chain, found, details.weights)
         facts[place:place] = [*signatures.facts, ("trust", trust or "")]
         print_facts([*facts, ("tasks", "\n".join(lines)), ("versions", _versions(found))])
-
-
-def _signatures_json(found: Shown) -> list[Json]:
-    return [record_json(each) | {"at": iso(each.at)} for each in found.signatures]
 
 
 def _values(found: Found) -> Values:

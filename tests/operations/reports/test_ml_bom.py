@@ -9,7 +9,7 @@ import sys
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.provisional import urls
 from jsonschema import Draft7Validator
@@ -201,6 +201,7 @@ def test_licences_are_those_that_metadata_names(registry, tmp_path, known, expec
         assert declared == expected
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     st.tuples(st.sampled_from(["", "https://", "a@b.org:", "https://a@b:9/"]), urls() | st.text()),
     st.lists(st.text() | st.sampled_from(["mit", "MIT AND"])),

@@ -10,6 +10,7 @@ from support import foreign_signatures as foreign
 from support.command_line import run_cli
 from support.signed_models import record_signature
 
+from localreg import Dataset
 from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.page_links import Site
 from localreg.operations.trust.keys import add_key, remove_key, signing_key, trusted_keys
@@ -60,6 +61,22 @@ def test_what_trust_mode_means_for_a_model_is_shown(signed):
     assert "signed by a trusted key" in printed("show", "vision/resnet")
     assert "not given out: it has no signature by a trusted key" in printed("show", "vision/vit")
     assert "not given out" not in printed("card", "n")
+
+
+def test_a_signed_data_set_says_so(signed, found, key_file, tmp_path):
+    dataset = Dataset.create("cats", "vision")
+    dataset.add_files(tmp_path / "net.onnx")
+    dataset.finalize(auto_upload=True)
+    key = foreign.new_key()
+    sign(signed._chain, found(dataset.id), signing_key(key_file(key, "third")))
+    assert "does not count" in printed("dataset", "show", "vision/cats")
+    add_key(signed._chain.first, key_file(key, "third", public=True))
+    assert "third, 20" in printed("dataset", "show", "vision/cats")
+    (one,) = json.loads(printed("dataset", "show", "vision/cats", "--json"))["signatures"]
+    assert (one["signer"], one["valid"]) == ("third", True)
+    printed("site")
+    page = (signed.path / "reports" / "models" / f"{dataset.id}.html").read_text(encoding="utf-8")
+    assert '<span class="badge ">signed</span>' in page
 
 
 def test_the_history_says_who_signed(signed):
