@@ -6,6 +6,8 @@ import io
 import os
 import stat
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,38 @@ def test_a_read_only_registry_checks_and_takes_nothing(tmp_path):
         for act in WRITES.values():
             with pytest.raises(ReadOnlyRegistryError):
                 act(registry, tmp_path)
+
+
+def test_threads_get_the_signed_bytes_or_an_error_while_the_trust_changes(tmp_path):
+    """A key that is added and removed all the time: never other bytes, and no other error."""
+    key = new_key()
+    (tmp_path / "key.pem").write_bytes(private_pem(key))
+    (tmp_path / "key.pub").write_bytes(public_pem(key))
+    with Registry(tmp_path / "r", durability="fast") as registry:
+        model = registry.add(io.BytesIO(b"signed"), "signed", "p", filename="w.pt")
+        registry.add(io.BytesIO(b"plain"), "plain", "p", filename="w.pt")
+        registry.sign(model, tmp_path / "key.pem")
+        set_setting(registry._chain.first, "trust.mode", "enforce")
+        done = threading.Event()
+
+        def read():
+            given = []
+            while not done.is_set() or not given:
+                for name in ("signed", "plain"):
+                    try:
+                        path = registry.model(f"p/{name}").get_local_copy(raise_on_error=True)
+                        given.append(Path(path).read_bytes())
+                    except TrustError:
+                        given.append(None)
+            return given
+
+        with ThreadPoolExecutor(5) as pool:
+            readers = [pool.submit(read) for _ in range(4)]
+            for _ in range(20):
+                registry.add_key(tmp_path / "key.pub", "key")
+                registry.remove_key("key")
+            registry.add_key(tmp_path / "key.pub", "key")
+            done.set()
+            given = [each for reader in readers for each in reader.result()]
+        assert set(given) <= {b"signed", None}
+        assert Path(model.get_local_copy()).read_bytes() == b"signed"
