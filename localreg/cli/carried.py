@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 NAMED = 20  # models that are new here; --json has all of them
 _INDENT = "    "
-CONFLICT = 5  # the exit code when a change that was made here has lost, or something is contested
+# The exit code when a change that was made here has lost, something is contested, or held.
+CONFLICT = 5
 
 
 def print_arrival(done: Arrived, *, as_json: bool, quiet: bool) -> int:

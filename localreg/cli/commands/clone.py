@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from localreg.api import ambient
-from localreg.cli.carried import came_text, print_missing
+from localreg.cli.carried import CONFLICT, came_text, print_missing
 from localreg.cli.output import AS_JSON, SILENT, one_line, print_json, record_json, remark, say
 from localreg.cli.streams import already
 from localreg.operations.remotes import cloning
@@ -34,11 +34,12 @@ def clone_command(
     blobs: bool,
     as_json: bool,
     quiet: bool,
-) -> None:
+) -> int:
     """Make a registry in DIR of all that a remote has.
 
     Weights come when they are first used, or with --blobs at once. `localreg push` and `pull` in
-    DIR use the same remote.
+    DIR use the same remote. The exit code is 5 if a model was published twice with different
+    weights, or if an alias is held by its gate.
     """
     if context.find_root().obj:
         raise click.UsageError("DIR is the new registry, so -R cannot be used.")
@@ -59,5 +60,8 @@ def clone_command(
         elif not quiet:
             click.echo(done.path)
     if not as_json:
+        for each in done.arrived.differences:
+            say(one_line(each))
         print_missing(done.arrived.missing, "come")
         remark(f"{came_text(done.arrived) or 'Nothing'} came.")
+    return CONFLICT if done.arrived.conflict else 0

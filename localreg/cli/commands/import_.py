@@ -51,8 +51,8 @@ def import_command(
 
     BUNDLE is what `localreg export` wrote: its file, the first of its files (b.tar.001), its
     folder, or - for stdin. What is here already is not taken twice. The exit code is 5 if a change
-    that was made here has lost against another one, or if a model was published twice with
-    different weights.
+    that was made here has lost against another one, if a model was published twice with different
+    weights, or if an alias that came is held by its gate.
 
     Instead of BUNDLE: oci://HOST/REPOSITORY[:TAG|@sha256:DIGEST], which `localreg export` or
     another tool for models wrote. Without a tag it is the only one.

@@ -30,8 +30,8 @@ def merge_command(
     """Take in what the registry in DIR has and this one lacks. DIR is only read.
 
     When each of two registries has merged the other, both hold the same. The exit code is 5 if a
-    change that was made here has lost against another one, or if a model was published twice with
-    different weights.
+    change that was made here has lost against another one, if a model was published twice with
+    different weights, or if an alias that came is held by its gate.
     """
     with opened(directory) as chain, shown_progress("Merging") as progress:
         done = merge.merge(chain, source, renumber=renumber, dry_run=dry_run, progress=progress)

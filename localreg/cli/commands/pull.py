@@ -29,7 +29,8 @@ def pull_command(
 
     Weights come when they are first used, or with --blobs at once. Without REMOTE it is the one
     that orders the events: see `localreg remote ls`. The exit code is 5 if a change that was made
-    here has lost against another one, or if a model was published twice with different weights.
+    here has lost against another one, if a model was published twice with different weights, or if
+    an alias that came is held by its gate.
     """
     with opened(directory) as chain, shown_progress("Pulling") as progress:
         name = remote_name(chain, remote, "pull")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 
 import pytest
 from support import foreign_signatures as foreign
@@ -343,3 +344,40 @@ def test_every_setting_of_an_alias_is_recorded_in_one_place():
     assert {path for path, kinds in found.items() if "kind" in str(kinds)} == {
         "operations/carry/undo.py", "operations/remotes/forcing.py",
     }  # fmt: skip
+
+
+def test_commands_that_bring_a_held_alias_say_so_and_end_with_5(both, tmp_path):
+    here, there = both
+    shutil.copytree(here.path, tmp_path / "second")
+    there.export(path=tmp_path / "all.tar", everything=True)
+    line = f"held: {NAME} → vision/net:2"
+    for root, command in (
+        (here.path, ("merge", there.path)),
+        (tmp_path / "second", ("import", tmp_path / "all.tar")),
+    ):
+        code, out, err = run_cli("-R", root, *command)
+        assert (code, line in " ".join((out + err).split())) == (5, True)
+    add_remotes(both, tmp_path)
+    here.push()
+    code, out, err = run_cli("-R", there.path, "pull")
+    assert (code, line in " ".join((out + err).split())) == (5, True)
+    code, out, err = run_cli("clone", tmp_path / "remote", tmp_path / "cloned")
+    assert (code, line in " ".join((out + err).split())) == (5, True)
+    code, out, _ = run_cli("-R", there.path, "merge", here.path, "--json")
+    assert (code, json.loads(out)["differences"]) == (0, [])
+
+
+def test_gate_errors_of_commands_end_with_5_and_have_facts(both):
+    here, _ = both
+    set_alias = "-R", here.path, "alias", "vision/net:1", "prod"
+    code, _, err = run_cli(*set_alias)
+    assert (code, "not published" in err) == (5, True)
+    code, _, err = run_cli(*set_alias, "--expect", "none", "--json")
+    error = json.loads(err)["error"]
+    assert (code, error["kind"]) == (5, "GateError")
+    assert error["facts"] == {"alias": NAME, "missing": ["not published"]}
+    code, _, err = run_cli(*set_alias, "--override", "x")
+    assert (code, "although it does not pass the gate" in err) == (0, True)
+    code, _, err = run_cli(*set_alias, "--override", "y")
+    assert (code, "Nothing changed" in err) == (0, True)
+    assert run_cli("-R", here.path, "alias", "vision/net:1", "--override", "y")[0] == 2
