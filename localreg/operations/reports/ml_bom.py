@@ -387,7 +387,7 @@ def _time(microseconds: int) -> datetime:
 
 
 def _uri(text: str) -> XsUri | None:
-    """Return a URL with the characters escaped that none has; None if it is none.
+    """Return a URL with the characters escaped that URLs do not have; None for other texts.
 
     >>> str(_uri("https://example.org/a[b]#c")), str(_uri("git@example.org:me/net.git"))
     ('https://example.org/a%5Bb%5D#c', 'ssh://git@example.org/me/net.git')

@@ -45,7 +45,7 @@ class Shown(Frozen):
         if valid:
             yield "signed by", "; ".join(valid)
         others = [
-            f"by {each.signer or 'nobody'} does not count: {each.reason}"
+            f"by {each.signer or 'an unknown key'} does not count: {each.reason}"
             for each in self.signatures
             if not each.valid
         ]
