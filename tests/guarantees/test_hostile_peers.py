@@ -12,7 +12,15 @@ import json
 
 import pytest
 from support.command_line import run_cli
-from support.foreign_signatures import bundle_of, new_key, pem, private_pem, public_pem, signed
+from support.foreign_signatures import (
+    bundle_of,
+    certificate,
+    new_key,
+    pem,
+    private_pem,
+    public_pem,
+    signed,
+)
 from support.hostile_signatures import Authority, leaf
 from support.signed_models import record_gate, record_signature
 
@@ -228,6 +236,51 @@ def test_a_forged_signature_opens_nothing(forge, bring, theirs, ours, tmp_path):
     signs = ours.model(model.id)
     sign(signs, OURS, tmp_path)
     assert given(ours, model.id) == EVIL, "what our key signs counts, whatever else is there"
+
+
+def test_a_signature_whose_bytes_never_came_opens_nothing(theirs, ours, tmp_path):
+    """The event is in the remote, and its file is not."""
+    model = add(theirs, EVIL)
+    absent(model, ours)
+    by_remote(theirs, ours, tmp_path)
+    assert len(rows(ours, "signature")) == 1
+    assert given(ours, model.id) is None
+    sign(ours.model(model.id), OURS, tmp_path)
+    assert given(ours, model.id) == EVIL
+    ours.push()
+
+
+COMMANDING = "\x1b[2J<script>alert(1)</script>\n[y](javascript:alert(1)) | a"
+SHOWING = [
+    "show p/m", "show p/m --json", "ls --columns signed", "history p/m", "card p/m", "key ls",
+    "card p/m --format ml-bom", "verify p/m --signed", "key ls --json", "report p/m", "site",
+]  # fmt: skip
+
+
+def test_texts_of_a_stranger_command_neither_terminals_nor_pages(ours, theirs, tmp_path):
+    """Names in certificates, and what an event says of a signer."""
+    authority, key = new_key(), new_key()
+    root = certificate(f"root {COMMANDING}"[:64], authority, authority=True)
+    (tmp_path / "root.pem").write_bytes(pem(root))
+    keys.add_key(ours._chain.first, tmp_path / "root.pem")
+    model = add(theirs)
+    own = certificate(f"me {COMMANDING}"[:64], key, (root, authority))
+    digest = record_signature(theirs._chain.first, model.id, signed(files_of(GOOD), key, [own]))
+    payload = {"digest": model.digest, "signature": digest, "size": 9, "signer": COMMANDING}
+    with theirs._chain.first.store.write() as change:
+        change.record("model.signed", model.id, payload)
+    by_merge(theirs, ours, tmp_path)
+    assert given(ours, model.id) == GOOD
+    for command in SHOWING:
+        code, out, err = run_cli("-R", ours.path, *command.split())
+        assert code == 0, err
+        assert "\x1b" not in out + err, command
+        assert "\n[y]" not in out + err, command
+    pages = [path.read_text() for path in ours.path.rglob("*.html")]
+    assert any("alert(1)" in page for page in pages)
+    for page in pages:
+        assert "<script>alert" not in page
+        assert 'href="javascript' not in page
 
 
 @bring
