@@ -31,7 +31,7 @@ CHECKED = {
     "operations/models/written_card.py": {"written_card"},
     "operations/datasets/copies.py": {"put_together"},
 }
-ASKING = {"_trust", "trust_of", "check_trusted", "_check_trusted", "_is_given_out", "check"}
+ASKING = {"_trust", "trust_of", "_check_trusted", "_is_given_out", "check"}
 # They are called by those, or give what those gave them.
 BELOW = {
     "operations/weights/local_copies.py": {

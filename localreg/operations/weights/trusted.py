@@ -44,7 +44,15 @@ class Trust(Frozen):
         return self.mode == _ENFORCE
 
     def check(self, chain: Chain, found: Found, weights: WeightsRecord) -> None:
-        """Warn of weights that no trusted key signed, or raise TrustError; see `check_trusted`."""
+        """Check that a trusted key signed weights.
+
+        Args:
+            found: the model.
+            weights: the revision that is given out.
+
+        Raises:
+            TrustError: no trusted key signed them, and the mode is "enforce"; else it is a warning.
+        """
         reason = why_untrusted(chain, self, found, weights)
         if reason is not None:
             self.refuse(found, weights.id, reason)
@@ -95,21 +103,6 @@ def trust_by(chain: Chain, mode: str | None) -> Trust | None:
             )
         return None if chosen == _OFF else Trust(chosen, each)
     return None
-
-
-def check_trusted(chain: Chain, found: Found, weights: WeightsRecord) -> None:
-    """Check that a trusted key signed weights, as the setting trust.mode wants it.
-
-    Args:
-        found: the model.
-        weights: the revision that is given out.
-
-    Raises:
-        TrustError: no trusted key signed them, and the mode is "enforce".
-    """
-    trust = trust_of(chain)
-    if trust is not None:
-        trust.check(chain, found, weights)
 
 
 def why_untrusted(
