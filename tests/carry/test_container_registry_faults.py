@@ -452,6 +452,19 @@ def test_a_model_in_a_list(target, fake_registry):
         take(target, fake_registry.host, "vision/net:2")
 
 
+def test_progress_goes_up_to_all_bytes(models, target, fake_registry):
+    """Within a large file, too."""
+    for call in (
+        lambda note: send(models, fake_registry.host, progress=note),
+        lambda note: take(target, fake_registry.host, progress=note),
+    ):
+        noted = []
+        call(lambda done, total, noted=noted: noted.append((done, total)))
+        assert len(noted) > 10
+        assert noted == sorted(noted)
+        assert noted[-1][0] == noted[-1][1] >= len(WEIGHTS)
+
+
 def test_strange_referrers(models, target, fake_registry):
     """What refers to a model may be written by anybody who may write there."""
     done = send(models, fake_registry.host)
@@ -470,6 +483,12 @@ def test_strange_referrers(models, target, fake_registry):
     fake_registry.put("vision/net", {"manifests": listed + more}, tag, media_type=kind)
     assert take(target, fake_registry.host).models == ("vision/net:1",)
     assert target.model("vision/net:1").id == models.model("vision/net:1").id
+    signature = "application/vnd.dev.sigstore.bundle.v0.3+json"
+    for bad in (b"{", b" " * 70_000, model_of(artifactType=signature, subject=own)):
+        name = fake_registry.put("vision/net", bad)
+        one = {"mediaType": kind, "digest": name, "size": 9, "artifactType": signature}
+        fake_registry.put("vision/net", {"manifests": [*listed, one]}, tag, media_type=kind)
+        assert take(target, fake_registry.host).events == 0
     for bad in ({"manifests": 7}, [], {"manifests": [[]]}):
         fake_registry.put("vision/net", bad, tag, media_type=kind)
         with pytest.raises(BundleError):

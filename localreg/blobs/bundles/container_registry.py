@@ -33,6 +33,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from localreg.progress import Progress
+
+
 LARGEST_MANIFEST = 33_554_432  # bytes; most registries take 4 MiB
 MOST_REFERRERS = 1_000
 MOST_TAGS = 1_000
@@ -262,18 +265,29 @@ class ContainerRegistry:
             )
         return answer.data
 
-    def download_blob(self, url: str, path: Path, digest: str, *, size: int, durable: bool) -> None:
+    def download_blob(
+        self,
+        url: str,
+        path: Path,
+        digest: str,
+        *,
+        size: int,
+        durable: bool,
+        progress: Progress | None = None,
+    ) -> None:
         """Download a blob to a file, as `download` does: resumed, checked, with limits.
 
         Args:
             url: of `blob_url`.
             size: the number of bytes; a server that says more is refused.
+            progress: called with the number of bytes done, and the total.
         """
         download(
             url,
             path,
             wanted=digest,
             most=size,
+            progress=progress,
             pace=self._pace,
             durable=durable,
             access=self._login,

@@ -31,7 +31,7 @@ from localreg.blobs.bundles.rows import FILE, size_in, unpacked
 from localreg.blobs.folders import Folders
 from localreg.blobs.staging.hashing import file_digest
 from localreg.blobs.staging.staging import StagedBlob, check_room
-from localreg.errors import ArchiveError, InvalidValueError, SignatureError
+from localreg.errors import ArchiveError, BundleError, InvalidValueError, SignatureError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import make_readonly_at, replace_file
 from localreg.values import bundle_format
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 10
 _MOST_SIGNED = 4 * LARGEST  # bytes of signatures that others have added and that are looked at
+_LARGEST_SIGNING = 65_536  # bytes of the manifest of a signature
 _UNPACK = "io.deis.oras.content.unpack"
 
 
@@ -207,6 +208,7 @@ class _Pulling:
         records: list[Manifest] = []
         signatures: list[Manifest] = []
         kinds = {bundle_format.RECORD: records, MEDIA_TYPE: signatures}
+        room = 2 * LARGEST_MANIFEST  # bytes of manifests that are in memory together
         for each in self._registry.referrers(self.place.repository, subject.digest):
             # skopeo copies a list without what each manifest is.
             if each.artifact_type is not None and each.artifact_type not in kinds:
@@ -216,7 +218,19 @@ class _Pulling:
             )
             if there is None:  # it was deleted, or did not come along
                 continue
-            manifest = bundle_format.read_manifest([there.data], there.digest)
+            if each.artifact_type == MEDIA_TYPE and len(there.data) > _LARGEST_SIGNING:
+                continue
+            room -= len(there.data)
+            if room < 0:
+                raise broken(
+                    str(self.place), "what refers to it is too much", "delete old records of it"
+                )
+            try:
+                manifest = bundle_format.read_manifest([there.data], there.digest)
+            except BundleError:
+                if each.artifact_type == MEDIA_TYPE:  # it would never count
+                    continue
+                raise
             # Anybody may write the list.
             if manifest.subject is None or manifest.subject.digest != subject.digest:
                 continue
@@ -494,7 +508,9 @@ class _PulledBlob(BundleBlob):
         else:
             url = self.registry.blob_url(self.repository, self.digest)
             with sole_download(self.folders, url), download_folder(self.folders, url) as part:
-                self.registry.download_blob(url, part, self.digest, size=self.size, durable=sync)
+                self.registry.download_blob(
+                    url, part, self.digest, size=self.size, durable=sync, progress=progress
+                )
                 replace_file(part, target)
         make_readonly_at(target, group)
         return StagedBlob(self.digest, self.size, target)

@@ -180,8 +180,13 @@ def _bring(
         incoming.note_missing(is_wanted, files)
         return
     total, done = sum(size for _, size in bundle.files()), 0
+
+    def went(count: int, _: int | None) -> None:
+        if progress is not None:
+            progress(done + count, total)
+
     for blob in bundle.blobs(is_wanted):
-        blobs.add(blob.stage, blob.digest, blob.size, incoming.names.get(blob.digest))
+        blobs.add(blob.stage, blob.digest, blob.size, incoming.names.get(blob.digest), went)
         done += blob.size
         if progress is not None:
             progress(done, total)

@@ -111,20 +111,28 @@ class ArrivingBlobs:
             self._damaged.add(digest)
         return True
 
-    def add(self, stage: Stage, digest: str, size: int, filename: str | None = None) -> None:
+    def add(
+        self,
+        stage: Stage,
+        digest: str,
+        size: int,
+        filename: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """Stage bytes.
 
         Args:
             stage: writes them to a path, as `BundleBlob.stage` does.
             digest, size: what they must be.
             filename: helps to find out what is in them.
+            progress: called with the number of bytes done, and the total.
 
         Raises:
             DigestMismatchError: they are others.
         """
         target = self._target()
         with disk_errors("keeping weights", target):
-            blob = stage(target, sync=self._alone(size), progress=None, group=self._blobs.group)
+            blob = stage(target, sync=self._alone(size), progress=progress, group=self._blobs.group)
         if (blob.digest, blob.size) != (digest, size):
             raise DigestMismatchError(
                 f"wanted are {size:,} bytes with the sha256 {digest}; found were {blob.size:,} "
