@@ -1,8 +1,18 @@
-"""Certificates: read them, and find the way from a signer's to one that is trusted.
+"""Certificates: read them, and find out if a signer's one descends from one that is trusted.
 
-`openssl` and model-signing check a chain at the time when the signer's certificate began to be
-valid. Here it must be valid now: nobody can show when a signature was made, so that a key that was
-stolen after its certificate ended could sign for ever.
+The package cryptography decides that (`cryptography.x509.verification`): names, signatures, dates,
+authorities, how many may follow each other, critical extensions, and which algorithms are strong
+enough. What is here besides says what a signer's certificate is for, as OpenSSF Model Signing has
+it, and words the reason.
+
+Where model-signing, which uses OpenSSL, decides otherwise:
+
+- It checks a chain at the time when the signer's certificate began to be valid. Here it must be
+  valid now: nobody can show when a signature was made, so that a key that was stolen after its
+  certificate ended could sign for ever.
+- It takes the authorities of the operating system if none are given. Here only what is named.
+- It wants a root. Here an authority below it may be trusted alone.
+- It accepts authorities with other keys, such as Ed25519 and RSA of less than 2,048 bits.
 """
 
 from __future__ import annotations
@@ -10,6 +20,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from localreg.blobs.signing.keys import PublicKey, public_key
 from localreg.blobs.signing.packages import check_installed
@@ -28,9 +39,8 @@ if TYPE_CHECKING:
 
 LARGEST = 1024 * 1024  # bytes of a file with certificates
 _LONGEST = 8  # certificates on the way from a signer to what is trusted
-_TRIES = 200  # issuers that are tried: many of one name could take for ever
-_WEAK = frozenset({"md5", "sha1", "sha224"})
-_RSA = 2048  # bits, at least
+_NO_AUTHORITY = "is not one of an authority (CA)"
+_NO_ISSUER = "is not for issuing others (keyCertSign)"
 
 
 class Certificate(Frozen):
@@ -128,7 +138,7 @@ def _shown(name: str) -> str:
 
 def check_authority(certificate: Certificate) -> None:
     """Raise SignatureError if a certificate is not one of an authority."""
-    reason = _not_an_authority(certificate, 0)
+    reason = _not_an_authority(certificate)
     if reason is not None:
         raise _no(reason)
 
@@ -178,89 +188,99 @@ def trusted_path(
 
     Args:
         chain: of the signature, first that of the signer.
-        trusted: certificates of authorities that are trusted. What issued them is checked too, if
-            it is among them.
+        trusted: certificates of authorities that are trusted. One that names another of them as
+            its issuer counts only together with that one: its dates count, too.
         now: the time, microseconds.
 
     Raises:
         SignatureError: it descends from none of them, or something on the way is not valid.
     """
-    anchors = {each.id: each for each in trusted}
-    search = _Search(anchors, {each.id: each for each in (*chain[1:], *trusted)}, now)
-    found = search.from_here((chain[0],))
-    if found is None:
-        raise _no(search.reason or _foreign(chain))
-    return found
+    from cryptography import x509
+    from cryptography.x509 import verification
+
+    anchors = [each for each in trusted if not _has_issuer(each, trusted)]
+    if not anchors:
+        raise _no(_reason(chain, trusted, now, ""))
+    permitted = verification.ExtensionPolicy.permit_all()
+    agnostic = verification.Criticality.AGNOSTIC
+    authorities = permitted.require_present(
+        x509.BasicConstraints, agnostic, lambda _, __, found: _check(found.ca, _NO_AUTHORITY)
+    ).may_be_present(
+        x509.KeyUsage,
+        agnostic,
+        lambda _, __, found: _check(found is None or found.key_cert_sign, _NO_ISSUER),
+    )
+    verifier = (
+        verification.PolicyBuilder()
+        .store(verification.Store([each.parsed for each in anchors]))
+        .time(datetime.fromtimestamp(now // 1_000_000, UTC))
+        .max_chain_depth(_LONGEST)
+        .extension_policies(ca_policy=authorities, ee_policy=permitted)
+        .build_client_verifier()
+    )
+    between = {each.id: each.parsed for each in (*chain[1:], *trusted)}
+    with _parsing("a certificate"):
+        try:
+            found = verifier.verify(chain[0].parsed, [*between.values()])
+        except verification.VerificationError as error:
+            reason = _reason(chain, trusted, now, str(error))
+        else:
+            return next(each for each in anchors if each.parsed == found.chain[-1])
+    raise _no(reason)
 
 
-def _foreign(chain: Sequence[Certificate]) -> str:
-    return (
-        f"the certificate of {chain[0].name}, issued by {chain[0].issuer}, does not descend from "
-        "one that is trusted"
+def _has_issuer(certificate: Certificate, others: Sequence[Certificate]) -> bool:
+    """Return True if another one of some certificates has the name of a certificate's issuer."""
+    issuer = certificate.parsed.issuer
+    return certificate.parsed.subject != issuer and any(
+        each.parsed.subject == issuer for each in others
     )
 
 
-class _Search:
-    """The search of a way from a signer's certificate to a trusted one."""
-
-    def __init__(
-        self, anchors: dict[str, Certificate], known: dict[str, Certificate], now: int
-    ) -> None:
-        self.reason: str | None = None  # why a way that led to a trusted certificate is not valid
-        self._anchors = anchors
-        self._known = known
-        self._now = now
-        self._tries = _TRIES
-
-    def from_here(self, path: tuple[Certificate, ...]) -> Certificate | None:
-        """Return where a valid way ends that begins like this; None without one."""
-        last = path[-1]
-        issuers = [] if len(path) >= _LONGEST else list(self._issuers(path))
-        if last.id in self._anchors and not any(each.id in self._anchors for each in issuers):
-            reason = self._wrong_on(path)
-            if reason is None:
-                return last
-            self.reason = self.reason or reason
-            return None
-        for each in issuers:
-            found = self.from_here((*path, each))
-            if found is not None:
-                return found
-        return None
-
-    def _issuers(self, path: tuple[Certificate, ...]) -> Iterator[Certificate]:
-        last = path[-1]
-        for each in self._known.values():
-            if each.parsed.subject != last.parsed.issuer or any(each.id == one.id for one in path):
-                continue
-            self._tries -= 1
-            if self._tries < 0:
-                return
-            if _issued(last, each):
-                yield each
-
-    def _wrong_on(self, path: tuple[Certificate, ...]) -> str | None:
-        for place, each in enumerate(path):
-            reason = _not_now(each, self._now) or _not_understood(each)
-            # The one that is trusted counts whatever signed it.
-            if reason is None and place < len(path) - 1:
-                reason = _weak(each)
-            if reason is None and place:
-                reason = _not_an_authority(each, place - 1)
-            if reason is not None:
-                return reason
-        return None
+def _check(holds: bool, wanted: str) -> None:
+    if not holds:
+        raise ValueError(wanted)
 
 
-def _issued(certificate: Certificate, issuer: Certificate) -> bool:
-    """Return True if the signature of a certificate is by the key of another one."""
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+def _reason(
+    chain: Sequence[Certificate], trusted: Sequence[Certificate], now: int, error: str
+) -> str:
+    """Return why a signer's certificate is refused.
 
-    try:
-        certificate.parsed.verify_directly_issued_by(issuer.parsed)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
+    Args:
+        error: what cryptography says; it names no certificate, and no dates.
+    """
+    way = _named_on_the_way(chain[0], (*chain[1:], *trusted))
+    for place, each in enumerate(way):
+        found = _not_now(each, now) or (_not_an_authority(each) if place else None)
+        if found is not None:
+            return found
+    if not {each.id for each in way} & {each.id for each in trusted}:
+        return (
+            f"the certificate of {chain[0].name}, issued by {chain[0].issuer}, does not descend "
+            "from one that is trusted"
+        )
+    if "signature does not match" in error:
+        return (
+            f"the certificate of {chain[0].name} does not descend from one that is trusted: an "
+            "authority of the same name has another key"
+        )
+    text = error.partition(" (encountered")[0].partition(" AlgorithmIdentifier")[0]
+    for prefix in ("validation failed: ", "candidates exhausted: ", "fatal error: "):
+        text = text.removeprefix(prefix)
+    return f"the certificate of {chain[0].name} is not valid: {text.rstrip(':')}"
+
+
+def _named_on_the_way(first: Certificate, others: Sequence[Certificate]) -> list[Certificate]:
+    """Return a certificate, and those which by their names may have issued it, one by one."""
+    way = [first]
+    for last in way:
+        way += [
+            each
+            for each in {one.id: one for one in others}.values()
+            if each.parsed.subject == last.parsed.issuer and all(each.id != one.id for one in way)
+        ]
+    return way
 
 
 def _not_now(certificate: Certificate, now: int) -> str | None:
@@ -274,58 +294,16 @@ def _not_now(certificate: Certificate, now: int) -> str | None:
     )
 
 
-def _not_understood(certificate: Certificate) -> str | None:
+def _not_an_authority(certificate: Certificate) -> str | None:
+    """Return why a certificate cannot issue others; None if it can."""
     from cryptography import x509
-
-    known = (x509.BasicConstraints.oid, x509.KeyUsage.oid, x509.ExtendedKeyUsage.oid)
-    for each in certificate.parsed.extensions:
-        if each.critical and each.oid not in known:
-            return (
-                f"the certificate of {certificate.name} has the critical extension "
-                f"{each.oid.dotted_string}, which is not understood"
-            )
-    return None
-
-
-def _weak(certificate: Certificate) -> str | None:
-    from cryptography.exceptions import UnsupportedAlgorithm
-
-    try:
-        algorithm = certificate.parsed.signature_hash_algorithm
-    except (ValueError, UnsupportedAlgorithm):
-        return f"the certificate of {certificate.name} is signed in a way that is not known"
-    if algorithm is not None and algorithm.name in _WEAK:
-        return f"the certificate of {certificate.name} is signed with {algorithm.name}: too weak"
-    return None
-
-
-def _not_an_authority(certificate: Certificate, between: int) -> str | None:
-    """Return why a certificate cannot issue others; None if it can.
-
-    Args:
-        between: number of authorities between it and the signer.
-    """
-    from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
     limits = _extension(certificate, x509.BasicConstraints)
     if limits is None or not limits.ca:
-        return f"the certificate of {certificate.name} is not one of an authority (CA)"
+        return f"the certificate of {certificate.name} {_NO_AUTHORITY}"
     usage = _extension(certificate, x509.KeyUsage)
     if usage is not None and not usage.key_cert_sign:
-        return f"the certificate of {certificate.name} is not for issuing others (keyCertSign)"
-    if limits.path_length is not None and between > limits.path_length:
-        return (
-            f"{certificate.name} allows {limits.path_length} authorities below it, and there are "
-            f"{between}"
-        )
-    try:
-        key = certificate.parsed.public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        return f"the key of the certificate of {certificate.name} is damaged, or not known"
-    if isinstance(key, RSAPublicKey) and key.key_size < _RSA:
-        return f"the key of {certificate.name} has {key.key_size} bits: too weak"
+        return f"the certificate of {certificate.name} {_NO_ISSUER}"
     return None
 
 

@@ -48,13 +48,15 @@ REFUSED = {
     "an issuer that is no authority": (
         {"team": {"authority": False}}, "CN=team is not one of an authority",
     ),
-    "too many authorities": ({"root": {"path_length": 0}}, "allows 0 authorities below it"),
-    "a leaf that another key signed": ({"leaf": {"by": OTHER_KEY}}, "does not descend from"),
+    "too many authorities": ({"root": {"path_length": 0}}, "path length constraint violated"),
+    "a leaf that another key signed": (
+        {"leaf": {"by": OTHER_KEY}}, "of the same name has another key",
+    ),
     "a leaf that is signed too weakly": (
-        {"leaf": {"algorithm": hashes.SHA224()}}, "is signed with sha224: too weak",
+        {"leaf": {"algorithm": hashes.SHA224()}}, "Forbidden signature algorithm",
     ),
     "a leaf with what nobody knows": (
-        {"leaf": {"extensions": (UNKNOWN,)}}, r"critical extension 1\.2\.3\.4",
+        {"leaf": {"extensions": (UNKNOWN,)}}, r"1\.2\.3\.4: .* unaccounted-for critical",
     ),
 }  # fmt: skip
 
@@ -133,9 +135,12 @@ def test_a_sound_chain_of_the_same_kind_counts(registry, model, written, kept):
 def test_a_foreign_authority_of_the_same_name_does_not_count(registry, model, written, kept):
     kept((LEAF, TEAM, ROOT))
     trusted = trusted_file("key", written("other", certificate("root", OTHER_KEY, authority=True)))
-    with pytest.raises(SignatureError, match="issued by CN=team, does not descend from one that"):
+    with pytest.raises(SignatureError, match="of the same name has another key"):
         verify(registry._chain, model, trusted)
-    with pytest.raises(SignatureError, match="does not descend"):
+    stranger = certificate("stranger", OTHER_KEY, authority=True)
+    with pytest.raises(SignatureError, match="issued by CN=team, does not descend from one that"):
+        verify(registry._chain, model, trusted_file("key", written("stranger", stranger)))
+    with pytest.raises(SignatureError, match="issued by CN=team, does not descend from one that"):
         verify(registry._chain, model, registry._chain.first)
 
 
@@ -184,9 +189,6 @@ def test_signing_refuses_a_certificate_that_would_not_count(registry, model, wri
 def test_only_an_authority_is_trusted(registry, written):
     with pytest.raises(SignatureError, match="CN=anna is not one of an authority"):
         add_key(registry._chain.first, written("leaf", LEAF))
-    weak = rsa.generate_private_key(65_537, 1_024)
-    with pytest.raises(SignatureError, match="has 1024 bits: too weak"):
-        add_key(registry._chain.first, written("weak", certificate("weak", weak, authority=True)))
     assert registry.trusted_keys() == []
 
 
@@ -196,6 +198,14 @@ def test_a_signer_with_an_rsa_key_is_refused(registry, model, written, key_file)
     leaf = written("leaf", certificate("anna", key, (TEAM, TEAM_KEY)))
     with pytest.raises(SignatureError, match="its kind cannot be used: only ECDSA"):
         sign(registry._chain, model, signing_key(key_file(KEY), certificate=leaf))
+
+
+def test_an_authority_with_a_weak_key_is_refused(registry, model, written, kept):
+    key = rsa.generate_private_key(65_537, 1_024)
+    root = certificate("root", key, authority=True)
+    kept((certificate("anna", KEY, (root, key)),))
+    with pytest.raises(SignatureError, match="RSA key is too weak"):
+        verify(registry._chain, model, trusted_file("key", written("root", root)))
 
 
 def test_an_authority_with_an_rsa_key_may_issue(registry, model, written, kept):
