@@ -122,6 +122,7 @@ def _parsing(what: str) -> Iterator[None]:
     except (
         ValueError,
         TypeError,
+        KeyError,  # of text of an unknown kind, until cryptography 46
         OverflowError,
         UnsupportedAlgorithm,
         CryptographyDeprecationWarning,  # an error for programs that want it so
