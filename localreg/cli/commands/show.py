@@ -79,7 +79,7 @@ def show_command(model: str, as_json: bool, as_of: str | None, directory: str | 
         place = [name for name, _ in facts].index("metadata")
         facts[place:place] = _reported(found, details.record.task)
         place = [name for name, _ in facts].index("weights") + 1
-        trust = trust_text(chain, found, details.weights)
+        trust = None if signatures.signers else trust_text(chain, found, details.weights)
         facts[place:place] = [*signatures.facts, ("trust", trust or "")]
         print_facts([*facts, ("tasks", "\n".join(lines)), ("versions", _versions(found))])
 

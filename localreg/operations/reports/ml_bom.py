@@ -87,6 +87,7 @@ class Contents(Frozen):
 
     Attributes:
         event: the id of its newest event.
+        people: who made and published it, and when.
         head: the YAML head of its card.
         files: None if they are not known.
         maker: the task that made it, if it is known.
@@ -98,6 +99,7 @@ class Contents(Frozen):
 
     details: Details
     event: str
+    people: Json
     values: Values
     head: str
     files: Files | None
@@ -140,10 +142,12 @@ def _contents(chain: Chain, found: Found) -> Contents:
     with found.registry.store.read() as connection:
         newest = event_rows.events(connection, found.id, limit=1)
         gates = dict(_gates(connection, record))
+        people = dict(_people(connection, record))
     written = written_card(chain, found.registry, record)
     return Contents(
         details=details,
         event=newest[0].event_id if newest else "",
+        people=people,
         values=values.model_values(found.registry, [found.id])[found.id],
         head=written.head if written else "",
         files=files_of(chain, details.weights),
@@ -153,6 +157,15 @@ def _contents(chain: Chain, found: Found) -> Contents:
         gates=gates,
         links=tuple(_links(chain, found)) if _is_dataset(record) else (),
     )
+
+
+def _people(connection: Connection, record: ModelRecord) -> Iterator[tuple[str, object]]:
+    created = event_rows.by_id(connection, record.id)
+    published = event_rows.last_of_kind(connection, record.id, "model.published")
+    for what, event in (("created", created), ("published", published)):
+        if event is not None and (what == "created" or record.published):
+            yield what, _iso(event.change.at)
+            yield f"{what}-by", event.actor
 
 
 def _gates(connection: Connection, record: ModelRecord) -> Iterator[tuple[str, object]]:
@@ -335,6 +348,7 @@ def _facts(contents: Contents) -> list[Property]:
         "event": contents.event,
         "framework": record.framework,
         "state": _state(record),
+        **contents.people,
         "file": None if weights.tree else weights.filename,
         "size": weights.bytes,
         **_digest(weights),

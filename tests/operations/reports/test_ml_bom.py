@@ -7,6 +7,7 @@ import pickle
 import sys
 
 import pytest
+from cyclonedx.model.bom import Bom
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given, settings
@@ -35,6 +36,7 @@ def bom_of(ref, directory=None):
 def check(text):
     """Compare a text with the schema of the library."""
     assert VALIDATOR.validate_str(text) is None
+    assert Bom.from_json(json.loads(text)).metadata.component is not None
     refs = list(refs_of(json.loads(text)))
     assert len(refs) == len(set(refs)), "each part has a name of its own"
 
@@ -162,6 +164,19 @@ def test_a_single_file_has_its_hash(registry, tmp_path):
     assert component["hashes"] == [{"alg": "SHA-256", "content": model.digest}]
     assert "components" not in component
     assert "formulation" not in bom
+
+
+def test_the_bill_says_who_made_and_published_it(registry, tmp_path):
+    (tmp_path / "w.bin").write_bytes(b"weights")
+    model = registry.add(tmp_path / "w.bin", "net")
+    facts = facts_of(bom_of("net")["metadata"]["component"])
+    assert (facts["state"], "published-by" in facts) == ("draft", False)
+    model.publish()
+    facts = facts_of(bom_of("net")["metadata"]["component"])
+    published, made = model.history()
+    assert (facts["state"], facts["published-by"]) == ("published", published.actor)
+    assert facts["created-by"] == made.actor
+    assert facts["created"] == made.at.isoformat(timespec="seconds")
 
 
 def test_what_a_model_comes_from_may_be_elsewhere(parts, tmp_path):
