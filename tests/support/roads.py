@@ -126,6 +126,9 @@ ROADS = {
     "path --as-of": lambda case: printed(case, "--as-of", f"{LATER:%Y-%m-%d}"),
     "get": copied,
     "get --file": lambda case: copied(case, "--file", case.file),
+    "get -o -": lambda case: case.command(
+        "get", case.model.id, "--file", case.file, "-o", "-"
+    ).encode(),
     "get --archive": lambda case: copied(case, "--archive"),
     "get --as-of": lambda case: copied(case, "--as-of", f"{LATER:%Y-%m-%d}"),
 }  # fmt: skip
