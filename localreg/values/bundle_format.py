@@ -77,6 +77,7 @@ FILE = "application/vnd.localreg.file.v1"
 _FORMAT = "vnd.localreg.bundle.format"
 _MODEL_ID = "vnd.localreg.model"
 _OWNER = "vnd.localreg.owner"
+_ORIGIN = "vnd.localreg.origin"
 _REF = "org.opencontainers.image.ref.name"
 _TITLE = "org.opencontainers.image.title"
 _PATH = "org.cncf.model.filepath"
@@ -193,6 +194,11 @@ class Manifest(Frozen):
     def model(self) -> str | None:
         """The id of the model, of its manifest or record."""
         return self.annotations.get(_MODEL_ID)
+
+    @property
+    def origin(self) -> str | None:
+        """The registry that wrote a record with reports into a container registry."""
+        return self.annotations.get(_ORIGIN)
 
     def encoded(self) -> bytes:
         """Return the bytes whose sha256 is the digest of the manifest."""
@@ -370,17 +376,24 @@ def _without_annotations(manifest: Descriptor) -> Descriptor:
     return Descriptor(manifest.media_type, manifest.digest, manifest.size, manifest.artifact_type)
 
 
-def shared_record(manifest: Manifest, subject: Descriptor) -> Manifest:
-    """Return a record that belongs to no model version as a container registry holds it.
+def record_in_registry(manifest: Manifest, subject: Descriptor, origin: str) -> Manifest:
+    """Return a record as a container registry holds it.
 
-    There it is found by the manifest of the version that it came with, and says its format.
+    There a record that belongs to no model version is found by the manifest of the version that it
+    came with, and says its format. One with reports says who wrote it, who may replace it.
 
     Args:
-        manifest: the record of a bundle, or of more files and reports of it.
+        manifest: a record of a bundle.
         subject: the manifest of the model version.
+        origin: of the registry that writes it.
     """
-    made = record_manifest(manifest.layers, subject)
-    return replace(made, annotations={_FORMAT: str(FORMAT)})
+    made = manifest
+    if manifest.model is None:
+        made = record_manifest(manifest.layers, subject)
+        made = replace(made, annotations={_FORMAT: str(FORMAT)})
+    if made.of_type(REPORTS):
+        made = replace(made, annotations={**made.annotations, _ORIGIN: origin})
+    return made
 
 
 def layer_order(layer: Descriptor) -> tuple[str, ...]:

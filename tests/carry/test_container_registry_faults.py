@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 from support.servers.container_registry import PASSWORD, USER, ContainerRegistry
-from support.servers.fake_registry import answers, cuts, of
+from support.servers.fake_registry import INDEX, answers, cuts, of
 from support.trees import File, look
 
 from localreg import Registry
+from localreg.blobs.bundles.container_registry import (
+    ContainerRegistry as ContainerRegistryClient,
+)
 from localreg.blobs.transfer.pace import Pace
 from localreg.errors import (
     BundleError,
@@ -30,6 +33,7 @@ from localreg.operations.carry.container_registries import export_to, import_fro
 from localreg.operations.carry.selection import select
 
 FAST = Pace(pause=0.001, silence=5.0)
+RECORD = "application/vnd.localreg.record.v1+json"
 MODEL = "application/vnd.cncf.model.manifest.v1+json"
 WEIGHTS = bytes(range(256)) * 30_000  # larger than what is sent at once
 EMPTY = {
@@ -327,7 +331,48 @@ def test_the_api_of_referrers(models, target, fake_registry):
     assert tags == {"1"}
     assert take(target, fake_registry.host).models == ("vision/net:1",)
     assert target.model("vision/net:1").id == models.model("vision/net:1").id
-    assert len(fake_registry.asked("GET", "?from=")) == 1
+    assert len(fake_registry.asked("GET", "from=1")) == 2  # by both
+    assert fake_registry.asked("DELETE") == []
+
+
+@pytest.mark.parametrize("has_referrers", [True, False])
+def test_a_record_that_says_less_is_replaced(models, target, fake_registry, has_referrers):
+    """By the next push of the same registry; a record of another one stays."""
+    fake_registry.has_referrers = has_referrers
+    model = models.model("vision/net:1")
+
+    def records():
+        """Return the records that are found by the manifest."""
+        with ContainerRegistryClient(fake_registry.host, plain=True, pace=FAST) as client:
+            digest = fake_registry.put("x", fake_registry.manifests["vision/net", "1"][1])
+            return {each.digest for each in client.referrers("vision/net", digest[7:], [RECORD])}
+
+    send(models, fake_registry.host)
+    first = records()
+    take(target, fake_registry.host)
+    for number in range(3):
+        model.tags = [f"{number}"]
+        send(models, fake_registry.host)
+    assert (len(records()), records() & first) == (2, first & records())
+    target.model("vision/net:1").report_scalar("loss", "theirs", 1.0, iteration=1)
+    send(target, fake_registry.host)
+    before = records()
+    assert len(before) == 3  # the shared one is the same
+    model.report_scalar("loss", "ours", 1.0, iteration=1)
+    send(models, fake_registry.host)
+    model.report_scalar("loss", "ours", 2.0, iteration=2)
+    send(models, fake_registry.host)
+    assert len(records()) == 3
+    take(target, fake_registry.host)
+    loss = target.model("vision/net:1").get_reported_scalars()["loss"]
+    assert (loss["ours"]["y"], loss["theirs"]["y"]) == ([1.0, 2.0], [1.0])
+    assert target.model("vision/net:1").tags == ["2"]
+    denied = of("/manifests/sha256:", answers(405), 9, "DELETE")
+    fake_registry.faults = [denied]
+    model.tags = ["last"]
+    send(models, fake_registry.host)
+    take(target, fake_registry.host)
+    assert target.model("vision/net:1").tags == ["last"]
 
 
 def test_pages_of_referrers_that_never_end(models, target, fake_registry):
@@ -337,8 +382,34 @@ def test_pages_of_referrers_that_never_end(models, target, fake_registry):
     again = answers(200, index, Content_Type="application/vnd.oci.image.index.v1+json",
                     Link='</v2/vision/net/referrers/x?n=1>; rel="next"')  # fmt: skip
     fake_registry.faults = [of("/referrers/", again, 10_000)]
-    assert take(target, fake_registry.host).models == ("vision/net:1",)  # as a new model
-    assert len(fake_registry.asked("GET", "/referrers/")) <= 101
+    with pytest.raises(DownloadError, match="more than 100 pages"):
+        take(target, fake_registry.host)
+    assert nothing_came(target)
+
+
+@pytest.mark.parametrize("has_referrers", [True, False])
+def test_signatures_of_strangers_do_not_hide_the_record(
+    models, target, fake_registry, has_referrers
+):
+    fake_registry.has_referrers = has_referrers
+    digest = send(models, fake_registry.host).path.rpartition("@")[2]
+    tag = digest.replace(":", "-")
+    signature = "application/vnd.dev.sigstore.bundle.v0.3+json"
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    strange = [
+        fake_registry.put("vision/net", model_of(
+            artifactType=signature, annotations={"x": f"{number}"},
+            subject={"mediaType": kind, "digest": digest, "size": 1},
+        ))
+        for number in range(1_200)
+    ]  # fmt: skip
+    if not has_referrers:
+        index = json.loads(fake_registry.manifests["vision/net", tag][1])
+        entry = {"mediaType": kind, "size": 1, "artifactType": signature}
+        index["manifests"] = [entry | {"digest": name} for name in strange] + index["manifests"]
+        fake_registry.put("vision/net", index, tag, media_type=INDEX)
+    assert take(target, fake_registry.host).models == ("vision/net:1",)
+    assert target.model("vision/net:1").id == models.model("vision/net:1").id
 
 
 def test_damaged_weights_are_not_pushed(models, fake_registry):

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 
 LARGEST_MANIFEST = 33_554_432  # bytes; most registries take 4 MiB
-MOST_REFERRERS = 1_000
+MOST_REFERRERS = 1_000  # of each kind
 MOST_TAGS = 1_000
 ALONE = 4_194_304  # bytes; the upload of a larger blob goes on where it was cut
 SMALL = 1_048_576  # bytes; a smaller blob is read with the connection of the manifests
@@ -161,37 +163,77 @@ class ContainerRegistry:
             raise self._odd(answer, "does not list its tags as it should")
         return tags[:MOST_TAGS]
 
-    def referrers(self, repository: str, digest: str) -> list[Descriptor]:
-        """Return the manifests whose subject is one with a digest, at most `MOST_REFERRERS`.
+    def referrers(self, repository: str, digest: str, kinds: Iterable[str]) -> list[Descriptor]:
+        """Return the manifests whose subject is one with a digest.
 
         The API for it is asked first; if it is not there, or knows none, the tag that takes its
         place.
+
+        Args:
+            kinds: the artifact types that are wanted, at most `MOST_REFERRERS` of each. A list by
+                tag may not say the type; those manifests are returned, too.
+
+        Raises:
+            BundleError: a list is broken.
         """
-        found = self._listed(repository, digest)
-        return found or self.tagged_referrers(repository, digest)
+        found: list[Descriptor] = []
+        for kind in kinds:
+            some = self._listed(repository, digest, kind)
+            found += islice((each for each in some if each.artifact_type == kind), MOST_REFERRERS)
+        if found:
+            return found
+        kept: dict[str | None, list[Descriptor]] = {each: [] for each in kinds} | {None: []}
+        for each in self._tagged(repository, digest):
+            if each.artifact_type in kept and len(kept[each.artifact_type]) < MOST_REFERRERS:
+                kept[each.artifact_type].append(each)
+        return [each for some in kept.values() for each in some]
 
-    def tagged_referrers(self, repository: str, digest: str) -> list[Descriptor]:
-        """Return the manifests in the index that takes the place of the API of referrers."""
-        place = OciPlace(self._host, repository, referrers_tag(digest))
-        index = self.manifest(place)
-        return [] if index is None else manifests_in(index.data, str(place))[:MOST_REFERRERS]
+    def list_referrers(
+        self,
+        repository: str,
+        digest: str,
+        added: Collection[Descriptor],
+        dropped: Collection[str],
+        *,
+        listed: bool,
+    ) -> None:
+        """Let manifests be found by their subject, and others no more.
 
-    def tag_referrers(self, repository: str, digest: str, added: Iterable[Descriptor]) -> None:
-        """Add manifests to the index that takes the place of the API of referrers.
+        Args:
+            added: the manifests, which are there.
+            dropped: the digests of the others.
+            listed: True if the registry has noted the subject of `added` by itself.
+        """
+        if not listed:
+            self._tag_referrers(repository, digest, added, dropped)
+            return
+        for each in dropped:
+            # Many registries allow nobody to delete; then the old ones are read, too.
+            with suppress(UploadError):
+                self._exchange.ask("DELETE", self._url(repository, "manifests", f"sha256:{each}"))
+
+    def _tag_referrers(
+        self,
+        repository: str,
+        digest: str,
+        added: Collection[Descriptor],
+        dropped: Collection[str],
+    ) -> None:
+        """Change the index that takes the place of the API of referrers.
 
         Two writers at the same time may each lose what the other added, so it is read again.
         """
         for _ in range(3):
-            there = {each.digest: each for each in self.tagged_referrers(repository, digest)}
-            lacking = {each.digest: each for each in added if each.digest not in there}
-            if not lacking:
+            there = {each.digest: each for each in self._tagged(repository, digest)}
+            wanted = there | {each.digest: each for each in added if each.digest not in there}
+            wanted = {name: each for name, each in wanted.items() if name not in dropped}
+            if wanted.keys() == there.keys():
                 return
-            listed = sorted((there | lacking).items())
             index = bundle_format.canonical_json(
                 {
                     "schemaVersion": 2,
                     "mediaType": INDEX_TYPE,
-                    "manifests": [each.encoded() for _, each in listed],
+                    "manifests": [each.encoded() for _, each in sorted(wanted.items())],
                 }
             )
             self.put_manifest(repository, referrers_tag(digest), index, INDEX_TYPE)
@@ -301,21 +343,30 @@ class ContainerRegistry:
         """Return the error for a place where nothing is."""
         return SourceNotFoundError(f"there is no {place}", reference=str(place))
 
-    def _listed(self, repository: str, digest: str) -> list[Descriptor]:
-        """Return what the API of referrers says; nothing if the registry has none."""
+    def _listed(self, repository: str, digest: str, kind: str) -> Iterator[Descriptor]:
+        """Yield what refers to a manifest by the API; nothing if the registry has none.
+
+        Args:
+            kind: the artifact type; registries need not look at it.
+        """
         url: str | None = self._url(repository, "referrers", f"sha256:{digest}")
-        found: list[Descriptor] = []
+        url = f"{url}?{urlencode({'artifactType': kind})}"
         for _ in range(_MOST_PAGES):
-            assert url is not None
             answer = self._exchange.ask("GET", url, {"Accept": INDEX_TYPE}, most=LARGEST_MANIFEST)
-            kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-            if answer.status != 200 or kind != INDEX_TYPE:
-                return found
-            found += manifests_in(answer.data, public_url(url))
+            found = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+            if answer.status != 200 or found != INDEX_TYPE:
+                return
+            yield from manifests_in(answer.data, public_url(url))
             url = self._next(answer)
-            if url is None or len(found) >= MOST_REFERRERS:
-                break
-        return found[:MOST_REFERRERS]
+            if url is None:
+                return
+        raise self._odd(answer, f"lists referrers on more than {_MOST_PAGES} pages")
+
+    def _tagged(self, repository: str, digest: str) -> list[Descriptor]:
+        """Return the manifests in the index that takes the place of the API of referrers."""
+        place = OciPlace(self._host, repository, referrers_tag(digest))
+        index = self.manifest(place)
+        return [] if index is None else manifests_in(index.data, str(place))
 
     def _next(self, answer: Answer) -> str | None:
         """Return the URL of the next page of an answer; None if it is the last one."""

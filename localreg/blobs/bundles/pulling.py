@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 10
 _MOST_SIGNED = 4 * LARGEST  # bytes of signatures that others have added and that are looked at
-_LARGEST_SIGNING = 65_536  # bytes of the manifest of a signature
+_LARGEST_SIGNING = 16_384  # bytes of the manifest of a signature
 _UNPACK = "io.deis.oras.content.unpack"
 
 
@@ -209,18 +209,18 @@ class _Pulling:
         signatures: list[Manifest] = []
         kinds = {bundle_format.RECORD: records, MEDIA_TYPE: signatures}
         room = 2 * LARGEST_MANIFEST  # bytes of manifests that are in memory together
-        for each in self._registry.referrers(self.place.repository, subject.digest):
-            # skopeo copies a list without what each manifest is.
-            if each.artifact_type is not None and each.artifact_type not in kinds:
-                continue
+        # skopeo copies a list without what each manifest is.
+        for each in self._registry.referrers(self.place.repository, subject.digest, kinds):
             there = self._registry.manifest(
                 OciPlace(self.place.host, self.place.repository, digest=each.digest)
             )
             if there is None:  # it was deleted, or did not come along
                 continue
-            if each.artifact_type == MEDIA_TYPE and len(there.data) > _LARGEST_SIGNING:
-                continue
-            room -= len(there.data)
+            if each.artifact_type == MEDIA_TYPE:
+                if len(there.data) > _LARGEST_SIGNING:  # strangers may add as many as they like
+                    continue
+            else:
+                room -= len(there.data)
             if room < 0:
                 raise broken(
                     str(self.place), "what refers to it is too much", "delete old records of it"
@@ -268,7 +268,7 @@ class _Pulling:
         found = self._objects(shared, bundle_format.NOTES)
         missing = [each for notes in found for each in notes.get("missing") or []]
         history = [each.get("history", True) for each in found]
-        return {"v": 1, "history": all(history), "whole": False, "missing": missing}
+        return {"v": 1, "history": any(history) or not history, "whole": False, "missing": missing}
 
     def _objects(self, manifests: list[Manifest], media_type: str) -> list[dict[str, Any]]:
         """Return the JSON objects in the layers of a media type."""

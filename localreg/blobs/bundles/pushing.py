@@ -7,7 +7,8 @@ and the tag last: who finds the tag finds all. What is there already is not sent
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from localreg.blobs.bundles.drafting import Contents
 from localreg.errors import BundleError, InvalidValueError, PathExistsError
 from localreg.values import bundle_format
 from localreg.values.bundle_format import (
-    MANIFEST_TYPE,
     Descriptor,
     Manifest,
     descriptor_of_manifest,
@@ -30,6 +30,10 @@ from localreg.values.oci import OciPlace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.progress import Progress
+
+
+# What the newest record has says all.
+_ALWAYS_NEW = (bundle_format.ORIGINS, bundle_format.NOTES, bundle_format.EMPTY_TYPE)
 
 
 class Pushed(Frozen):
@@ -51,6 +55,7 @@ def push(
     registry: ContainerRegistry,
     place: OciPlace,
     *,
+    origin: str,
     others: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> Pushed:
@@ -60,6 +65,7 @@ def push(
         contents: of a bundle of one model version.
         find: returns the path of the blob with a digest.
         place: with the tag.
+        origin: of our registry.
         others: repositories of this registry that may have some of the blobs.
         progress: called with the number of bytes that are there, and with all.
 
@@ -68,7 +74,7 @@ def push(
         CorruptBlobError: a blob is damaged or missing.
         DownloadError, UploadError: the registry does not take it.
     """
-    return _Push(contents, find, registry, place, [*others], progress).run()
+    return _Push(contents, find, registry, place, origin, [*others], progress).run()
 
 
 class _Push:
@@ -78,6 +84,7 @@ class _Push:
         find: Callable[[str], Path],
         registry: ContainerRegistry,
         place: OciPlace,
+        origin: str,
         others: list[str],
         progress: Progress | None,
     ) -> None:
@@ -85,6 +92,7 @@ class _Push:
         self._find = find
         self._registry = registry
         self._place = place
+        self._origin = origin
         self._others = [each for each in others if each != place.repository]
         self._progress = progress
         self._total = sum(size for *_, size, _ in self._parts())
@@ -168,22 +176,78 @@ class _Push:
             self._progress(self._done, self._total)
 
     def _put_referring(self, subject: Descriptor, manifests: list[Manifest]) -> None:
-        """Write the records and signatures, and list them if the registry does not."""
-        unlisted: list[Descriptor] = []
+        """Write the records and signatures, and let them be found by the model version."""
+        repository = self._place.repository
+        added: dict[str, Descriptor] = {}
+        records: list[Manifest] = []
+        listed = True
         for each in manifests:
-            is_record = each.artifact_type == bundle_format.RECORD
-            made = (
-                bundle_format.shared_record(each, subject) if is_record and not each.model else each
-            )
+            made = each
+            if each.artifact_type == bundle_format.RECORD:
+                made = bundle_format.record_in_registry(each, subject, self._origin)
+                records.append(made)
             data = made.encoded()
-            descriptor = descriptor_of_manifest(made, hashlib.sha256(data).hexdigest(), len(data))
-            listed = self._registry.put_manifest(
-                self._place.repository, f"sha256:{descriptor.digest}", data, MANIFEST_TYPE
-            )
-            if not listed:
-                unlisted.append(descriptor)
-        if unlisted:
-            self._registry.tag_referrers(self._place.repository, subject.digest, unlisted)
+            digest = hashlib.sha256(data).hexdigest()
+            added[digest] = descriptor_of_manifest(made, digest, len(data))
+            listed &= self._registry.put_manifest(repository, f"sha256:{digest}", data)
+        dropped = self._replaced(subject, added, records)
+        self._registry.list_referrers(
+            repository, subject.digest, added.values(), dropped, listed=listed
+        )
+
+    def _replaced(
+        self, subject: Descriptor, added: Collection[str], records: list[Manifest]
+    ) -> list[str]:
+        """Return the digests of older records that say nothing but what the new ones say."""
+        repository = self._place.repository
+        kinds = [bundle_format.RECORD]
+        old = [
+            each.digest
+            for each in self._registry.referrers(repository, subject.digest, kinds)
+            if each.digest not in added and each.artifact_type == bundle_format.RECORD
+        ]
+        if not old:
+            return []
+        layers = {layer.digest: layer for each in records for layer in each.layers}
+        events = {
+            name
+            for digest, _, pieces in self._contents.parts()
+            if digest in layers and layers[digest].media_type == bundle_format.EVENTS
+            for name in _event_ids(pieces())
+        }
+        found = []
+        for digest in old:
+            with suppress(BundleError):  # it stays, and who reads it decides
+                place = OciPlace(self._place.host, repository, digest=digest)
+                there = self._registry.manifest(place)
+                if there is not None and self._says_less(
+                    bundle_format.read_manifest([there.data], digest), layers, events
+                ):
+                    found.append(digest)
+        return found
+
+    def _says_less(self, old: Manifest, layers: Collection[str], events: Collection[str]) -> bool:
+        """Return True if the new records say all that an old one says."""
+        for layer in old.layers:
+            if layer.digest in layers or layer.media_type in _ALWAYS_NEW:
+                continue
+            if layer.media_type == bundle_format.REPORTS:
+                # What was reported to a model is no event: another registry may know more of it.
+                if old.origin != self._origin:
+                    return False
+            elif layer.media_type != bundle_format.EVENTS or layer.size > LARGEST_MANIFEST:
+                return False
+            else:
+                data = self._registry.small_blob(self._place.repository, layer.digest, layer.size)
+                if not all(each in events for each in _event_ids([data])):
+                    return False
+        return True
+
+
+def _event_ids(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Yield the ids of the events in a layer of a record."""
+    for found in bundle_format.read_lines(pieces, "events"):
+        yield str(found.get("event_id")) if isinstance(found, dict) else ""
 
 
 def _model_of(data: bytes, digest: str) -> str | None:

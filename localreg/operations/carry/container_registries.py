@@ -16,7 +16,7 @@ from localreg.operations.carry.import_bundle import import_bundle, take_bundle
 from localreg.operations.carry.selection import Selection
 from localreg.operations.finding.references import check_project_name
 from localreg.registry import Chain
-from localreg.store.rows import model_rows
+from localreg.store.rows import logged_rows, model_rows
 from localreg.values.frozen import replace
 from localreg.values.oci import OciPlace, is_oci, parse_oci, place_of_version, tag_of
 
@@ -168,6 +168,8 @@ def export_to(
     from localreg.blobs.bundles.container_registry import ContainerRegistry
     from localreg.blobs.bundles.pushing import push
 
+    with chain.first.store.read() as connection:
+        origin = logged_rows.own_origin(connection)
     done: list[Exported] = []
     with ContainerRegistry(place.host, plain=plain_http, pace=pace) as registry:
         written: dict[str, None] = {}
@@ -179,7 +181,13 @@ def export_to(
                 continue
             with drafted(chain, one, reports=reports, history=history, image=image) as draft:
                 pushed = push(
-                    draft.contents, draft.find, registry, where, others=written, progress=progress
+                    draft.contents,
+                    draft.find,
+                    registry,
+                    where,
+                    origin=origin,
+                    others=written,
+                    progress=progress,
                 )
                 done.append(draft.result((str(pushed.place),), dry_run=False))
             written[where.repository] = None

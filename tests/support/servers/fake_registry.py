@@ -11,7 +11,7 @@ import re
 import threading
 from contextlib import suppress
 from hashlib import sha256
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
@@ -76,7 +76,7 @@ class FakeRegistry:
             def log_message(self, *_):
                 pass
 
-        for method in ("GET", "HEAD", "POST", "PUT", "PATCH"):
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
             setattr(Handler, f"do_{method}", Handler.do)
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.handle_error = lambda *_: None
@@ -148,6 +148,9 @@ class FakeRegistry:
             subject = json.loads(data).get("subject")
             more = {"OCI_Subject": subject["digest"]} if subject and self.has_referrers else {}
             request.answer(201, Docker_Content_Digest=digest, **more)
+        elif request.command == "DELETE":
+            self.manifests.pop(key, None)
+            request.answer(202)
         elif key not in self.manifests:
             request.answer(404, b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}')
         else:
@@ -176,12 +179,16 @@ class FakeRegistry:
             ):
                 listed.append({"mediaType": kind, "digest": name, "size": len(data),
                                "artifactType": values.get("artifactType")})  # fmt: skip
+        if "artifactType" in query:
+            listed = [each for each in listed if each["artifactType"] in query["artifactType"]]
         first = int(query.get("from", ["0"])[0])
         some = listed[first : first + self.page]
         more = {}
         if first + self.page < len(listed):
-            path = urlsplit(request.path).path
-            more = {"Link": f'<{path}?from={first + self.page}>; rel="next"'}
+            parts = urlsplit(request.path)
+            query["from"] = [str(first + self.page)]
+            rest = f"{parts.path}?{urlencode(query, doseq=True)}"
+            more = {"Link": f'<{rest}>; rel="next"'}
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": some}
         request.answer(200, json.dumps(index).encode(), Content_Type=INDEX, **more)
 
