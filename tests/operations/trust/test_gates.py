@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 from support import foreign_signatures as foreign
+from support.signed_models import record_gate
 
 from localreg import Dataset, OutputModel, Task, use_registry
 from localreg.errors import GateError, InvalidValueError, UndoError
@@ -252,6 +253,10 @@ def test_a_gate_holds_for_data_sets(tmp_path):
         registry.set_alias(data.id, "prod")
     registry.set_alias(data.id, "prod", override="first one")
     assert looking.resolve(registry._chain, "vision/digits@prod").id == data.id
+    registry.unprotect("vision/digits@prod")
+    record_gate(registry._chain.first, ("vision/.datasets", "digits"), "prod", ["published"])
+    with pytest.raises(GateError, match="vision/.datasets/digits@prod is held"):
+        looking.resolve(registry._chain, "vision/digits@prod")
 
 
 def last(registry, kind):
