@@ -381,3 +381,16 @@ def test_gate_errors_of_commands_end_with_5_and_have_facts(both):
     code, _, err = run_cli(*set_alias, "--override", "y")
     assert (code, "Nothing changed" in err) == (0, True)
     assert run_cli("-R", here.path, "alias", "vision/net:1", "--override", "y")[0] == 2
+
+
+def test_what_passed_a_gate_is_held_by_the_next_one(both, new, tmp_path):
+    here, there = both
+    third = new("third")
+    third.merge(here.path)
+    there.model("vision/net:2").publish()
+    here.merge(there.path)
+    assert not is_held(here)
+    third.protect(NAME, "accuracy>=0.9")
+    (line,) = lines_of(here.merge(third.path))
+    assert line.endswith("no metadata for accuracy>=0.9")
+    assert is_held(here)
