@@ -25,7 +25,7 @@ from localreg.values.secrets import masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from localreg.registry import Chain, OpenRegistry
     from localreg.store.rows.gate_rows import Line
@@ -105,7 +105,7 @@ def check_alias(alias: object, argument: str = "alias") -> str:
 def missing(
     connection: Connection,
     row: ModelRow,
-    texts: Iterable[str],
+    texts: Collection[str],
     why_unsigned: Callable[[], str | None],
 ) -> tuple[str, ...]:
     """Return what a model lacks to pass a gate, a few words each; nothing if it passes.
@@ -117,6 +117,10 @@ def missing(
     from localreg.values import conditions
     from localreg.values.conditions import known_condition
 
+    if len(texts) > conditions.MOST:  # somebody forged it
+        return (
+            f"its gate has {len(texts):,} conditions, and at most {conditions.MOST} are possible",
+        )
     found: list[str | None] = []
     for each in map(known_condition, texts):
         if each.kind == conditions.SIGNED:

@@ -18,14 +18,14 @@ from localreg.store.events.registers import WAS
 from localreg.store.rows import gate_rows, model_rows
 from localreg.values.arrivals import shown_name
 from localreg.values.checks import check_text
-from localreg.values.conditions import SIGNED
+from localreg.values.conditions import MOST, SIGNED
 from localreg.values.frozen import Frozen
 from localreg.values.ids import alias_id, new_id
 from localreg.values.secrets import masked_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from localreg.registry import OpenRegistry
     from localreg.store.events.change import Change
@@ -93,7 +93,9 @@ class Gate(Frozen):
             state = f"overridden: {masked_text(self.override)}"
         else:
             state = "passed"
-        return f"needs {', '.join(map(shown_name, self.conditions))}; {state}"
+        more = len(self.conditions) - MOST
+        needs = ", ".join(map(shown_name, self.conditions[:MOST]))
+        return f"needs {needs}{f' and {more:,} more' if more > 0 else ''}; {state}"
 
 
 def check_override(override: object) -> str | None:
@@ -402,7 +404,7 @@ def bring_signatures_of_held(chain: Chain) -> None:
 
 
 def _missing(
-    chain: Chain, connection: Connection, row: ModelRow, conditions: Iterable[str]
+    chain: Chain, connection: Connection, row: ModelRow, conditions: Collection[str]
 ) -> tuple[str, ...]:
     return finding.missing(
         connection, row, conditions, lambda: _why_unsigned(chain, Found(chain.first, row.id))

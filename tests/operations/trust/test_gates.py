@@ -255,7 +255,7 @@ def test_a_gate_holds_for_data_sets(tmp_path):
     assert looking.resolve(registry._chain, "vision/digits@prod").id == data.id
     registry.unprotect("vision/digits@prod")
     record_gate(registry._chain.first, ("vision/.datasets", "digits"), "prod", ["published"])
-    with pytest.raises(GateError, match="vision/.datasets/digits@prod is held"):
+    with pytest.raises(GateError, match=r"vision/\.datasets/digits@prod is held"):
         looking.resolve(registry._chain, "vision/digits@prod")
 
 

@@ -9,6 +9,7 @@ import shutil
 import pytest
 from support import foreign_signatures as foreign
 from support.command_line import run_cli
+from support.signed_models import record_gate
 
 from localreg import Model, Registry
 from localreg.errors import GateError, NotFoundError
@@ -263,8 +264,6 @@ def test_as_of_shows_what_was_held_then(both, tmp_path):
 
 
 def test_unknown_conditions_of_a_newer_localreg_are_not_passed(both, tmp_path):
-    from support.signed_models import record_gate
-
     here, there = both
     record_gate(here._chain.first, ("vision", "net"), "prod", ["blessed", "published"])
     there.model("vision/net:2").publish()
@@ -394,3 +393,46 @@ def test_what_passed_a_gate_is_held_by_the_next_one(both, new, tmp_path):
     (line,) = lines_of(here.merge(third.path))
     assert line.endswith("no metadata for accuracy>=0.9")
     assert is_held(here)
+
+
+def test_a_gate_that_was_forged_is_not_passed_and_costs_little(both, tmp_path):
+    here, there = both
+    many = [f"metric:{'a/' * 200}b>{n}" for n in range(20_000)]
+    record_gate(here._chain.first, ("vision", "net"), "prod", many)
+    (line,) = lines_of(bring_by_merge(here, there, tmp_path))
+    assert line.endswith(": its gate has 20,000 conditions, and at most 50 are possible")
+    record_gate(here._chain.first, ("vision", "net"), "prod", ["\x1b[2Jsigned" + "x" * 9_000])
+    assert is_held(here)
+    out = run_cli("-R", here.path, "show", "vision/net:2")[1]
+    assert "\x1b" not in out
+    assert len(out) < 3_000
+
+
+def signed_without_cryptography(path):
+    """Set an alias that needs a signature, and take in one, where cryptography is missing."""
+    import sys
+
+    sys.modules["cryptography"] = None
+    from localreg import Registry
+    from localreg.errors import GateError
+
+    with Registry(path, durability="fast") as registry:
+        try:
+            registry.set_alias("vision/net:1", "prod")
+        except GateError as error:
+            return list(error.missing)
+    return []
+
+
+def test_without_cryptography_a_signature_does_not_count(registry, tmp_path, children):
+    key = foreign.new_key()
+    (tmp_path / "k.pem").write_bytes(foreign.private_pem(key))
+    (tmp_path / "k.pub").write_bytes(foreign.public_pem(key))
+    registry.add(io.BytesIO(b"one"), "net", "vision", filename="w.pt")
+    registry.protect(NAME, "signed")
+    assert children.run(signed_without_cryptography, str(registry.path)) == ["not signed"]
+    sign(registry._chain, registry._found("m", "vision/net:1"), signing_key(tmp_path / "k.pem"))
+    add_key(registry._chain.first, tmp_path / "k.pub", "release")
+    (missing,) = children.run(signed_without_cryptography, str(registry.path))
+    assert "pip install 'localreg[sign]'" in missing
+    registry.set_alias("vision/net:1", "prod")
