@@ -12,8 +12,9 @@ from localreg.errors import ConflictError, InvalidValueError, NotFoundError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.given_paths import absolute, check_path
 from localreg.filesystem.plain_files import read_plain
+from localreg.operations.weights.trusted import trusting
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import key_rows, model_rows
+from localreg.store.rows import key_rows
 from localreg.values import settings
 from localreg.values.checks import check_name, check_text, shown
 from localreg.values.frozen import Frozen, replace
@@ -133,16 +134,8 @@ def trusted_keys(registry: OpenRegistry) -> list[Trusted]:
 
 
 def trusted_keys_of(chain: Chain) -> list[Trusted]:
-    """Return the keys that count for a chain.
-
-    They are those of the first registry in it that has the setting trust.mode, whatever it says;
-    of the first registry if none has it.
-    """
-    for each in chain.trust_from or chain.registries:
-        with each.store.read() as connection:
-            if model_rows.trust_mode(connection) is not None:
-                return key_rows.keys(connection)
-    return trusted_keys(chain.first)
+    """Return the keys that count for a chain: those of the registry that decides."""
+    return trusted_keys(trusting(chain))
 
 
 def remove_key(registry: OpenRegistry, name: object) -> Trusted:

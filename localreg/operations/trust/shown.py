@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from localreg.errors import MissingPackageError
 from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.signatures import Signed, signatures_of
-from localreg.operations.weights.trusted import trust_of, why_untrusted
+from localreg.operations.weights.trusted import trust_of, trusting, why_untrusted
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import key_rows, signature_rows
 from localreg.values.frozen import Frozen
@@ -60,7 +60,7 @@ class Shown(Frozen):
 def shown_signatures(chain: Chain, found: Found) -> Shown:
     """Return the signatures of the weights of a model that are served now."""
     try:
-        signatures = list(_some(chain, found, _trusted(chain)))
+        signatures = list(_some(chain, found, trusting(chain)))
     except MissingPackageError as error:
         return Shown(unchecked=str(error))
     return Shown(tuple(sorted(signatures, key=lambda each: not each.valid)))
@@ -83,7 +83,7 @@ def signers(chain: Chain, models: Iterable[Found]) -> Iterator[tuple[Found, tupl
     Raises:
         MissingPackageError: there are signatures, and cryptography is not installed.
     """
-    trusted = _trusted(chain)
+    trusted = trusting(chain)
     with trusted.store.read() as connection:
         trusts = bool(key_rows.keys(connection))
     signed: dict[OpenRegistry, set[str]] = {}
@@ -109,9 +109,3 @@ def _some(chain: Chain, found: Found, trusted: OpenRegistry) -> Iterator[Signed]
             yield each
         if count >= MOST and valid:
             return
-
-
-def _trusted(chain: Chain) -> OpenRegistry:
-    """Return the registry whose keys count; if nothing is to be checked, the first one."""
-    trust = trust_of(chain)
-    return trust.registry if trust else (chain.trust_from or chain.registries)[0]

@@ -105,6 +105,12 @@ def trust_by(chain: Chain, mode: str | None) -> Trust | None:
     return None
 
 
+def trusting(chain: Chain) -> OpenRegistry:
+    """Return the registry whose keys count; if nothing is to be checked, the first one."""
+    trust = trust_of(chain)
+    return trust.registry if trust else (chain.trust_from or chain.registries)[0]
+
+
 def why_untrusted(
     chain: Chain,
     trust: Trust,

@@ -12,6 +12,7 @@ from support.foreign_signatures import certificate, new_key, pem, private_pem, p
 from localreg import Registry
 from localreg.errors import ConflictError, NotFoundError, SignatureError
 from localreg.operations.trust.keys import has_password, signing_key
+from localreg.operations.upkeep.config import set_setting
 from localreg.values import settings
 
 KEY = new_key()
@@ -176,12 +177,13 @@ def test_what_the_first_registry_with_a_trust_mode_trusts_counts(registry, file,
     registry.add(weights, "vit")
     registry.sign("vit", file(private_pem(KEY)))
     registry.add_key(file(public_pem(KEY), "release.pub"))
-    with Registry(tmp_path / "own", upstream=[registry.path], durability="fast") as below:
-        with pytest.raises(SignatureError, match="not among those that are trusted"):
-            below.verify_signature("vit")
-        with registry._chain.first.store.write() as change:
-            from localreg.store.rows import setting_rows
 
-            setting_rows.put(change.connection, "trust.mode", "enforce")
-        assert below.verify_signature("vit")[0].signer == "release"
-        assert below.signature("vit") == registry.signature("vit")
+    def below():
+        return Registry(tmp_path / "own", upstream=[registry.path], durability="fast")
+
+    with below() as own, pytest.raises(SignatureError, match="not among those that are trusted"):
+        own.verify_signature("vit")
+    set_setting(registry._chain.first, "trust.mode", "enforce")
+    with below() as own:
+        assert own.verify_signature("vit")[0].signer == "release"
+        assert own.signature("vit") == registry.signature("vit")
