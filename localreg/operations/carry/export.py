@@ -645,11 +645,7 @@ def _snapshot(connection: Connection, record: ModelRecord) -> Json:
     """Return what a model is now, for copies of it, and which aliases it has."""
     served = tuple(replace(each, url=_public(each.url)) for each in record.weights if each.current)
     public = replace(record, weights=served)
-    signatures = [
-        values(each)
-        for each in carried_blobs.signatures_of(connection, record.id)
-        if each.digest == record.current_weights.digest
-    ]
+    signatures = [values(each) for each in carried_blobs.signatures_of(connection, record.id)]
     return {
         "v": 1,
         "model": public.payload(),
