@@ -166,6 +166,10 @@ def test_since_leaves_out_signatures_that_are_there(new, tmp_path):
     assert sizes == {1}
     assert here.import_bundle(done.path).missing == ()
     assert all(signatures(here.model(model.id)).values())
+    (path,) = (path for path in blob_paths(here.path) if path.read_bytes() == b"one")
+    path.unlink()
+    (missing,) = here.import_bundle(done.path).missing
+    assert missing.digest == digest_of(b"one")
     bare = new("bare")
     with pytest.raises(BundleError, match="leaves out"):
         bare.import_bundle(done.path)

@@ -12,6 +12,7 @@ from localreg.errors import RegistryError
 from localreg.operations.models import aliases, edits, history, removal
 from localreg.operations.models.adding import add_model
 from localreg.operations.models.recording import describe
+from localreg.operations.trust import gates
 from localreg.registry import Chain, open_registry
 from localreg.store.database.user_database import explore
 from localreg.store.events import refolding
@@ -135,6 +136,18 @@ def test_a_remote_may_give_an_event_its_position(registry, add):
     add()
     execute(registry, "UPDATE event SET position = 7")
     assert rows(registry, "SELECT DISTINCT position FROM event") == [(7,)]
+
+
+def test_a_gate_and_its_alias_have_one_stamp(registry, add):
+    """Each subject has one in a transaction, unless the alias leaves another model."""
+    model = add(name="m", project="new")
+    aliases.set_alias(Chain(registry), model, "best")
+    gates.protect(Chain(registry), ("new", "m"), "best", ("k>=1",), override="it is urgent")
+    sql = "SELECT grp, stamp, kind FROM event WHERE subject = ? ORDER BY pk DESC LIMIT 2"
+    last, before = rows(registry, sql.replace("?", f"'{alias_id('new', 'm', 'best')}'"))
+    assert {last[2], before[2]} == {"alias.set", "alias.protected"}
+    assert last[:2] == before[:2]
+    assert rows(registry, f"SELECT stamp FROM model WHERE id = '{model}'") == [(last[1],)]
 
 
 def test_the_events_of_one_call_have_one_group_number(registry, add):
