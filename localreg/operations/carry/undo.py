@@ -82,6 +82,7 @@ def undo(registry: OpenRegistry, event: object = None, *, dry_run: bool = False)
             change = _found(connection, event)
             inverse = _inverse(registry, connection, change)
             return _undone(connection, change, inverse, None)
+    registry.store.check_writable()
     _prepare(registry, event)
     with registry.store.write() as writing:
         connection = writing.connection

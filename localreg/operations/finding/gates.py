@@ -210,14 +210,9 @@ def held_error(connection: Connection, line: Line, alias: str, model_id: str) ->
     """Return the error that says why an alias leads to no model, and what can be done."""
     row = model_rows.model_row(connection, model_id)
     gate = gate_rows.gate(connection, line, alias)
-    assert row is not None
-    assert gate is not None
-    lacks = missing(
-        connection,
-        row,
-        gate.conditions,
-        lambda: _why_surely_unsigned(connection, model_id),
-    )
+    assert row is not None  # the target of an alias is a model
+    conditions = () if gate is None else gate.conditions
+    lacks = missing(connection, row, conditions, lambda: _why_surely_unsigned(connection, model_id))
     name = alias_name(line, alias)
     why = listed(lacks) or "this was not checked here, or no key that is trusted here signed it"
     return GateError(

@@ -245,7 +245,7 @@ def servings(registry: OpenRegistry, alias: object, line: str | None = None) -> 
 def _servings(
     connection: model_rows.Connection, name: str, logged: Sequence[Logged]
 ) -> list[Serving]:
-    moves = [each for each in logged if each.outcome is None and each.event.kind == "alias.set"]
+    moves = [each for each in logged if each.outcome is None and _is_move(each)]
     events = sorted(moves, key=lambda each: each.event.order)
     ends: list[datetime | None] = [_moment(each.event.at) for each in events[1:]]
     found = []
@@ -264,6 +264,12 @@ def _servings(
             )
         )
     return found[::-1]
+
+
+def _is_move(logged: Logged) -> bool:
+    """Return True if an event points an alias elsewhere; else it says that a gate was passed."""
+    payload = logged.event.payload
+    return logged.event.kind == "alias.set" and payload["old"] != payload["new"]
 
 
 def _called(connection: model_rows.Connection, model: str | None) -> str:
@@ -443,7 +449,10 @@ def _alias_set(change: StateChange) -> str:
     old, new = change.payload["old"], change.payload["new"]
     if new is None:
         return f"alias {change.field} dropped"
-    taken = f", taken from {old[:8]}" if old not in (None, new) else ""
+    if old == new:
+        how = _override(change) or ", which passed its gate"
+        return f"alias {change.field} stays at {new[:8]}{how}"
+    taken = f", taken from {old[:8]}" if old else ""
     return f"alias {change.field} set to {new[:8]}{taken}{_override(change)}"
 
 
@@ -457,7 +466,9 @@ def _alias_of(change: StateChange, model_id: str) -> str:
     """Return an alias event as it concerns one of its two models."""
     old, new = change.payload["old"], change.payload["new"]
     if new == model_id:
-        taken = f", taken from {old[:8]}" if old not in (None, new) else ""
+        if old == new:
+            return f"alias {change.field} stays{_override(change) or ': the gate was passed'}"
+        taken = f", taken from {old[:8]}" if old else ""
         return f"alias {change.field} set{taken}{_override(change)}"
     return f"alias {change.field} moved to {new[:8]}" if new else f"alias {change.field} dropped"
 

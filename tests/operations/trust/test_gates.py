@@ -11,6 +11,7 @@ from support.signed_models import record_gate
 from localreg import Dataset, OutputModel, Task, use_registry
 from localreg.errors import GateError, InvalidValueError, UndoError
 from localreg.operations.datasets import looking
+from localreg.operations.models import history
 from localreg.operations.trust.keys import add_key, remove_key, signing_key
 from localreg.operations.trust.signing import sign
 
@@ -363,3 +364,23 @@ def test_a_gate_and_an_alias_that_race_come_in_one_order(registry, model, childr
         found = gate.target, gate.conditions
         wanted = (None, ("published",)) if each in of_alias else ("vision/net:1", ())
         assert found == wanted
+
+
+def test_to_pass_a_gate_is_no_move_in_the_history_of_an_alias(registry, model, weights):
+    registry.set_alias(model, "prod")
+    registry.protect(NAME, "accuracy>=0.9")
+    registry.protect(NAME, "published", override="for now")
+    first, then = [each.text for each in registry.history() if each.kind == "alias.set"][1::-1]
+    assert first == f"alias prod stays at {model.id[:8]}, which passed its gate"
+    assert then == (
+        f"alias prod stays at {model.id[:8]}, although it did not pass the gate: 'for now'"
+    )
+    assert [each.text for each in model.history() if each.kind == "alias.set"] == [
+        "alias prod stays, although it did not pass the gate: 'for now'",
+        "alias prod stays: the gate was passed",
+        "alias prod set",
+    ]
+    (served,) = history.servings(registry._chain.first, "prod")
+    assert (served.model, served.end) == (model.id, None)
+    registry.set_alias(registry.add(weights, "net", project="vision"), "prod", override="x")
+    assert len(history.servings(registry._chain.first, "prod")) == 2
