@@ -279,7 +279,9 @@ def test_a_data_set_is_data_with_its_links_and_parents(registry, tmp_path):
     first = Dataset.create("cats", "vision")
     first.add_files(tmp_path / "cat.txt")
     first.finalize(auto_upload=True)
-    second = Dataset.create("cats", "vision", parent_datasets=[first.id])
+    other = Dataset.create("dogs", "vision")
+    other.finalize(auto_upload=True)
+    second = Dataset.create("cats", "vision", parent_datasets=[first.id, other.id])
     second.add_external_files((tmp_path / "far.txt").as_uri())
     second.finalize(auto_upload=True)
     bom = bom_of(second.id)
@@ -291,8 +293,8 @@ def test_a_data_set_is_data_with_its_links_and_parents(registry, tmp_path):
     assert "hashes" in files["cat.txt"]
     assert facts_of(files["far.txt"])["outside"] == "true"
     assert str(tmp_path) not in json.dumps(bom)
-    (parent,) = bom["components"]
-    assert (parent["bom-ref"], parent["version"]) == (first.id, "1.0.0")
+    parents = {each["bom-ref"]: (each["name"], each["version"]) for each in bom["components"]}
+    assert parents == {first.id: ("cats", "1.0.0"), other.id: ("dogs", "1.0.0")}
 
 
 def test_the_bill_as_it_was(registry, tmp_path):
