@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from localreg.blobs.archives.unpacking import is_archive, limits_from_environment, unpack
+from localreg.blobs.archives.unpacking import limits_from_environment, unpack
 from localreg.blobs.bundles.container_registry import (
     LARGEST_MANIFEST,
     SMALL,
@@ -69,6 +69,7 @@ _MOST_NAMED = 10
 _MOST_SIGNED = 4 * LARGEST  # bytes of signatures that others have added and that are looked at
 _LARGEST_SIGNING = 16_384  # bytes of the manifest of a signature
 _UNPACK = "io.deis.oras.content.unpack"
+_ENDINGS = {"": ".tar", "gzip": ".tar.gz", "bz2": ".tar.bz2", "xz": ".tar.xz"}
 
 
 class Pulled(Frozen):
@@ -353,7 +354,7 @@ class _Pulling:
     def _unpacked(self, layer: Descriptor, ending: str) -> list[PackageFile]:
         """Download an archive, and put what is in it where other parts of the bundle are."""
         part = f"layer sha256:{layer.digest[:12]}"
-        if not is_archive(ending):
+        if not ending:
             raise broken(
                 part,
                 f"it is an archive that localreg does not read ({shown(layer.media_type)})",
@@ -535,17 +536,22 @@ def _tree(files: list[PackageFile], place: str) -> TreeManifest:
 def _archive_ending(layer: Descriptor) -> str | None:
     """Return the ending of an archive of files by its media type; None for a file.
 
+    It is "" for an archive of a kind that is not known. It becomes part of a path, so nothing of
+    the media type is in it.
+
     >>> from localreg.values.bundle_format import Descriptor
     >>> _archive_ending(Descriptor("application/vnd.cncf.model.weight.v1.tar+gzip", "ab", 1))
     '.tar.gz'
     >>> _archive_ending(Descriptor("application/vnd.cncf.model.weight.v1.raw", "ab", 1))
+    >>> _archive_ending(Descriptor("application/vnd.cncf.model.weight.v1.tar+zstd", "ab", 1))
+    ''
     """
     name, _, packed = layer.media_type.partition("+")
     is_file = layer.media_type == bundle_format.IMAGE_LAYER_TYPE
     if is_file and layer.annotations.get(_UNPACK) != "true":
         return None  # oras calls each file so; a folder that it packs has +gzip, or a mark
     if name.endswith(".tar"):
-        return {"": ".tar", "gzip": ".tar.gz"}.get(packed, f".tar.{packed}")
+        return _ENDINGS.get(packed, "")
     return ".tar.gz" if name.endswith((".tar.gz", ".tgz")) else None
 
 
