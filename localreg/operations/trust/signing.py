@@ -250,8 +250,11 @@ def _signed_before(
             bundle = parse_bundle(data)
         except SignatureError:  # it does not count, wherever it comes from
             continue
-        if not problems(bundle, files, package=weights.tree, ref=ref) and (
-            key.key.public.verifies(bundle.signature, enveloped(bundle.statement))
+        # With other certificates it is another signature: those of an authority may have lacked.
+        if (
+            bundle.certificates == tuple(each.der for each in key.chain)
+            and not problems(bundle, files, package=weights.tree, ref=ref)
+            and key.key.public.verifies(bundle.signature, enveloped(bundle.statement))
         ):
             return _file(data, bundle, new=False)
     return None

@@ -116,6 +116,19 @@ def test_who_has_a_certificate_of_a_trusted_authority_may_sign(
     assert verify(chain, model, chain.first) == [found]
 
 
+def test_who_forgot_an_authority_signs_again_with_it(registry, model, written, key_file):
+    """The first signature names the same signer, and does not count."""
+    leaf, private = written("leaf", LEAF), key_file(KEY)
+    assert sign(registry._chain, model, signing_key(private, certificate=leaf)).new
+    trusted = trusted_file("key", written("trusted", ROOT))
+    with pytest.raises(SignatureError, match="does not descend"):
+        verify(registry._chain, model, trusted)
+    whole = signing_key(private, certificate=leaf, certificate_chain=[written("team", TEAM)])
+    assert sign(registry._chain, model, whole).new
+    assert not sign(registry._chain, model, whole).new
+    assert [each.valid for each in verify(registry._chain, model, trusted)] == [False, True]
+
+
 @pytest.mark.parametrize(("changes", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_is_wrong_with_a_chain_is_said(registry, model, written, kept, changes, reason):
     *chain, root = chain_of(**changes)
