@@ -17,6 +17,7 @@ from email.utils import formatdate
 import pytest
 
 from localreg.blobs.transfer.downloading import download
+from localreg.blobs.transfer.http.exchange import Exchange
 from localreg.blobs.transfer.pace import Pace, Watch, pace_from_environment
 from localreg.errors import (
     DigestMismatchError,
@@ -755,6 +756,20 @@ def test_a_redirect_from_https_to_http_needs_a_checksum(secure, serve, tmp_path,
     assert plain.requests == []
     found = download(url, tmp_path / "get" / "part", pace=QUICK, wanted=DIGEST)
     assert_got(found, tmp_path)
+
+
+def test_a_small_answer_by_an_insecure_redirect_needs_a_checksum_too(secure, serve, monkeypatch):
+    """A tag of a container registry names no bytes: on the way they could be replaced."""
+    plain = serve(answer())
+    server, certificate = secure(moved(plain.url()))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    url = server.url().replace("http:", "https:")
+    with Exchange(url, None, QUICK) as exchange:
+        with pytest.raises(DownloadError, match="from https to http"):
+            exchange.ask("GET", url)
+        assert plain.requests == []
+        found = exchange.ask("GET", url, most=len(BODY), pinned=True)
+        assert found.data == BODY
 
 
 def test_a_dripping_body_over_tls_is_an_error(secure, tmp_path, monkeypatch):

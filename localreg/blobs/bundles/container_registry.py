@@ -102,7 +102,13 @@ class ContainerRegistry:
         """
         assert place.reference is not None
         url = self._url(place.repository, "manifests", place.reference)
-        answer = self._exchange.ask("GET", url, {"Accept": _ACCEPTED}, most=LARGEST_MANIFEST)
+        answer = self._exchange.ask(
+            "GET",
+            url,
+            {"Accept": _ACCEPTED},
+            most=LARGEST_MANIFEST,
+            pinned=place.digest is not None,
+        )
         if answer.status == 404:
             return None
         self._check(answer, 200)
@@ -295,7 +301,8 @@ class ContainerRegistry:
         Raises:
             DigestMismatchError: the registry serves other bytes.
         """
-        answer = self._exchange.ask("GET", self.blob_url(repository, digest), most=size)
+        url = self.blob_url(repository, digest)
+        answer = self._exchange.ask("GET", url, most=size, pinned=True)
         self._check(answer, 200)
         found = hashlib.sha256(answer.data).hexdigest()
         if found != digest:

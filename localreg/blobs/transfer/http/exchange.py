@@ -52,12 +52,14 @@ class Request(Frozen):
         headers: of the request.
         body: what is sent.
         begun: how many bytes the server has of it already; more of them are a success.
+        pinned: True if the caller knows the checksum of the answer.
     """
 
     url: str
     headers: Mapping[str, str] = {}
     body: bytes | Body | None = None
     begun: int = 0
+    pinned: bool = False
 
 
 class Body:
@@ -123,7 +125,7 @@ class Exchange:
         self._origin = origin(url)
         self._pace = pace
         self._watch = Watch(pace)
-        self._client = _Client(url, pace, self._watch, pinned=True, access=access)
+        self._client = _Client(url, pace, self._watch, pinned=False, access=access)
 
     def __enter__(self) -> Exchange:
         self._watch.__enter__()
@@ -150,18 +152,21 @@ class Exchange:
         body: bytes | Body | None = None,
         *,
         most: int = PIECE,
+        pinned: bool = False,
     ) -> Answer:
         """Return the answer to a request; what may go better later is tried again.
 
         Args:
             body: what is sent.
             most: the most bytes of an answer.
+            pinned: True if the caller knows the checksum of the answer, so that an insecure
+                redirect does no harm.
 
         Raises:
             DownloadError: no answer came, or one that is too large.
             UploadError: the same, of a request that sends or changes something.
         """
-        request = Request(url, headers or {}, body)
+        request = Request(url, headers or {}, body, pinned=pinned)
         return self.send(method, lambda: request, most=most)
 
     def send(self, method: str, make: Callable[[], Request], *, most: int = PIECE) -> Answer:
@@ -244,7 +249,7 @@ class _Client(Client):
 
     def answer_of(self, request: Request, method: str) -> AbstractContextManager[requests.Response]:
         """Yield the answer to a request; as `Client.answer`."""
-        self._url = request.url
+        self._url, self._pinned = request.url, request.pinned
         return self.answer(request.headers, method=method, body=request.body)
 
 
