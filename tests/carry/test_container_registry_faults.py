@@ -498,7 +498,8 @@ def test_archives_that_cannot_be_unpacked(target, fake_registry):
         (tar_of({"../x": b"x"}), "tar"), (tar_of({"/etc/x": b"x"}), "tar"), (b"no archive", "tar"),
         (tar_of({"a": b"x"})[:600], "tar+gzip"), (tar_of({"a": b"x"}), "tar+zstd"),
         (tar_of({"README.md": b"x"}), "tar"), (b"", "tar"),
-        *((tar_of({"a": b"x"}), f"tar+{kind}") for kind in ("/../../a.tar", "\0.tar", "\ud800.tar")),
+        (tar_of({"a": b"x"}), "tar+/../../a.tar"), (tar_of({"a": b"x"}), "tar+\0.tar"),
+        (tar_of({"a": b"x"}), "tar+\ud800.tar"),
     ):  # fmt: skip
         packed = fake_registry.add(data) | {"mediaType": f"application/vnd.x.{kind}"}
         manifest = model_of(packed, layer(EMPTY, "README.md"))
