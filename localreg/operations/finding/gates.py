@@ -158,14 +158,16 @@ def _why_not_scanned(connection: Connection, model_id: str) -> str | None:
     if weights is None or weights.digest is None:
         return "not scanned: its weights are not known"
     flagged, unscanned = [], []
+    why = ""
     for name, facts in _files(connection, weights.digest, weights.filename, tree=weights.tree):
         if facts is None or facts.get("pickle") == "unscanned":
             unscanned.append(name)
+            why = why or str((facts or {}).get("why") or "never read here: fetch the weights first")
         elif facts.get("pickle") == "flagged":
             flagged.append(name)
     if flagged:
         return f"flagged by the scanner: {_named(flagged)}"
-    return f"not scanned: {_named(unscanned)}" if unscanned else None
+    return f"not scanned: {_named(unscanned)} ({shown_name(why)})" if unscanned else None
 
 
 def _files(

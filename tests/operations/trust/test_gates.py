@@ -135,7 +135,9 @@ def test_scanned_looks_at_every_file(registry, tmp_path):
     assert refused(registry, "vision/net:4") == ("flagged by the scanner: bad.pkl",)
     (tmp_path / "cut.pkl").write_bytes(pickle.dumps(list(range(9)))[:-3])
     registry.add(tmp_path / "cut.pkl", "net", project="vision")
-    assert refused(registry, "vision/net:5") == ("not scanned: cut.pkl",)
+    assert refused(registry, "vision/net:5") == (
+        "not scanned: cut.pkl (the scanner cannot read it)",
+    )
     registry.add(tmp_path / "cut.pkl", "net", project="vision", mode="reference")
     assert refused(registry, "vision/net:6") == ("not scanned: its weights are not known",)
 
