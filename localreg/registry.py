@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from localreg.errors import (
+    ClosedRegistryError,
     InvalidValueError,
     NotARegistryError,
     NotPicklableError,
@@ -117,6 +118,20 @@ class Chain(Frozen):
     def registries(self) -> tuple[OpenRegistry, ...]:
         """The first registry and the open upstream ones."""
         return (self.first, *self.others)
+
+    def own_trust_mode(self) -> str | None:
+        """Return the setting trust.mode of the first registry that decides; None without it."""
+        from localreg.store.rows.model_rows import trust_mode
+
+        first = (self.trust_from or self.registries)[0]
+        try:
+            with first.store.one_statement() as connection:
+                return trust_mode(connection)
+        except ClosedRegistryError:
+            # A view of it as it was may still be open, with the settings that it had then.
+            if self.first is first:
+                raise
+            return self.first.store.trust_mode
 
     def starting_at(self, registry: OpenRegistry) -> Chain:
         """Return this chain if the registry is its first one, else a chain of that registry alone.

@@ -160,7 +160,7 @@ def _trust(
         weights: what is given out; None if it is not known yet, and is checked later.
     """
     first, *others = chain.trust_from or chain.registries
-    mode = served.trust if first is found.registry else _trust_mode(first)
+    mode = served.trust if first is found.registry else chain.own_trust_mode()
     if mode is None and all(each.store.trust_mode is None for each in others):
         return None  # nearly always
     from localreg.operations.weights.trusted import trust_by
@@ -169,11 +169,6 @@ def _trust(
     if trust is not None and weights is not None:
         trust.check(chain, found, weights)
     return trust
-
-
-def _trust_mode(registry: OpenRegistry) -> str | None:
-    with registry.store.one_statement() as connection:
-        return model_rows.trust_mode(connection)
 
 
 class Ready(Frozen):

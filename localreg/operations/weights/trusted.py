@@ -85,10 +85,7 @@ def trust_of(chain: Chain) -> Trust | None:
     Raises:
         DamagedRowError: the setting of a registry cannot be one.
     """
-    first = (chain.trust_from or chain.registries)[0]
-    with first.store.one_statement() as connection:
-        mode = model_rows.trust_mode(connection)
-    return trust_by(chain, mode)
+    return trust_by(chain, chain.own_trust_mode())
 
 
 def trust_by(chain: Chain, mode: str | None) -> Trust | None:

@@ -333,6 +333,21 @@ def test_an_upstream_registry_that_is_gone_or_damaged(tmp_path, weights):
         )
 
 
+@pytest.mark.parametrize("mode", ["off", "enforce"])
+def test_a_view_is_as_strict_after_its_registry_was_closed(tmp_path, weights, mode):
+    with Registry(tmp_path / "first", durability="fast") as registry:
+        model = registry.add(weights, "net")
+        set_setting(registry._chain.first, "trust.mode", mode)
+        view = registry.as_of("2090-01-01")
+    with view:
+        past = view.model(model.id)
+        if mode == "off":
+            assert read(past.get_weights(raise_on_error=True)) == b"weights"
+        else:
+            with pytest.raises(TrustError):
+                past.get_weights(raise_on_error=True)
+
+
 def test_without_the_setting_a_warm_road_is_as_short_as_before(registry, weights, folder):
     file, package = registry.add(weights, "net"), registry.add(folder, "net")
     for model, most in ((file, 1), (package, 2)):
