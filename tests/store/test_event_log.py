@@ -139,7 +139,7 @@ def test_a_remote_may_give_an_event_its_position(registry, add):
 
 
 def test_a_gate_and_its_alias_have_one_stamp(registry, add):
-    """Each subject has one in a transaction, unless the alias leaves another model."""
+    """Each subject has one in a transaction."""
     model = add(name="m", project="new")
     aliases.set_alias(Chain(registry), model, "best")
     gates.protect(Chain(registry), ("new", "m"), "best", ("k>=1",), override="it is urgent")

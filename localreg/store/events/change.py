@@ -78,8 +78,7 @@ class Change:
             The stamp of the change.
         """
         stamp = self.stamp(subject)
-        # The model that the alias leaves has the stamp before.
-        if kind == "alias.set" and payload["old"] != payload["new"]:
+        if kind == "alias.set":  # the model that the alias leaves has the stamp before
             self._stamp += 1
             stamp = self._stamps[subject] = self._stamp
         self._seq += 1
