@@ -22,8 +22,11 @@ from localreg.errors import (
 from localreg.operations.carry import undo
 from localreg.operations.models import edits
 from localreg.operations.tasks import artifacts
+from localreg.store.events.arriving import take_in
 from localreg.store.events.fold import KINDS
 from localreg.store.events.refolding import refold
+from localreg.values.ids import new_id
+from localreg.values.records import LoggedEvent
 
 TABLES = ("model", "model_tag", "metadata", "alias", "weights", "task", "task_tag", "parameter",
           "configuration", "artifact", "writer", "addition", "claim")  # fmt: skip
@@ -208,6 +211,39 @@ def test_an_alias_goes_back_to_where_it_was(registry):
     taken = next(e.event_id for e in registry.history() if e.kind == "alias.set")
     with pytest.raises(UndoError, match="to which the alias pointed, was removed or moved"):
         registry.undo(taken)
+
+
+@pytest.mark.parametrize("old", [..., None, 7, "x", [], [1, 2], {}, {"config": 1}], ids=repr)
+def test_a_change_of_a_stranger_has_any_old_value(registry, model, task, old):
+    """It is undone, or refused with an error of ours; nothing else can come of it."""
+    given = {} if old is ... else {"old": old}
+    events = [
+        ("model.changed", model.id, "comment", {"new": "x"}),
+        ("model.changed", model.id, "archived", {"new": True}),
+        ("model.metadata", model.id, "k", {"new": ["1", "int"]}),
+        ("model.design", model.id, None, {"new": {"config": "x", "labels": {}}}),
+        ("model.weights_chosen", model.id, None, {"new": {"revision": model.id}}),
+        ("task.changed", task.id, "comment", {"new": "x"}),
+        ("task.parameter", task.id, "lr", {"section": "Args", "new": ["1", "int"]}),
+        ("task.configuration", task.id, "c", {"new": ["x"]}),
+        ("task.design", task.id, None, {"new": {"config": "x", "labels": {}}}),
+        ("task.model", task.id, "in", {"role": "input", "new": model.id}),
+    ]
+    for number, (kind, subject, field, payload) in enumerate(events):
+        event_id = new_id()
+        stranger = LoggedEvent(
+            event_id, "0" * 32, number + 1, 100 + number, 100, 100, "eve@host", kind, 1, subject,
+            field, {"was": subject, **payload, **given},
+        )  # fmt: skip
+        with registry._chain.first.store.write() as change:
+            take_in(change, [stranger], {})
+        before = state(registry)
+        try:
+            registry.undo(event_id)
+        except UndoError:
+            assert state(registry) == before
+        registry.history()
+    assert registry.verify(full=True).ok
 
 
 def test_what_the_same_call_changed_too_is_named(registry, model):

@@ -10,12 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from localreg.errors import AmbiguousReferenceError, NotFoundError, UndoError
+from localreg.errors import (
+    AmbiguousReferenceError,
+    InvalidEventError,
+    NotFoundError,
+    UndoError,
+)
 from localreg.operations.finding.references import require_draft
 from localreg.operations.models.history import describe
 from localreg.operations.trust import gates
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.registers import ALIAS_KINDS, WAS, register_of
+from localreg.store.events.shapes import checked_text
 from localreg.store.rows import (
     addition_rows,
     blob_rows,
@@ -26,7 +32,7 @@ from localreg.store.rows import (
 )
 from localreg.values.checks import check_text, shown
 from localreg.values.frozen import Frozen
-from localreg.values.records import Event, Json, StateChange
+from localreg.values.records import Event, Json, LoggedEvent, StateChange
 
 LEAST_DIGITS = 6
 SHOWN_DIGITS = 8
@@ -184,7 +190,23 @@ def _inverse(registry: OpenRegistry, connection: event_rows.Connection, event: E
     if rule is None:
         raise _refused(event, "this localreg does not know such a change")
     _check_subject(connection, event)
-    return rule(_Undoing(registry, connection, event))
+    try:
+        inverse = rule(_Undoing(registry, connection, event))
+        _check_inverse(change, inverse)
+    except (KeyError, TypeError, InvalidEventError) as error:  # a stranger may have written it
+        raise _refused(event, "what was there before cannot be read") from error
+    return inverse
+
+
+def _check_inverse(change: StateChange, inverse: _Inverse) -> None:
+    """Raise InvalidEventError if what undoes an event is no sound event itself."""
+    checked_text(
+        LoggedEvent(
+            event_id=change.event_id, origin=change.event_id, seq=1, lamport=1, stamp=0, at=0,
+            actor="", kind=inverse.kind, v=1, subject=change.subject, field=change.field,
+            payload=inverse.payload,
+        )
+    )  # fmt: skip
 
 
 def _check_subject(connection: event_rows.Connection, event: Event) -> None:

@@ -223,7 +223,9 @@ _SHAPES: dict[str, Shape] = {
         "project": _SHORT, "name": _SHORT, "old": or_null(ID), "new": or_null(ID),
         "gate": or_null(ID), "override": or_null(_SHORT),
     },
-    "alias.protected": _WAS | {"project": _SHORT, "name": _SHORT, "new": or_null(_TEXTS)},
+    "alias.protected": _WAS | {
+        "project": _SHORT, "name": _SHORT, "old": or_null(_TEXTS), "new": or_null(_TEXTS),
+    },
     "model.signed": {"digest": DIGEST, "signature": DIGEST, "size": COUNT, "signer": _SHORT},
     "task.created": {
         "name": _SHORT, "type": _SHORT, "status": _SHORT, "comment": or_null(TEXT),
