@@ -31,6 +31,7 @@ class FakeRegistry:
         users: user names and passwords as they are sent; a token is needed if there are any.
         token_life: how many requests a token is good for.
         has_referrers: True to have the API of referrers.
+        filters: True if that API looks at the type that is asked for.
         page: how many referrers are in one answer.
         uploads: the bytes of uploads that are not complete.
     """
@@ -39,7 +40,7 @@ class FakeRegistry:
         self.blobs, self.manifests, self.uploads = {}, {}, {}
         self.requests, self.faults, self.users = [], [], set()
         self.token_life, self.tokens = 1_000, {}
-        self.has_referrers, self.page = False, 100
+        self.has_referrers, self.filters, self.page = False, True, 100
         fake = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -179,7 +180,7 @@ class FakeRegistry:
             ):
                 listed.append({"mediaType": kind, "digest": name, "size": len(data),
                                "artifactType": values.get("artifactType")})  # fmt: skip
-        if "artifactType" in query:
+        if "artifactType" in query and self.filters:
             listed = [each for each in listed if each["artifactType"] in query["artifactType"]]
         first = int(query.get("from", ["0"])[0])
         some = listed[first : first + self.page]
