@@ -66,7 +66,7 @@ def pem(*certificates):
 def certificate(
     name, key, issuer=None, *, authority=False, begins=NOW - DAY, ends=NOW + DAY, signs=True,
     usages=(ExtendedKeyUsageOID.CODE_SIGNING,), path_length=None, extensions=(), by=None,
-    algorithm=None,
+    algorithm=None, issues=None,
 ):  # fmt: skip
     """Return a certificate of a key.
 
@@ -81,6 +81,7 @@ def certificate(
         extensions: others, as (extension, critical).
         by: the key that signs it instead of that of the issuer: a forgery.
         algorithm: the hash of its signature.
+        issues: its key may be used to sign certificates; by default that of an authority.
     """
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
@@ -94,7 +95,8 @@ def certificate(
         .add_extension(x509.BasicConstraints(authority, path_length), critical=True)
         .add_extension(
             x509.KeyUsage(
-                signs, False, False, False, False, authority, authority, False, False
+                signs, False, False, False, False,
+                authority if issues is None else issues, authority, False, False
             ),
             critical=True,
         )

@@ -204,12 +204,9 @@ def trusted_path(
         raise _no(_reason(chain, trusted, now, ""))
     permitted = verification.ExtensionPolicy.permit_all()
     agnostic = verification.Criticality.AGNOSTIC
-    authorities = permitted.require_present(
-        x509.BasicConstraints, agnostic, lambda _, __, found: _check(found.ca, _NO_AUTHORITY)
-    ).may_be_present(
-        x509.KeyUsage,
-        agnostic,
-        lambda _, __, found: _check(found is None or found.key_cert_sign, _NO_ISSUER),
+    # What basicConstraints must say, cryptography knows.
+    authorities = permitted.require_present(x509.BasicConstraints, agnostic, None).may_be_present(
+        x509.KeyUsage, agnostic, _check_issues
     )
     verifier = (
         verification.PolicyBuilder()
@@ -238,9 +235,9 @@ def _has_issuer(certificate: Certificate, others: Sequence[Certificate]) -> bool
     )
 
 
-def _check(holds: bool, wanted: str) -> None:
-    if not holds:
-        raise ValueError(wanted)
+def _check_issues(_: object, __: object, usage: x509.KeyUsage | None) -> None:
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError(_NO_ISSUER)
 
 
 def _reason(

@@ -48,6 +48,9 @@ REFUSED = {
     "an issuer that is no authority": (
         {"team": {"authority": False}}, "CN=team is not one of an authority",
     ),
+    "an authority that is not for issuing": (
+        {"team": {"issues": False}}, r"CN=team is not for issuing others \(keyCertSign\)",
+    ),
     "too many authorities": ({"root": {"path_length": 0}}, "path length constraint violated"),
     "a leaf that another key signed": (
         {"leaf": {"by": OTHER_KEY}}, "of the same name has another key",
