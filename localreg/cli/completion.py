@@ -193,6 +193,16 @@ def remotes(context: click.Context, text: str) -> list[CompletionItem]:
     return []
 
 
+def keys(context: click.Context, text: str) -> list[CompletionItem]:
+    """Offer the names of trusted keys, with the first digits of their ids."""
+    from localreg.operations.trust.keys import trusted_keys
+
+    with _registry(context) as chain:
+        found = trusted_keys(chain.first) if chain else []
+        return _explained({each.name: each.id[:12] for each in found if each.name.startswith(text)})
+    return []
+
+
 def topics(_: click.Context, text: str) -> list[CompletionItem]:
     """Offer the topics of the guide."""
     from localreg.cli.commands.guide import TOPICS
@@ -296,6 +306,8 @@ def _directory(context: click.Context) -> str | None:
 BY_NAME: dict[str, Complete] = {
     "alias": aliases,
     "as_of": events,
+    "certificate": files,
+    "chain": files,
     "columns": columns,
     "config": files,
     "configs": files,
@@ -334,19 +346,25 @@ BY_NAME: dict[str, Complete] = {
     "values": metadata,
     "add name": targets,
     "dataset ls name": datasets,
+    "key add file": files,
+    "key rm name": keys,
     "report model": models_or_tasks,
     "restore models": removed,
     "scalars names": metrics,
     "schema command": schemas,
+    "sign key": files,
+    "sign signature": files,
     "task clone values": parameters,
     "task ls tags": task_tags,
     "untag tags": tags_of_model,
+    "verify key": files,
 }
 # Texts, numbers and times that only the user knows; and what is rarely typed.
 FREE = frozenset(
     "arguments comment exclude expected file filename framework grace images inputs keep_last "
-    "limit max_size names older_than part query shared split timeout url v_type value words".split()
-) | {"clone name", "remote add remote", "task clone name", "task ls name"}
+    "limit max_size names older_than override part query require shared split timeout url v_type "
+    "value words".split()
+) | {"clone name", "key add name", "remote add remote", "task clone name", "task ls name"}
 
 
 def attach(command: click.Command, words: str) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import pytest
 from support.command_line import run_cli
+from support.foreign_signatures import new_key, public_pem
 
 from localreg import Dataset, Task
 from localreg.cli.completion import BY_NAME, FREE, offered
@@ -43,6 +44,8 @@ def stage(registry, tmp_path, monkeypatch):
     registry.add("a.pt", "resnet", "vision", metadata={"accuracy": 0.9})
     registry.add("a.pt", "resnext", "vision", tags=["other"])
     registry.add("a.pt", HOSTILE)
+    Path("release.pub").write_bytes(public_pem(new_key()))
+    registry.add_key("release.pub")
     registry.add("a.pt", "two\nlines")
     task = Task.create("vision", "train")
     task.set_tags(["mine"])
@@ -108,6 +111,7 @@ TYPED = {
     "meta vision/resnet --drop ": {"accuracy"},
     "alias vision/resnet ": {"prod"},
     "history --alias p": {"prod"},
+    "key rm r": {"release"},
     "restore ": {"vision/resnext:1"},
     "add a.pt -n nlp": {"nlp/resnext"},
     "dataset show ": {"vision/cats"},
