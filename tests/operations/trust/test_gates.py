@@ -5,15 +5,22 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support import foreign_signatures as foreign
 from support.signed_models import record_gate
 
 from localreg import Dataset, OutputModel, Task, use_registry
+from localreg.cli.filters import model_conditions
 from localreg.errors import GateError, InvalidValueError, UndoError
 from localreg.operations.datasets import looking
+from localreg.operations.finding import queries
+from localreg.operations.finding.gates import missing
+from localreg.operations.finding.references import require_model
 from localreg.operations.models import history
 from localreg.operations.trust.keys import add_key, remove_key, signing_key
 from localreg.operations.trust.signing import sign
+from localreg.values.conditions import check_conditions
 
 NAME = "vision/net@prod"
 
@@ -386,3 +393,51 @@ def test_to_pass_a_gate_is_no_move_in_the_history_of_an_alias(registry, model, w
     assert (served.model, served.end) == (model.id, None)
     registry.set_alias(registry.add(weights, "net", project="vision"), "prod", override="x")
     assert len(history.servings(registry._chain.first, "prod")) == 2
+
+
+VALUES = ["0.9", "0.90", "1", "-3", "nan", "inf", "final", "", "true", "1e3", "2026-11-30"]
+
+
+@given(
+    sign=st.sampled_from(["=", "==", "!=", ">", ">=", "<", "<="]),
+    value=st.one_of(st.sampled_from(VALUES), st.floats(-2, 2, width=16).map(str)),
+    kind=st.sampled_from(["", "metric:", "param:"]),
+)
+def test_a_gate_passes_what_the_same_filter_finds(filtered, sign, value, kind):
+    registry, models = filtered
+    try:
+        (text,) = check_conditions([f"{kind}x{sign}{value}"])
+        filters = model_conditions([text])
+    except InvalidValueError:
+        return
+    chain = registry._chain
+    found = set(queries.find_models(chain.first, queries.check_query(**filters)))
+    with chain.first.store.read() as connection:
+        passing = {
+            model
+            for model in models
+            if not missing(connection, require_model(connection, model), [text], lambda: None)
+        }
+    assert passing == found
+
+
+@pytest.fixture(scope="module")
+def filtered(tmp_path_factory):
+    """A registry of models with many values of metadata, metrics and parameters of one name."""
+    folder = tmp_path_factory.mktemp("filtered")
+    registry = use_registry(folder / "registry", durability="fast")
+    models = []
+    for number, value in enumerate([*VALUES[::2], None]):
+        task = Task.init("vision", f"train {number}", reuse_last_task_id=False)
+        model = OutputModel(task, name=f"net{number}")
+        if value is not None:
+            model.set_metadata("x", value)
+            task.connect({"x": value})
+            if number % 3:
+                model.report_single_value("x", number / 3 - 2)
+            else:
+                task.get_logger().report_single_value("x", float(number))
+        models.append(model.id)
+        task.close()
+    yield registry, models
+    registry.close()
