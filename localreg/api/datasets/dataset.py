@@ -928,6 +928,8 @@ class Dataset(ModelHandle):
             CorruptBlobError, DownloadError: (OSErrors) bytes are damaged, or a link cannot be
                 fetched.
             DigestMismatchError: (a ValueError) what a link leads to has changed.
+            TrustError: (a ValueError) the registry gives out signed files only, and no trusted key
+                signed these, or some are links.
 
         Source: ``Dataset.get_local_copy`` of the ClearML SDK.
         """

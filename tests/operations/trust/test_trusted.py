@@ -19,7 +19,7 @@ from support.statements import counted
 from localreg import Dataset, InputModel, OutputModel, Registry, Task
 from localreg.errors import DamagedRowError, DigestMismatchError, TrustError, WeightsError
 from localreg.operations.finding.references import resolve_model
-from localreg.operations.trust.keys import add_key, signing_key
+from localreg.operations.trust.keys import add_key, remove_key, signing_key
 from localreg.operations.trust.signing import sign
 from localreg.operations.upkeep.config import set_setting
 from localreg.operations.upkeep.doctor import examine
@@ -331,6 +331,22 @@ def test_an_upstream_registry_that_is_gone_or_damaged(tmp_path, weights):
         assert finding.text == (
             "off; what the upstream registries that are left out want is not known"
         )
+
+
+def test_in_a_view_of_the_past_the_signatures_of_then_count_by_the_keys_of_now(
+    registry, first, weights, release
+):
+    model = registry.add(weights, "net")
+    before = registry.history(limit=1)[0].event_id
+    release(model)
+    after = registry.history(limit=1)[0].event_id
+    with registry.as_of(before) as past, pytest.raises(TrustError, match="is not signed"):
+        past.model(model.id).get_weights(raise_on_error=True)
+    with registry.as_of(after) as past:
+        assert read(past.model(model.id).get_weights(raise_on_error=True)) == b"weights"
+        remove_key(first, "release")
+        with pytest.raises(TrustError, match="no signature by a trusted key"):
+            past.model(model.id).get_weights(raise_on_error=True)
 
 
 @pytest.mark.parametrize("mode", ["off", "enforce"])
