@@ -34,6 +34,7 @@ from localreg.operations.reports import pages
 from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.page_links import Site, reports_folder
 from localreg.pages.index_data import index_data
+from localreg.registry import Chain
 
 METRICS = ("loss/train", "loss/val", "accuracy/val", "lr/lr", "f1/val", "throughput/train")
 OWN = ("accuracy/test", "loss/test")  # of models
@@ -127,7 +128,7 @@ def written(home: Path, folder: Path, rounds: int) -> Iterator[Finding]:
     with Registry(home) as registry:
         first = registry._chain.first
         cases = {
-            "ours": timed(lambda: pages.write_index(first)),
+            "ours": timed(lambda: pages.write_index(Chain(first))),
             "module": timed(lambda: dump(home, folder / "rows.json")),
         }
         if shutil.which("sqlite3"):
@@ -159,7 +160,7 @@ def opened(home: Path, folder: Path, rounds: int) -> Iterator[Finding]:
     (folder / "rows.html").write_text(BARE % (rows, OF_ROWS), encoding="utf-8")
     with Registry(home) as registry:
         first = registry._chain.first
-        values = index_values(first, Site(reports_folder(first), root=""))
+        values = index_values(Chain(first), Site(reports_folder(first), root=""))
     columns = index_data(values).page.replace("<", "\\u003c")
     (folder / "columns.html").write_text(BARE % (columns, OF_COLUMNS), encoding="utf-8")
     index = (home / "reports" / "index.html").as_uri()

@@ -13,13 +13,12 @@ from localreg.operations.datasets import looking
 from localreg.operations.finding.upstream import Found as FoundModel
 from localreg.operations.finding.values import shown_metadata, shown_value
 from localreg.operations.reports.page_links import Site
-from localreg.operations.trust.shown import signers
+from localreg.operations.trust.shown import signers, trusts_any
 from localreg.pages.page_values import IndexColumn, IndexPage, IndexTable
-from localreg.registry import Chain, OpenRegistry
+from localreg.registry import Chain
 from localreg.store.rows import (
     claim_rows,
     dataset_rows,
-    key_rows,
     overview_rows,
     signature_rows,
     tree_rows,
@@ -48,14 +47,15 @@ COMMENT = 1_000  # characters of a comment: the search finds no others
 _COMPARED = re.compile(r'<meta name="localreg-compared" content="([0-9a-f ]*)">')
 
 
-def index_values(registry: OpenRegistry, site: Site) -> IndexPage:
-    """Return what the overview shows: the models and tasks that were updated last."""
+def index_values(chain: Chain, site: Site) -> IndexPage:
+    """Return what the overview of the first registry shows: what was updated last."""
+    registry = chain.first
     registry.store.flush()
     with registry.store.read() as connection:
         tasks, task_places = _tasks(connection, site)
         models, places = _models(connection, site, tasks["id"])
         contested, ambiguous = _mark_conflicts(connection, models, places)
-        unseen = _mark_signed(registry, models)
+        unseen = _mark_signed(chain, models)
         return IndexPage(
             name=registry.root.name,
             models=IndexTable(
@@ -139,22 +139,20 @@ def _mark_conflicts(
     return counts[0], counts[1]
 
 
-def _mark_signed(registry: OpenRegistry, models: dict[str, Sequence[object]]) -> int:
+def _mark_signed(chain: Chain, models: dict[str, Sequence[object]]) -> int:
     """Add to the states which models a trusted key signed; return how many were not looked at.
 
     A check takes about a millisecond, so the signatures of the newest ones are checked.
     """
-    with registry.store.read() as connection:
-        if not key_rows.keys(connection):
-            return 0
+    if not trusts_any(chain):
+        return 0
+    with chain.first.store.read() as connection:
         signed = signature_rows.signed_models(connection)
     states = models["states"] = list(models["states"])
     having = [place for place, each in enumerate(models["id"]) if each in signed]
     looked_at = {str(models["id"][place]): place for place in having[:SIGNED]}
     try:
-        for found, names in signers(
-            Chain(registry), (FoundModel(registry, id_) for id_ in looked_at)
-        ):
+        for found, names in signers(chain, (FoundModel(chain.first, id_) for id_ in looked_at)):
             before = states[looked_at[found.id]]
             assert isinstance(before, tuple)
             if names:

@@ -290,20 +290,22 @@ def _is_of(place: Path, fingerprint: str) -> bool:
     return page[-_STAMP:] == _stamp(page[:-_STAMP], fingerprint).encode()
 
 
-def write_index(registry: OpenRegistry) -> Path:
-    """Write only the overview, and return its path.
+def write_index(chain: Chain) -> Path:
+    """Write only the overview of the first registry, and return its path.
 
     Raises:
         ReadOnlyRegistryError: the registry is open for reading only.
     """
+    registry = chain.first
     _check_writable(registry, "`localreg report -o FILE`")
     _prepare(registry)
-    return _write_overview(registry, frozenset())
+    return _write_overview(chain, frozenset())
 
 
-def _write_overview(registry: OpenRegistry, planned: frozenset[str]) -> Path:
+def _write_overview(chain: Chain, planned: frozenset[str]) -> Path:
+    registry = chain.first
     site = Site(reports_folder(registry), planned | {INDEX}, root="")
-    values = index_values(registry, site)
+    values = index_values(chain, site)
     data = index_data.index_data(values, index_data.IN_PAGE)
     folder = registry.blobs.make_folder(REPORTS, index_data.FOLDER)
     for name, text in data.files.items():
@@ -354,7 +356,7 @@ def write_site(chain: Chain, limit: int | None = PAGES) -> Path:
     for owner in owners:
         _write_or_delete(chain, owner, site)
     _delete_stale(registry)
-    return _write_overview(registry, planned)
+    return _write_overview(chain, planned)
 
 
 def _delete_stale(registry: OpenRegistry) -> None:

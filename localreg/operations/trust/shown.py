@@ -77,15 +77,19 @@ def trust_text(chain: Chain, found: Found, weights: WeightsRecord) -> str | None
     return f"{'not given out' if trust.enforced else 'not trusted'}: it {reason}"
 
 
+def trusts_any(chain: Chain) -> bool:
+    """Return True if some key or certificate is trusted."""
+    with trusting(chain).store.read() as connection:
+        return bool(key_rows.keys(connection))
+
+
 def signers(chain: Chain, models: Iterable[Found]) -> Iterator[tuple[Found, tuple[str, ...]]]:
     """Yield each model with the names of the trusted keys that signed its weights.
 
     Raises:
         MissingPackageError: there are signatures, and cryptography is not installed.
     """
-    trusted = trusting(chain)
-    with trusted.store.read() as connection:
-        trusts = bool(key_rows.keys(connection))
+    trusted, trusts = trusting(chain), trusts_any(chain)
     signed: dict[OpenRegistry, set[str]] = {}
     for each in models:
         if not trusts:

@@ -36,8 +36,8 @@ def used(localreg_registry, tmp_path):
 
 
 def values(registry):
-    first = registry._chain.first
-    return index_values(first, Site(reports_folder(first), root=""))
+    chain = registry._chain
+    return index_values(chain, Site(reports_folder(chain.first), root=""))
 
 
 def by_key(table):

@@ -10,13 +10,14 @@ from support import foreign_signatures as foreign
 from support.command_line import run_cli
 from support.signed_models import record_signature
 
-from localreg import Dataset
+from localreg import Dataset, Registry
 from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.page_links import Site
 from localreg.operations.trust.keys import add_key, remove_key, signing_key, trusted_keys
 from localreg.operations.trust.shown import MOST, shown_signatures
 from localreg.operations.trust.signing import sign
 from localreg.operations.upkeep.config import set_setting
+from localreg.registry import Chain
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_pages_show_it(signed, found):
     assert '<span class="badge ">signed</span>' not in other
     assert "does not count" in other
     place = signed._chain.first
-    rows = index_values(place, Site(folder, root="")).models.rows
+    rows = index_values(Chain(place), Site(folder, root="")).models.rows
     assert {
         id_: "signed" in states for id_, states in zip(rows["id"], rows["states"], strict=True)
     } == {
@@ -123,6 +124,17 @@ def test_pages_show_it(signed, found):
         found("vision/vit").id: False,
         found("n").id: False,
     }
+
+
+def test_the_keys_of_an_upstream_registry_that_decides_count_on_pages(signed, tmp_path):
+    set_setting(signed._chain.first, "trust.mode", "warn")
+    assert run_cli("export", "vision/resnet", "-o", tmp_path / "b.tar")[0] == 0
+    with Registry(tmp_path / "mine", upstream=[signed.path]) as mine:
+        mine.import_bundle(tmp_path / "b.tar")
+        rows = index_values(mine._chain, Site(tmp_path, root="")).models.rows
+        assert rows["states"][0][-1] == "signed"
+        rows = index_values(Chain(mine._chain.first), Site(tmp_path, root="")).models.rows
+        assert "signed" not in rows["states"][0]
 
 
 def test_cards_name_who_signed_and_no_other_signature(signed):
