@@ -2,11 +2,13 @@
 
 A condition is a word (`WORDS`), or a comparison as in the filter ``-m`` of the command line:
 ``accuracy>=0.9`` for metadata, ``metric:val/acc>=0.9`` for the last value of a metric, and
-``param:lr<0.1`` for a parameter of the task that made the model.
+``param:lr<0.1`` for a parameter of the task that made the model. What is larger or smaller must be
+a number or a date: as texts 0.1 is not less than "0,9", nor than what an empty variable gives.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from localreg.errors import InvalidValueError
@@ -26,6 +28,8 @@ WORDS = {
 }
 MOST = 50
 LONGEST = 500
+_IN_ORDER = ("<", ">", "<=", ">=")
+_DATE = re.compile(r"\d{4}-\d\d(-\d\d.*)?", re.DOTALL)
 _KINDS = {"metadata": "metadata", "metrics": "metric", "parameters": "parameter"}
 
 
@@ -69,7 +73,20 @@ def parse_condition(text: str, argument: str = "require") -> Condition:
             f"metric:val/acc>=0.9, not {shown(given)}",
             argument=argument,
         )
+    problem = _problem(comparison)
+    if problem is not None:
+        raise InvalidValueError(f"{argument}: {shown(given)} {problem}", argument=argument)
     return Condition(given, _KINDS[kind], comparison)
+
+
+def _problem(comparison: Comparison) -> str | None:
+    """Return why models would pass a comparison that should not; None if it is sound."""
+    value = comparison.value
+    if value in ("", ("",)):
+        return "names no value to compare with"
+    if comparison.sign in _IN_ORDER and isinstance(value, str) and _DATE.fullmatch(value) is None:
+        return "must compare with a number, such as 0.9, or with a date, such as 2026-11-30"
+    return None
 
 
 def known_condition(text: str) -> Condition:

@@ -235,6 +235,24 @@ def test_what_is_no_condition_is_refused(registry, model, conditions):
     assert events_of(registry) == []
 
 
+@pytest.mark.parametrize(
+    "condition", ["accuracy>=", "accuracy>= ", "accuracy!=", "accuracy>=0,99", "accuracy<high"]
+)
+def test_what_models_would_pass_as_text_is_refused(registry, model, condition):
+    """An unset variable of a shell gives the first ones. From elsewhere it is not passed."""
+    with pytest.raises(InvalidValueError, match=r"value to compare|with a number"):
+        registry.protect(NAME, [condition])
+    record_gate(registry._chain.first, ("vision", "net"), "prod", [condition])
+    with pytest.raises(GateError, match="does not know the condition"):
+        registry.set_alias(model, "prod")
+
+
+def test_dates_have_an_order(registry, model):
+    model.set_metadata("trained", "2026-11-30")
+    registry.protect(NAME, ["trained>=2026-11"])
+    registry.set_alias(model, "prod")
+
+
 @pytest.mark.parametrize("name", ["vision/net", "@prod", "net@", "net@a b", "net@a/b", ""])
 def test_what_is_no_alias_is_refused(registry, name):
     with pytest.raises(InvalidValueError, match="name"):
