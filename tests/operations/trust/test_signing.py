@@ -7,6 +7,7 @@ from hashlib import sha256
 import pytest
 from support import foreign_signatures as foreign
 from support.remotes import forget_bytes, pushed
+from support.signed_models import record_signature
 
 from localreg import Dataset, InputModel, OutputModel, Registry, Task
 from localreg.errors import ConflictError, NoWeightsError, ReadOnlyRegistryError, SignatureError
@@ -226,3 +227,52 @@ def test_processes_that_sign_at_once_lose_nothing(registry, models, key_file, ch
         assert 1 <= len(found) <= 4
         assert all(each.valid for each in found)
     assert registry.verify().ok
+
+
+# What somebody records as a signature of the package by a key that is trusted, and the reason.
+RECORDED = {
+    "other bytes": (
+        lambda files: files | {"model.safetensors": "0" * 64}, "other bytes were signed",
+    ),
+    "swapped": (
+        lambda files: dict(zip(files, [*files.values()][::-1], strict=True)),
+        "other bytes were signed of",
+    ),
+    "a file less": (lambda files: dict([*files.items()][1:]), "not signed: "),
+    "a file more": (lambda files: files | {"more.py": "0" * 64}, "which it lists"),
+    "another name": (
+        lambda files: {f"{name}.py": digest for name, digest in files.items()}, "which it lists",
+    ),
+    "another model": (lambda _: {".": sha256(b"weights").hexdigest()}, "which it lists"),
+    "nothing": (lambda _: {}, "not signed: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("forged", "reason"), RECORDED.values(), ids=RECORDED)
+def test_a_true_signature_of_other_files_does_not_count(
+    registry, models, found, key_file, forged, reason
+):
+    """Whoever may add events may claim that any signature is of these weights."""
+    model = found(models[0])
+    listed = files_of_weights(registry._chain, model, served(registry, model))
+    data = foreign.signed(forged({each.name: each.digest for each in listed}), KEY)
+    public = key_file(KEY, public=True)
+    signer = trusted_file("key", public)[0].id
+    record_signature(registry._chain.first, model.id, data, signer=signer)
+    with pytest.raises(SignatureError, match=reason):
+        registry.verify_signature(models[0], key=public)
+    with pytest.raises(SignatureError):
+        registry.verify_signature(models[1], key=public)
+    assert registry.sign(models[0], key_file(KEY)).new
+
+
+def test_a_file_that_is_no_signature_does_not_count(registry, models, found, key_file):
+    public = key_file(KEY, public=True)
+    for data in (b"", b"{}", b"weights"):
+        record_signature(registry._chain.first, found(models[1]).id, data)
+    with pytest.raises(SignatureError, match="'ann': it is no JSON"):
+        registry.verify_signature(models[1], key=public)
+    registry.sign(models[1], key_file(KEY))
+    assert [each.valid for each in registry.verify_signature(models[1], key=public)] == [
+        True, False, False, False,
+    ]  # fmt: skip
