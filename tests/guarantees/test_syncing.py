@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import io
 import os
@@ -9,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from support.foreign_signatures import new_key, private_pem
 
 from localreg import InputModel, Registry
 
@@ -138,6 +140,18 @@ def test_a_copy_in_the_folder_of_a_package_is_on_disk_before_that_is_named(
     for place in (tree / "net.pt", tree):
         assert ("sync", place.stat().st_ino) in disk.events[:named]
     assert ("sync", tree.parent.stat().st_ino) in disk.events[named:]
+
+
+def test_a_signature_is_on_disk_before_it_is_recorded(store, file, tmp_path, monkeypatch):
+    (tmp_path / "key.pem").write_bytes(private_pem(new_key()))
+    store.add(file, "m")
+    disk = Disk(monkeypatch)
+    store.sign("m", tmp_path / "key.pem")
+    digest = hashlib.sha256(store.signature("m")).hexdigest()
+    blob = store.path / "blobs" / "sha256" / digest[:2] / digest[2:]
+    named = disk.events.index(("name", str(blob)))
+    assert ("sync", blob.stat().st_ino) in disk.events[:named], "bytes before the name"
+    assert ("sync", blob.parent.stat().st_ino) in disk.events[named:]
 
 
 def test_only_a_fast_registry_does_not_sync(tmp_path, file, monkeypatch):
