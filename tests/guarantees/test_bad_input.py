@@ -589,7 +589,8 @@ CALLS = {
     ),
     "Registry.export(path=)": (
         lambda at, value: at.registry.export(at.model, path=value),
-        [None, 5, "", "a\0b", [], 1.5], "path",
+        [None, 5, "", "a\0b", [], 1.5, "oci://", "oci://a b/c", "oci://h/UPPER", "oci://h/a:?"],
+        "path",
     ),
     "Registry.export(since=)": (
         lambda at, value: at.registry.export(
@@ -599,7 +600,8 @@ CALLS = {
     ),
     "Registry.import_bundle(source=)": (
         lambda at, value: at.registry.import_bundle(value),
-        [None, 5, "", "a\0b", "not-there.tar", [], 1.5], "source|file",
+        [None, 5, "", "a\0b", "not-there.tar", [], 1.5, "oci://", "oci://h", "oci://h/a@sha256:1"],
+        "source|file",
     ),
     "Registry.merge(directory=)": (
         lambda at, value: at.registry.merge(value),

@@ -22,4 +22,10 @@ The decisions that bind this package:
 - The layer of a plain image is a tar of files that have known digests, but its own digest is not
   known. So its bytes are hashed in a pass of their own before they are written in a second one.
 - Only plain files are opened; links in a folder are not followed.
+- A container registry holds the same manifests. There the record of a bundle has the manifest of a
+  model version as its ``subject``, so that it is found by it, and says the format
+  (`bundle_format.record_in_registry`). What a registry says of a version is written to a folder as
+  a bundle, and read as one: what is checked there is checked here. Blobs come and go one by one.
+- Only `container_login` uses oras: for credentials and tokens. Manifests are read and written by
+  `transfer.http`, too, since oras has no time limits and reads answers of any size.
 """

@@ -229,7 +229,7 @@ def import_from(
     place = parse_oci(source, "source")
     if not place.repository:
         raise InvalidValueError(
-            f"{place} names no repository: {place}/REPOSITORY:TAG", argument="source"
+            f"source: {place} names no repository: {place}/REPOSITORY:TAG", argument="source"
         )
     chain.first.store.check_writable()
     into = check_project_name(project)
