@@ -1,4 +1,4 @@
-"""P31: the rules by which registries meet hold for random registries of the small model."""
+"""P31, P44: the rules by which registries meet hold for random registries of the small model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signatures and gates go wherever a model goes: bundles, copies, merges, backups, and back."""
+"""P32: signatures and gates go wherever a model goes: bundles, copies, merges and backups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""P31, P32: registries that met in any way hold what the rules say, the same everywhere.
+"""P31, P32, P44: registries that met in any way hold what the rules say, the same everywhere.
 
 Random operations are done on two to five registries. Between them they meet: by merges, bundles,
 copies of their folder that go on, older copies that come back, and a remote with a mirror, of which

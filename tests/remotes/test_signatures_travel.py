@@ -1,4 +1,4 @@
-"""Signatures and gates travel by a remote; what a registry trusts does not."""
+"""P41, P42: signatures and gates travel by a remote; what a registry trusts does not."""
 
 from __future__ import annotations
 

@@ -164,6 +164,17 @@ REFUSED = {
     "statistics": (("ANALYZE",), ForeignSchemaError),
     "a table less": (("DROP TABLE message",), ForeignSchemaError),
     "settings": (("INSERT INTO setting VALUES ('origin', 'x')",), DamagedRowError),
+    "a key to trust": (
+        (f"INSERT INTO trusted_key VALUES ('{'a' * 64}', 'key', 'ann', 'a key', 1)",),
+        DamagedRowError,
+    ),
+    "a gate that was passed": (
+        (
+            "INSERT INTO gate_passed SELECT g.project, g.name, g.alias, m.id, g.event "
+            "FROM gate g, model m LIMIT 1",
+        ),
+        DamagedRowError,
+    ),
     "an upload that gc would delete": (
         (f"INSERT INTO upload VALUES ('{'a' * 32}', 'file:///etc/passwd', 'x', 1, 1, NULL)",),
         DamagedRowError,
