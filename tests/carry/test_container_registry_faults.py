@@ -248,6 +248,15 @@ def test_an_upload_that_is_cut_goes_on(models, fake_registry):
     assert f"5000000-{len(WEIGHTS) - 1}" in spans
 
 
+def test_a_deadline_is_for_one_download_only(models, fake_registry):
+    """An export takes as long as it takes."""
+    chosen = select(models._chain, ["vision/net:1"])
+    pace = Pace(pause=0.001, silence=5.0, deadline=0.000_001)
+    place = f"oci://{fake_registry.host}/vision/net:1"
+    export_to(models._chain, chosen, place, plain_http=True, pace=pace)
+    assert WEIGHTS in fake_registry.blobs.values()
+
+
 def test_an_answer_that_is_lost_does_no_harm(models, target, fake_registry):
     """The registry did it, and the connection ended."""
 

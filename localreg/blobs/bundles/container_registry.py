@@ -27,7 +27,7 @@ from localreg.errors import (
 )
 from localreg.values import bundle_format
 from localreg.values.bundle_format import INDEX_TYPE, MANIFEST_TYPE, Descriptor, broken
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
 from localreg.values.oci import OciPlace, referrers_tag
 from localreg.values.urls import public_url
 
@@ -44,6 +44,7 @@ MOST_TAGS = 1_000
 ALONE = 4_194_304  # bytes; the upload of a larger blob goes on where it was cut
 SMALL = 1_048_576  # bytes; a smaller blob is read with the connection of the manifests
 _MOST_PAGES = 100
+_READ_AGAIN = 10_000_000  # bytes a second: a registry reads an upload again before it is done
 _OLD_TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -284,7 +285,13 @@ class ContainerRegistry:
             CorruptBlobError: its bytes are damaged; the registry does not have it.
         """
         query = {} if mounted is None else {"mount": f"sha256:{digest}", "from": mounted}
-        upload = _Upload(self._exchange, self._uploads_url(repository), size, pieces, sent)
+        patient = Exchange(
+            self._base,
+            self._login,
+            replace(self._pace, silence=self._pace.silence + size / _READ_AGAIN),
+        )
+        url = self._uploads_url(repository)
+        upload = _Upload(self._exchange, patient, url, size, pieces, sent)
         answer = upload.begin(query)
         if answer is not None:
             self._check(answer, 201)
@@ -426,6 +433,7 @@ class _Upload:
     """The upload of one blob.
 
     Args:
+        patient: asks for the end of a large upload; others wait shorter.
         url: where uploads begin.
         size, pieces, sent: as for `ContainerRegistry.put_blob`.
     """
@@ -433,12 +441,14 @@ class _Upload:
     def __init__(
         self,
         exchange: Exchange,
+        patient: Exchange,
         url: str,
         size: int,
         pieces: Callable[[], Iterable[bytes | memoryview]],
         sent: Callable[[int], None] | None,
     ) -> None:
         self._exchange = exchange
+        self._patient = patient
         self._url = url
         self._size = size
         self._pieces = pieces
@@ -486,7 +496,9 @@ class _Upload:
             return answer
         self._follow(answer)
         assert self._target is not None
-        return self._exchange.ask("PUT", _completed(self._target, digest), {"Content-Length": "0"})
+        target = _completed(self._target, digest)
+        with self._patient as exchange:
+            return exchange.ask("PUT", target, {"Content-Length": "0"})
 
     def _arrived(self) -> int:
         """Return how many bytes the server has; it is begun again if that cannot be known."""

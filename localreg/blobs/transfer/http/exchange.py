@@ -11,7 +11,7 @@ from localreg.blobs.transfer.http.download import ALL_TRIES, LATER, TRIES, retry
 from localreg.blobs.transfer.http.request import PIECE, BrokenConnectionError, Client, origin
 from localreg.blobs.transfer.pace import Pace, Watch
 from localreg.errors import DownloadError, LocalregError, UploadError
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
 from localreg.values.urls import public_url
 
 TYPE_CHECKING = False
@@ -118,10 +118,11 @@ class Exchange:
     Args:
         url: of the server, for `inside`.
         access: its credentials.
-        pace: how slow it may be.
+        pace: how slow it may be; its deadline is for one download, and does not count.
     """
 
     def __init__(self, url: str, access: Access | None, pace: Pace) -> None:
+        pace = replace(pace, deadline=None)
         self._origin = origin(url)
         self._pace = pace
         self._watch = Watch(pace)
