@@ -383,10 +383,11 @@ def test_many_signatures_of_a_stranger_hide_none_of_ours(kind, theirs, ours, tmp
         (tmp_path / "ca.pem").write_bytes(pem(authority.certificate))
         keys.add_key(ours._chain.first, tmp_path / "ca.pem", "ca")
         good = signed(files_of(GOOD), *leaf(authority))
-    record_signature(theirs._chain.first, model.id, good)
+    signer = hashlib.sha256(public_pem(OURS)).hexdigest() if kind == "key" else "its certificate"
+    record_signature(theirs._chain.first, model.id, good, signer=signer)
     by_merge(theirs, ours, tmp_path)
     assert given(ours, model.id) == GOOD
-    flood(theirs, model, LIMIT + 100)
+    flood(theirs, model, LIMIT + 100, signer)
     by_merge(theirs, ours, tmp_path)
     assert len(rows(ours, "signature")) == LIMIT + 101
     assert given(ours, model.id) == GOOD
@@ -395,15 +396,15 @@ def test_many_signatures_of_a_stranger_hide_none_of_ours(kind, theirs, ours, tmp
     assert len(seen) < LIMIT + 10
 
 
-def flood(registry, model, number):
-    """Record signatures that name our key, and are none."""
+def flood(registry, model, number, signer):
+    """Record signatures that name a signer, and do not count."""
     place, junk = registry._chain.first, signed(files_of(GOOD), THEIRS)
-    digest = record_signature(place, model.id, junk)
+    digest = record_signature(place, model.id, junk, signer=signer)
     payload = {
         "digest": model.digest,
         "signature": digest,
         "size": len(junk),
-        "signer": hashlib.sha256(public_pem(OURS)).hexdigest(),
+        "signer": signer,
     }
     with place.store.write() as change:
         for _ in range(number - 1):
