@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from localreg import InputModel
+from localreg.operations.upkeep.config import set_setting
 
 HEAVY = (
     "numpy", "plotly", "requests", "sqlite_utils", "filelock", "platformdirs", "jinja2", "rich",
@@ -114,6 +115,55 @@ def test_importing_a_name_loads_no_database(name, added):
 )
 def test_a_query_loads_only_what_it_needs(module, added, filled):
     assert f"localreg.{module}" not in added(SCRIPTS["open and query"])
+
+
+GIVEN = (
+    "from localreg import InputModel, Registry\nwith Registry('signed') as registry:\n"
+    "    assert registry.model('p/m').get_local_copy()\n"
+)
+REFUSED = """
+from localreg import Registry
+from localreg.errors import TrustError
+with Registry('signed') as registry:
+    try:
+        registry.model('p/plain').get_local_copy(raise_on_error=True)
+    except TrustError:
+        registry = None
+assert registry is None
+"""
+
+
+@pytest.fixture
+def signed(tmp_path):
+    """A registry with a signed model and one that is not, and a key that is trusted."""
+    from support.foreign_signatures import new_key, private_pem, public_pem
+
+    from localreg import Registry
+
+    key = new_key()
+    (tmp_path / "key.pem").write_bytes(private_pem(key))
+    (tmp_path / "key.pub").write_bytes(public_pem(key))
+    with Registry(tmp_path / "signed", durability="fast") as registry:
+        for name in ("m", "plain"):
+            registry.add(tmp_path / "key.pub", name, "p").get_local_copy()
+        registry.sign("p/m", tmp_path / "key.pem")
+        registry.add_key(tmp_path / "key.pub")
+        yield registry
+
+
+def test_weights_are_given_out_without_what_checks_signatures(added, signed):
+    """Who does not want signatures pays nothing for them, though there are some."""
+    modules = added(GIVEN)
+    assert foreign(modules) == set()
+    checks = ("operations.weights.trusted", "operations.weights.signatures", "blobs.signing")
+    assert not {f"localreg.{each}" for each in checks} & modules
+
+
+def test_unsigned_weights_are_refused_without_cryptography(added, signed):
+    """It is loaded when there is a signature to check."""
+    set_setting(signed._chain.first, "trust.mode", "enforce")
+    assert "cryptography" not in foreign(added(REFUSED))
+    assert "cryptography" in foreign(added(GIVEN))
 
 
 def test_the_list_of_heavy_modules_is_of_real_ones(added):
