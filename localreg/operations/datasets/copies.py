@@ -31,7 +31,7 @@ from localreg.operations.weights.local_copies import (
 )
 from localreg.operations.weights.package_copies import folder_of_manifest
 from localreg.operations.weights.sources import Held, Source
-from localreg.operations.weights.trusted import trust_of
+from localreg.operations.weights.trusted import Trust, check_hashes, trust_of
 from localreg.registry import Chain
 from localreg.values import dataset_names
 from localreg.values.checks import check_text, shown
@@ -159,7 +159,7 @@ def put_together(
     Raises:
         TrustError: no trusted key signed the package, or there are links.
     """
-    _check_trusted(chain, found, files)
+    trust = _check_trusted(chain, found, files)
     own = []
     for each in files.values():
         held = None if each.link is None else fetch(chain, each, progress)
@@ -167,16 +167,20 @@ def put_together(
         assert digest is not None
         assert size is not None
         own.append(PackageFile(each.path, digest, size, each.executable))
-    return folder_of_manifest(
+    folder = folder_of_manifest(
         chain, found.registry, Manifest(tuple(own), ()), verify=verifies_always()
     )
+    if trust is not None and trust.hashes(chain):
+        check_hashes(chain, {folder / each.path: each.digest for each in own})
+    return folder
 
 
-def _check_trusted(chain: Chain, found: Found, files: Files) -> None:
+def _check_trusted(chain: Chain, found: Found, files: Files) -> Trust | None:
+    """Check that files are signed, and return what else is to be checked of them."""
     trust = trust_of(chain)
     weights = None if trust is None else current(found)
     if trust is None or weights is None:
-        return
+        return trust
     links = [path for path, each in files.items() if each.link]
     if len(links) < len(files):
         trust.check(chain, found, weights)
@@ -184,6 +188,7 @@ def _check_trusted(chain: Chain, found: Found, files: Files) -> None:
         some = ", ".join(map(printable_path, links[:_NAMED]))
         more = f" and {len(links) - _NAMED:,} more" if len(links) > _NAMED else ""
         trust.refuse(found, weights.id, f"has links, which no signature covers: {some}{more}")
+    return trust
 
 
 def fetch(chain: Chain, file: DatasetFile, progress: Progress | None = None) -> Held:

@@ -15,7 +15,7 @@ from localreg.operations.models.edits import set_columns
 from localreg.operations.models.outputs import enter, entry_of
 from localreg.operations.weights.deleting import delete_unneeded
 from localreg.operations.weights.ingest import as_file, taken_in
-from localreg.operations.weights.local_copies import signed_source
+from localreg.operations.weights.local_copies import hashed_url, signed_source
 from localreg.operations.weights.locations import holder, local_file
 from localreg.operations.weights.origin import (
     Origin,
@@ -338,6 +338,8 @@ def _url(chain: Chain, found: Found, weights: WeightsRecord, trust: Trust | None
             trust.check(chain, found, weights)
             if trust.enforced:
                 weights = signed_source(chain, found, weights)
+                own = weights.url or _own_url(chain, found.registry, weights)
+                return hashed_url(chain, trust, weights, own)
         except WeightsError:
             return None
     return weights.url or _own_url(chain, found.registry, weights)

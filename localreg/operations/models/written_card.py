@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from localreg.errors import StorageError
@@ -63,6 +64,8 @@ def written_card(chain: Chain, registry: OpenRegistry, record: ModelRecord) -> W
             data = content_of(found.blobs.blob(file.digest), file.size)
     except StorageError:  # the model has other sides; `localreg verify` says what is wrong
         return None
+    if found != chain.first and hashlib.sha256(data or b"").hexdigest() != file.digest:
+        return None  # somebody changed it upstream
     text = (data or b"").decode("utf-8", "replace")
     return WrittenCard(*split_head(masked_text(text)), README) if text.strip() else None
 

@@ -76,6 +76,7 @@ def weights_url(chain: Chain, found: Found) -> str | None:
         trust = _trust(chain, found, served, weights)
         if trust is not None and trust.enforced:
             weights = signed_source(chain, found, weights)
+            return hashed_url(chain, trust, weights, _url_of(chain, found, weights))
     return _url_of(chain, found, weights)
 
 
@@ -117,6 +118,17 @@ def signed_source(chain: Chain, found: Found, weights: WeightsRecord) -> Weights
         outside = Outside(path, weights.filename, weights.digest)
         _check_outside(chain.first, outside, f"the weights of model {found.id} are", None)
     return weights
+
+
+def hashed_url(chain: Chain, trust: Trust, weights: WeightsRecord, url: str | None) -> str | None:
+    """Return a URL once the bytes at it were hashed, if they must be.
+
+    What a remote has is hashed when it comes.
+    """
+    path = None if url is None else local_path(url)
+    if path is not None and any(each.blobs.contains(path) for each in chain.registries):
+        _hashed(chain, trust, weights, path)
+    return url
 
 
 def _url_of(chain: Chain, found: Found, weights: WeightsRecord) -> str | None:
@@ -263,7 +275,7 @@ def local_copy(
             if entries and extract is not False and file is None and not force and not verify:
                 ready = _ready_package(chain.first, weights, entries)
                 if ready is not None:  # most calls for a package end here
-                    return ready
+                    return _hashed(chain, trust, weights, ready)
             wanted = _Part(file, extract is False and file is None, trust)
             return _package(chain, found, weights, wanted, force, verify, progress)
         unpacks = extract or (extract is None and served.package) or file is not None
@@ -301,9 +313,13 @@ def local_copy(
                 digest, path = _check_outside(chain.first, outside, what, progress)
                 if trust is not None and (digest is None or digest != weights.digest):
                     trust.check(chain, found, replace(weights, digest=digest))
+        if digest is not None:
+            _hashed(chain, trust, replace(weights, digest=digest), path)
         if not unpacks:
             return path
-        path = unpacked(chain, digest, path, before)
+        # What an upstream registry says of an archive is not signed.
+        alone = trust is not None and trust.hashes(chain)
+        path = unpacked(chain.alone(chain.first) if alone else chain, digest, path, before)
         return path if file is None else _file_in(path, file, found)
     except WeightsError as error:
         error.model = found.id
@@ -436,9 +452,10 @@ def _part_of(
         with translated(found.registry.store.path):
             raise damaged_row("weights", found.id, "blob", "leads to no blob")
     if part.file is not None:
-        return package_file(
+        path = package_file(
             chain, found.registry, digest, part.file, verify=verify, progress=progress
         )
+        return _hashed(chain, part.trust, weights, path, part.file)
     if part.archive:
         from localreg.operations.weights.archives_on_demand import archive_of
 
@@ -450,7 +467,23 @@ def _part_of(
             archive=None if part.signed else weights.archive,
             progress=progress,
         )
-    return package_folder(chain, found.registry, digest, verify=verify, progress=progress)
+    path = package_folder(chain, found.registry, digest, verify=verify, progress=progress)
+    return _hashed(chain, part.trust, weights, path)
+
+
+def _hashed(
+    chain: Chain,
+    trust: Trust | None,
+    weights: WeightsRecord,
+    path: Path,
+    file: str | None = None,
+) -> Path:
+    """Return a path once its bytes were hashed, if they must be; see `trusted.check_given`."""
+    if trust is not None:
+        from localreg.operations.weights.trusted import check_given
+
+        check_given(chain, trust, weights, path, file)
+    return path
 
 
 def _file_in(folder: Path, file: str, found: Found) -> Path:

@@ -8,21 +8,41 @@ checks.
 Which registry decides: the first of the chain that has the setting ``trust.mode``, and with its own
 keys. If none has it, nothing is checked, and this module is not imported where a registry has no
 upstream ones.
+
+A signature is of sha256s. Bytes of other directories are hashed under "enforce" before they are
+given out, again whenever a file changed: who may write to an upstream registry could exchange them.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 
 from localreg import log
-from localreg.errors import LocalregError, TrustError
-from localreg.operations.finding.upstream import Found
+from localreg.blobs.staging.hashing import file_digest
+from localreg.errors import (
+    CorruptBlobError,
+    LocalregError,
+    ReadOnlyRegistryError,
+    StorageFullError,
+    TrustError,
+)
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.operations.finding.upstream import Found, read_each
+from localreg.operations.weights.known_digests import is_settled, status_of
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import model_rows
+from localreg.store.rows import blob_rows, model_rows, tree_rows
 from localreg.store.rows.checked_values import damaged_row
 from localreg.values.frozen import Frozen
 from localreg.values.records import WeightsRecord
 from localreg.values.registry_settings import TRUST_MODE, TRUST_MODES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.filesystem.plain_files import FileStatus
 
 _OFF, _WARN, _ENFORCE = TRUST_MODES
 
@@ -42,6 +62,10 @@ class Trust(Frozen):
     def enforced(self) -> bool:
         """True if weights without a valid signature are not given out."""
         return self.mode == _ENFORCE
+
+    def hashes(self, chain: Chain) -> bool:
+        """Return True if bytes are hashed before they are given out: some may be upstream."""
+        return self.enforced and bool(chain.others)
 
     def check(self, chain: Chain, found: Found, weights: WeightsRecord) -> None:
         """Check that a trusted key signed weights.
@@ -139,6 +163,78 @@ def why_untrusted(
     if not rejected:
         return "is not signed"
     return f"has no signature by a trusted key ({'; '.join(rejected)})"
+
+
+def check_given(
+    chain: Chain, trust: Trust, weights: WeightsRecord, path: Path, file: str | None = None
+) -> None:
+    """Hash what is given out, if some of it may come from the directory of others.
+
+    Args:
+        weights: what was checked to be signed.
+        path: its file or folder, or that of `file`.
+        file: which file of a package.
+
+    Raises:
+        CorruptBlobError: the bytes are not those that were signed.
+    """
+    if not trust.hashes(chain):
+        return
+    digest = weights.digest or ""
+    if not weights.tree:
+        check_hashes(chain, {path: digest})
+        return
+    answers = read_each(chain, lambda connection: tree_rows.manifest(connection, digest))
+    manifest = next((known for _, known in answers if known is not None), None)
+    signed = {} if manifest is None else {each.path: each.digest for each in manifest.files}
+    if file is not None:
+        wanted = file.replace(os.sep, "/").removeprefix("./")
+        there = {wanted: path}
+    else:
+        there = {
+            each.relative_to(path).as_posix(): each for each in path.rglob("*") if not each.is_dir()
+        }
+    if not there.keys() <= signed.keys() or (file is None and there.keys() != signed.keys()):
+        raise CorruptBlobError(
+            f"{path} has other files than those that were signed; `localreg adopt` copies the "
+            "weights here, and `localreg verify` says what is wrong",
+            digest=digest,
+            path=str(path),
+        )
+    check_hashes(chain, {place: signed[name] for name, place in there.items()})
+
+
+def check_hashes(chain: Chain, wanted: Mapping[Path, str]) -> None:
+    """Check that files have the bytes of their sha256; what is unchanged is not hashed again.
+
+    Raises:
+        CorruptBlobError: one of them has not.
+    """
+    first = chain.first
+    statuses = {path: status for path in wanted if (status := status_of(path)) is not None}
+    with first.store.read() as connection:
+        answers = blob_rows.known_digests(connection, [*statuses.values()])
+    known = dict(zip(statuses, answers, strict=True))
+    new: list[tuple[FileStatus, str]] = []
+    for path, digest in wanted.items():
+        found = known.get(path)
+        if found is None:
+            with disk_errors("checking weights", path):
+                status = statuses.get(path)
+                settled = status is not None and is_settled(status)
+                found = file_digest(path)
+            if status is not None and settled and status == status_of(path):
+                new.append((status, found))
+        if found != digest:
+            raise CorruptBlobError(
+                f"{path} has the sha256 {found}, and {digest} was signed; somebody changed it. "
+                "`localreg verify` looks for more, here and where it comes from",
+                digest=digest,
+                path=str(path),
+            )
+    if new:
+        with suppress(ReadOnlyRegistryError, StorageFullError), first.store.write() as change:
+            blob_rows.remember_files(change.connection, new)
 
 
 _NAMED = 3  # signatures that do not count, in a message

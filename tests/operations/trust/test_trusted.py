@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -17,8 +18,15 @@ from support.command_line import run_cli
 from support.statements import counted
 
 from localreg import Dataset, InputModel, OutputModel, Registry, Task
-from localreg.errors import DamagedRowError, DigestMismatchError, TrustError, WeightsError
+from localreg.errors import (
+    CorruptBlobError,
+    DamagedRowError,
+    DigestMismatchError,
+    TrustError,
+    WeightsError,
+)
 from localreg.operations.finding.references import resolve_model
+from localreg.operations.reports.cards import card_text
 from localreg.operations.trust.keys import add_key, remove_key, signing_key
 from localreg.operations.trust.signing import sign
 from localreg.operations.upkeep.config import set_setting
@@ -331,6 +339,102 @@ def test_an_upstream_registry_that_is_gone_or_damaged(tmp_path, weights):
         assert finding.text == (
             "off; what the upstream registries that are left out want is not known"
         )
+
+
+def exchange(root, old, new):
+    """Exchange bytes of a registry where they lie; their size stays."""
+    assert len(old) == len(new)
+    for each in (root / "blobs").rglob("*"):
+        if each.is_file() and each.read_bytes() == old:
+            each.chmod(0o644)
+            each.write_bytes(new)
+
+
+def test_bytes_that_others_exchange_upstream_are_not_given_out(tmp_path, folder, weights, key_file):
+    """A signature is of sha256s: what lies in the directory of others is hashed."""
+    upstream = tmp_path / "upstream"
+    key = foreign.new_key()
+    (folder / "README.md").write_bytes(b"# what it is")
+    with Registry(upstream, durability="fast") as registry:
+        made = [registry.add(weights, "file"), registry.add(folder, "package")]
+        dataset = Dataset.create("cats", "vision", registry=registry)
+        dataset.add_files(folder)
+        dataset.finalize(auto_upload=True)
+        for each in (*made, dataset):
+            each = resolve_model(registry._chain, each.id)
+            sign(registry._chain, each, signing_key(key_file(key)))
+
+    def roads(registry):
+        file, package = registry.model("file"), registry.model("package")
+        data = Dataset.get(dataset_id=dataset.id, registry=registry)
+        name = "model.safetensors"
+        return {
+            "file": lambda: file.get_weights(raise_on_error=True),
+            "its url": lambda: path_of(file.url),
+            "its revision": lambda: path_of(file.revisions()[0].url or ""),
+            "package": lambda: package.get_local_copy(raise_on_error=True),
+            "its archive": lambda: package.get_local_copy(
+                raise_on_error=True, extract_archive=False
+            ),
+            "its url too": lambda: path_of(package.url),
+            "its revision too": lambda: path_of(package.revisions()[0].url or ""),
+            "one of it": lambda: package.get_local_copy(raise_on_error=True, file=name),
+            "a copy": lambda: package.get_local_copy(raise_on_error=True, mutable=True),
+            "data set": lambda: data.get_local_copy(),
+            "a part": lambda: data.get_local_copy(files=[name]),
+        }
+
+    def given():
+        found = set()
+        with Registry(tmp_path / "first", upstream=[upstream], durability="fast") as registry:
+            for name, road in roads(registry).items():
+                try:
+                    if os.path.lexists(road()) and road() != Path():
+                        found.add(name)
+                except CorruptBlobError:
+                    pass
+            if "what it is" in card_text(registry._chain, registry.model("package")._found()):
+                found.add("card")
+        shutil.rmtree(tmp_path / "first" / "trees", ignore_errors=True)
+        shutil.rmtree(tmp_path / "first" / "files", ignore_errors=True)
+        return found
+
+    with Registry(tmp_path / "first", durability="fast") as registry:
+        first = registry._chain.first
+        set_setting(first, "trust.mode", "enforce")
+        add_key(first, key_file(key, "release", public=True))
+    everything = given()
+    assert len(everything) == 12
+    exchange(upstream, b"weights", b"w3ights")
+    exchange(upstream, b"# what it is", b"# what it_is")
+    assert given() == set()
+
+
+def test_what_an_upstream_registry_says_of_a_signed_archive_is_not_signed(
+    tmp_path, folder, key_file
+):
+    upstream, key = tmp_path / "upstream", foreign.new_key()
+    archive = tmp_path / "net.zip"
+    with zipfile.ZipFile(archive, "w") as writer:
+        writer.writestr("good", b"good")
+    with Registry(upstream, durability="fast") as registry:
+        model = registry.add(archive, "net")
+        found = resolve_model(registry._chain, model.id)
+        sign(registry._chain, found, signing_key(key_file(key)))
+        evil = registry.add(folder, "evil").digest
+        with registry._chain.first.store.write() as change:
+            change.connection.execute(
+                "INSERT INTO unpacked SELECT ?, pk, 0 FROM blob WHERE digest = ?",
+                (model.digest, evil),
+            )
+    with Registry(tmp_path / "first", upstream=[upstream], durability="fast") as registry:
+        model = registry.model("net")
+        unpacked = Path(model.get_local_copy(raise_on_error=True, extract_archive=True))
+        assert (unpacked / "model.safetensors").exists()
+        set_setting(registry._chain.first, "trust.mode", "enforce")
+        add_key(registry._chain.first, key_file(key, "release", public=True))
+        unpacked = Path(model.get_local_copy(raise_on_error=True, extract_archive=True))
+        assert [each.name for each in unpacked.iterdir()] == ["good"]
 
 
 def test_in_a_view_of_the_past_the_signatures_of_then_count_by_the_keys_of_now(
