@@ -579,6 +579,23 @@ def test_strange_referrers(models, target, fake_registry):
         fake_registry.put("vision/net", bad, tag, media_type=kind)
         with pytest.raises(BundleError):
             take(target, fake_registry.host)
+    changed = []
+    for each in listed:
+        found = fake_registry.manifests["vision/net", each["digest"]][1]
+        other = fake_registry.put("vision/net", found.replace(b".events.v1", b".events.v9"))
+        changed.append(each | {"digest": other})
+    fake_registry.put("vision/net", {"manifests": changed}, tag, media_type=kind)
+    with Registry(Path(target.path).with_name("third"), durability="fast") as third:
+        with pytest.raises(BundleError, match="no history that localreg reads"):
+            take(third, fake_registry.host)
+        assert nothing_came(third)
+    stranger = model_of(
+        artifactType=record, subject=own, annotations={"vnd.localreg.model": "a" * 32}
+    )
+    one = {"mediaType": kind, "digest": fake_registry.put("vision/net", stranger), "size": 9}
+    one["artifactType"] = record
+    fake_registry.put("vision/net", {"manifests": [*listed, one]}, tag, media_type=kind)
+    assert take(target, fake_registry.host).events == 0
     newer = json.loads(fake_registry.manifests["vision/net", listed[0]["digest"]][1])
     newer |= {"annotations": {"vnd.localreg.bundle.format": "999"}}
     name = fake_registry.put("vision/net", newer)

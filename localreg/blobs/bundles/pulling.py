@@ -135,7 +135,7 @@ class _Pulling:
         (self._folder / LAYOUT_NAME).write_bytes(LAYOUT)
         (self._blobs / EMPTY.digest).write_bytes(EMPTY_JSON)
         subject = descriptor_of_manifest(model, found.digest, len(found.data), self._ref())
-        records, signatures = self._referring(subject)
+        records, signatures = self._referring(subject, model.model)
         if any(each.model is not None for each in records):
             self.model = model.model
             self._list(subject, found.data)
@@ -204,7 +204,9 @@ class _Pulling:
                 raise self._registry.not_found(self.place)
         return found
 
-    def _referring(self, subject: Descriptor) -> tuple[list[Manifest], list[Manifest]]:
+    def _referring(
+        self, subject: Descriptor, model: str | None
+    ) -> tuple[list[Manifest], list[Manifest]]:
         """Return the records and the signatures of a model version."""
         records: list[Manifest] = []
         signatures: list[Manifest] = []
@@ -235,6 +237,8 @@ class _Pulling:
             # Anybody may write the list.
             if manifest.subject is None or manifest.subject.digest != subject.digest:
                 continue
+            if manifest.model not in (None, model):
+                continue
             is_large = any(layer.size > LARGEST for layer in manifest.layers)
             if manifest.artifact_type != MEDIA_TYPE or not is_large:
                 kinds.get(manifest.artifact_type or "", []).append(manifest)
@@ -256,7 +260,14 @@ class _Pulling:
             self._add(bundle_format.record_manifest(layers, subject, model))
         layers = _once(shared, without=(bundle_format.NOTES, bundle_format.ORIGINS))
         layers.append(self._part(bundle_format.ORIGINS, self._origins(shared)))
-        layers.append(self._part(bundle_format.NOTES, self._notes(shared)))
+        notes = self._notes(shared)
+        if notes["history"] and not any(each.of_type(bundle_format.EVENTS) for each in records):
+            raise broken(
+                str(self.place),
+                "its record has no history that localreg reads",
+                "update localreg, or export it again",
+            )
+        layers.append(self._part(bundle_format.NOTES, notes))
         self._add(bundle_format.record_manifest(layers))
 
     def _origins(self, shared: list[Manifest]) -> dict[str, Any]:
