@@ -123,11 +123,15 @@ def signed_source(chain: Chain, found: Found, weights: WeightsRecord) -> Weights
 def hashed_url(chain: Chain, trust: Trust, weights: WeightsRecord, url: str | None) -> str | None:
     """Return a URL once the bytes at it were hashed, if they must be.
 
-    What a remote has is hashed when it comes.
+    What only a remote has is hashed when it comes, so that a folder that is one has no URL of it.
     """
     path = None if url is None else local_path(url)
-    if path is not None and any(each.blobs.contains(path) for each in chain.registries):
-        _hashed(chain, trust, weights, path)
+    if path is None or weights.url is not None:
+        return url
+    stores = (chain.first.blobs_of_full_disk, *(each.blobs for each in chain.registries))
+    if not any(each.contains(path) for each in stores):
+        return None
+    _hashed(chain, trust, weights, path)
     return url
 
 

@@ -246,4 +246,5 @@ def test_what_only_a_remote_has_is_not_fetched_before_the_check(
     add_key(first, release[1])
     pushed(registry, tmp_path / "second", "second")  # the signature comes from there, too
     forget_bytes(registry)
+    assert model.url is None  # what is in a folder of others was not hashed
     assert given(roads) == ALL
