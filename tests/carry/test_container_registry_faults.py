@@ -538,6 +538,12 @@ def test_a_model_in_a_list(target, fake_registry):
         take(target, fake_registry.host, "vision/net:2")
 
 
+def test_a_file_may_have_the_name_of_a_list(target, fake_registry):
+    digest = fake_registry.put("vision/net", model_of(layer(fake_registry.add(b"w"), "manifests")))
+    fake_registry.add(b"{}")
+    assert take(target, fake_registry.host, f"vision/net@{digest}").models == ("vision/net:1",)
+
+
 def test_progress_goes_up_to_all_bytes(models, target, fake_registry):
     """Within a large file, too."""
     for call in (

@@ -187,7 +187,9 @@ class _Pulling:
         found = self._registry.manifest(self.place)
         if found is None:
             raise self._registry.not_found(self.place)
-        if found.media_type == INDEX_TYPE or b'"manifests"' in found.data[:4_096]:
+        is_known = found.media_type in (MANIFEST_TYPE, INDEX_TYPE)
+        says_so = not is_known and b'"manifests"' in found.data[:4_096]
+        if found.media_type == INDEX_TYPE or says_so:
             listed = manifests_in(found.data, str(self.place))
             models = [each for each in listed if each.artifact_type == bundle_format.MODEL]
             if len(models) != 1:
