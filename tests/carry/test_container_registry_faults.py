@@ -7,6 +7,8 @@ import io
 import json
 import logging
 import tarfile
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -82,9 +84,9 @@ def send(registry, host, **options):
     return export_to(registry._chain, chosen, place, plain_http=True, pace=FAST, **options)
 
 
-def take(registry, host, name="vision/net:1", **options):
+def take(registry, host, name="vision/net:1", pace=FAST, **options):
     place = f"oci://{host}/{name}"
-    return import_from(registry._chain, place, plain_http=True, pace=FAST, **options)
+    return import_from(registry._chain, place, plain_http=True, pace=pace, **options)
 
 
 def nothing_came(registry):
@@ -192,6 +194,29 @@ def test_a_server_of_tokens_that_misbehaves(target, home, fake_registry):
     fake_registry.faults = [of("/v2/", realm, 100)]
     with pytest.raises(DownloadError, match="without encryption"):
         take(target, fake_registry.host)
+    letters = answers(401, WWW_Authenticate=f"Bearer {'a' * 60_000}")
+    fake_registry.faults = [of("/v2/", letters, 100)]
+    with pytest.raises(DownloadError, match="at too great length"):
+        take(target, fake_registry.host)
+    assert nothing_came(target)
+
+
+def test_a_server_of_tokens_that_drips(target, home, fake_registry):
+    """Each byte comes in time, and the answer never ends."""
+    fake_registry.users = {log_in(home, fake_registry.host)}
+
+    def drips(request):
+        request.send_response(200)
+        request.end_headers()
+        request.close_connection = True
+        with suppress(OSError):
+            while True:
+                request.wfile.write(b" ")
+                threading.Event().wait(0.05)
+
+    fake_registry.faults = [of("/token", drips, 100)]
+    with pytest.raises(DownloadError, match="server for tokens that does not answer"):
+        take(target, fake_registry.host, pace=Pace(pause=0.001, silence=0.5))
     assert nothing_came(target)
 
 

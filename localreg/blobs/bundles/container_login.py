@@ -22,8 +22,9 @@ from pathlib import Path
 import requests
 from requests.auth import AuthBase
 
-from localreg.blobs.transfer.http.request import NETWORK_ERRORS, origin
+from localreg.blobs.transfer.http.request import NETWORK_ERRORS, PIECE, WatchedAdapter, origin
 from localreg.blobs.transfer.http.request_log import without_queries
+from localreg.blobs.transfer.pace import Watch
 from localreg.errors import DownloadError, InvalidValueError, MissingPackageError
 from localreg.values.urls import public_url
 
@@ -37,6 +38,7 @@ EXTRA = "pip install 'localreg[oci]'"
 _PACKAGE = "oras"
 _LARGEST_CONFIG = 1_048_576  # bytes
 _LARGEST_TOKEN = 1_048_576
+_LONGEST_CHALLENGE = 4_096  # characters; oras takes minutes for 64 KiB
 # Docker Hub's credentials are kept by this name.
 _DOCKER_HUB = ("docker.io", "registry-1.docker.io", "index.docker.io")
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
@@ -88,6 +90,8 @@ class Login:
         kind = challenge.partition(" ")[0].lower()
         if origin(url) != origin(self._url) or kind not in ("basic", "bearer"):
             return False
+        if len(challenge) > _LONGEST_CHALLENGE:
+            raise self._refused("says at too great length which credentials it wants")
         basic = self._kept()
         if kind == "basic":
             header = None if basic is None else f"Basic {basic}"
@@ -133,20 +137,19 @@ class Login:
         secure = self._url.startswith("https:")
         if not realm.startswith(("https://",) if secure else ("https://", "http://")):
             raise self._refused("wants tokens to be asked for without encryption")
-        backend = get_auth_backend("token", session=_TokenSession(self._pace), insecure=not secure)
-        if basic is not None:
-            with _named(None):
-                name, _, password = base64.b64decode(basic).decode().partition(":")
-            backend.set_basic_auth(name, password)
-        try:
-            with _silenced(), without_queries():
-                headers, changed = backend.authenticate_request(response, {}, refresh=True)
-        except (*NETWORK_ERRORS, AttributeError, TypeError, KeyError):  # it is no JSON object
-            raise self._refused(
-                "has a server for tokens that does not answer as it should"
-            ) from None
-        finally:
-            backend.session.close()
+        with Watch(self._pace) as watch, _TokenSession(self._pace, watch) as session:
+            backend = get_auth_backend("token", session=session, insecure=not secure)
+            if basic is not None:
+                with _named(None):
+                    name, _, password = base64.b64decode(basic).decode().partition(":")
+                backend.set_basic_auth(name, password)
+            try:
+                with _silenced(), without_queries():
+                    headers, changed = backend.authenticate_request(response, {}, refresh=True)
+            except (*NETWORK_ERRORS, AttributeError, TypeError, KeyError):  # it is no JSON object
+                raise self._refused(
+                    "has a server for tokens that does not answer as it should"
+                ) from None
         found = headers.get("Authorization") if changed else None
         if type(found) is not str or not found.isascii() or not found.isprintable():
             return None
@@ -171,9 +174,12 @@ class _Header(AuthBase):
 class _TokenSession(requests.Session):
     """Asks for tokens: with time limits, without redirects, and for small answers only."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Pace, watch: Watch) -> None:
         super().__init__()
         self._pace = pace
+        self._watch = watch
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, WatchedAdapter(watch))
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401  (requests')
         options |= {
@@ -182,13 +188,26 @@ class _TokenSession(requests.Session):
             "stream": True,
             "auth": lambda request: request,  # no .netrc file
         }
-        response = super().request(method, url, **options)
-        with response:
-            data = response.raw.read(_LARGEST_TOKEN + 1, decode_content=True)
-        if len(data) > _LARGEST_TOKEN:
-            raise ValueError("the answer is too large")
+        self._watch.start()
+        try:
+            response = super().request(method, url, **options)
+            with response:
+                data = self._body(response)
+        finally:
+            self._watch.stop()
+        if self._watch.gave_up():
+            raise ValueError("the answer came too slowly")
         response._content = data
         return response
+
+    def _body(self, response: requests.Response) -> bytes:
+        data = b""
+        while piece := response.raw.read1(PIECE, decode_content=True):
+            self._watch.arrived(len(piece))
+            data += piece
+            if len(data) > _LARGEST_TOKEN:
+                raise ValueError("the answer is too large")
+        return data
 
 
 def _config_paths() -> list[Path]:

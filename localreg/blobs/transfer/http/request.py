@@ -76,7 +76,7 @@ class Client:
         self._pinned = pinned
         self._session = _Session()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(watch))
+            self._session.mount(scheme, WatchedAdapter(watch))
 
     def close(self) -> None:
         """Close every connection."""
@@ -249,7 +249,7 @@ class _Session(requests.Session):
         return None
 
 
-class _Adapter(HTTPAdapter):
+class WatchedAdapter(HTTPAdapter):
     """Makes connections that the watch knows, direct ones and those through a proxy."""
 
     def __init__(self, watch: Watch) -> None:
@@ -257,10 +257,12 @@ class _Adapter(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  (requests')
+        """Make what gives direct connections."""
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  (requests')
+        """Return what gives connections through a proxy."""
         manager = super().proxy_manager_for(proxy, **options)
         if manager.proxy is not None:  # a SOCKS proxy has pools of its own
             manager.pool_classes_by_scheme = self._pools
