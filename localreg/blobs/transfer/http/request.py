@@ -100,8 +100,8 @@ class Client:
             DownloadError: a redirect is refused, or the server was too slow.
         """
         url, auth = _without_userinfo(self._url)
-        renewed = False
-        for _ in range(REDIRECTS + 2):
+        renewed, redirects = False, 0
+        while redirects <= REDIRECTS:
             if self._access is not None and auth is None:
                 auth = self._access.auth(url)
             response = self._send(method, url, auth, headers, body)
@@ -120,7 +120,7 @@ class Client:
                 raise self.refused("redirects what is sent to it", response.status_code)
             target, given = _without_userinfo(self._target(url, location))
             auth = given or (auth if origin(target) == origin(url) else None)
-            url = target
+            url, redirects = target, redirects + 1
         raise self.refused(f"redirects more than {REDIRECTS} times")
 
     def _send(
