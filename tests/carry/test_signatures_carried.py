@@ -381,3 +381,25 @@ def test_a_forged_note_of_signatures_is_refused(new, tmp_path):
             target.import_bundle(io.BytesIO(with_signatures(stream.getvalue(), wrong)))
         assert target.db["event"].count == 0
         assert target.db["model"].count == 0
+
+
+def test_a_dry_run_says_of_gates_only_what_is_certain(new, tmp_path):
+    """The bytes do not come, so nobody can look at signatures and pickles."""
+    here, there = new("here"), new("there")
+    opened = here._chain.first
+    names = {"net": ["signed", "scanned"], "bare": ["signed"], "draft": ["published", "scanned"]}
+    for name, conditions in names.items():
+        record_gate(opened, ("vision", name), "prod", conditions)
+        there.set_alias(add(there, name.encode(), name=name), "prod")
+    sign(there.model("vision/net"), b"a signature")
+    bundle = there.export(everything=True, path=tmp_path / "all.tar").path
+    for planned in (
+        here.merge(there.path, dry_run=True),
+        here.import_bundle(bundle, dry_run=True),
+    ):
+        said = sorted(each.partition(" → ")[0] for each in planned.differences)
+        assert said == ["held: vision/bare@prod", "held: vision/draft@prod"], planned.differences
+        assert planned.conflict
+    done = here.merge(there.path)
+    said = sorted(each.partition(" → ")[0] for each in done.differences)
+    assert said == [f"held: vision/{name}@prod" for name in ("bare", "draft", "net")]

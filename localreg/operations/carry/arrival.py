@@ -141,7 +141,7 @@ def arrive(
                 arriving.set_aliases()
             if renumber:
                 arriving.differences += renumber_all(change)
-            arriving.check_held()
+            arriving.check_held(dry_run=dry_run)
             arrived = arriving.result(dry_run=dry_run)
             if dry_run or arriving.is_nothing():
                 raise _UndoneError(arrived)
@@ -246,9 +246,9 @@ class _Arriving:
         else:
             self.differences.append(f"{_line(row)}@{alias} is {row.ref} now")
 
-    def check_held(self) -> None:
+    def check_held(self, *, dry_run: bool) -> None:
         """Check the aliases that came with events which did not pass the gates here."""
-        lines = gates.check_held(self._chain, self._change, self._held)
+        lines = gates.check_held(self._chain, self._change, self._held, dry_run=dry_run)
         self.differences += lines
         self._conflict |= bool(lines)
 

@@ -214,7 +214,7 @@ def held_error(connection: Connection, line: Line, alias: str, model_id: str) ->
     gate = gate_rows.gate(connection, line, alias)
     assert row is not None  # the target of an alias is a model
     conditions = () if gate is None else gate.conditions
-    lacks = missing(connection, row, conditions, lambda: _why_surely_unsigned(connection, model_id))
+    lacks = missing(connection, row, conditions, lambda: why_surely_unsigned(connection, model_id))
     name = alias_name(line, alias)
     why = listed(lacks) or "this was not checked here, or no key that is trusted here signed it"
     return GateError(
@@ -226,7 +226,7 @@ def held_error(connection: Connection, line: Line, alias: str, model_id: str) ->
     )
 
 
-def _why_surely_unsigned(connection: Connection, model_id: str) -> str | None:
+def why_surely_unsigned(connection: Connection, model_id: str) -> str | None:
     """Return that a model is not signed, if that is seen without checking signatures."""
     weights = model_rows.current_weights(connection, model_id)
     digest = None if weights is None else weights.digest

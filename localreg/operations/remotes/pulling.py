@@ -256,7 +256,7 @@ class Pulling:
         known = gates.held(self._registry)
 
         def undo(change: Change, coming: Coming) -> None:
-            lines = tuple(gates.check_held(self._chain, change, known))
+            lines = tuple(gates.check_held(self._chain, change, known, dry_run=True))
             self._taken = replace(
                 self._taken,
                 differences=self._taken.differences + lines,
