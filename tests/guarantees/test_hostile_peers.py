@@ -396,6 +396,25 @@ def test_many_signatures_of_a_stranger_hide_none_of_ours(kind, theirs, ours, tmp
     assert len(seen) < LIMIT + 10
 
 
+def test_a_signature_that_came_after_a_flood_is_brought_to_the_front_by_hand(
+    theirs, ours, tmp_path
+):
+    """What one records oneself is looked at before all that came."""
+    model = add(theirs)
+    flood(theirs, model, LIMIT + 10, hashlib.sha256(public_pem(OURS)).hexdigest())
+    by_merge(theirs, ours, tmp_path)
+    good = signed(files_of(GOOD), OURS)
+    record_signature(
+        theirs._chain.first, model.id, good, signer=hashlib.sha256(public_pem(OURS)).hexdigest()
+    )
+    by_merge(theirs, ours, tmp_path)
+    assert given(ours, model.id) is None
+    (tmp_path / "good.sig").write_bytes(good)
+    assert ours.attach_signature(model.id, tmp_path / "good.sig").new
+    assert given(ours, model.id) == GOOD
+    assert not ours.attach_signature(model.id, tmp_path / "good.sig").new
+
+
 def flood(registry, model, number, signer):
     """Record signatures that name a signer, and do not count."""
     place, junk = registry._chain.first, signed(files_of(GOOD), THEIRS)

@@ -348,7 +348,9 @@ CALLS = {
     "signature_rows:of_weights": lambda c: signature_rows.of_weights(
         c, ID, DIGEST, first=[DIGEST], limit=10
     ),
-    "signature_rows:has_file": lambda c: signature_rows.has_file(c, ID, DIGEST, DIGEST),
+    "signature_rows:has_file": lambda c: signature_rows.has_file(
+        c, ID, DIGEST, DIGEST, among=9
+    ),
     "gate_rows:target": lambda c: gate_rows.target(c, ("a", "net"), "prod"),
     "gate_rows:gate": lambda c: gate_rows.gate(c, ("a", "net"), "prod"),
     "gate_rows:held": gate_rows.held,

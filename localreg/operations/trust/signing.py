@@ -18,6 +18,7 @@ from localreg.operations.finding.upstream import Found
 from localreg.operations.trust.keys import SigningKey, check_no_key
 from localreg.operations.weights.ingest import taken_in
 from localreg.operations.weights.signatures import (
+    LIMIT,
     Signed,
     check_size,
     file_of,
@@ -43,6 +44,7 @@ from localreg.values.signatures import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.store.rows.model_rows import Connection
     from localreg.values.records import WeightsRecord
 
 FILENAME = "model.sig"  # as model-signing calls it
@@ -265,7 +267,7 @@ def _kept(found: Found, weights: WeightsRecord, data: bytes, bundle: Bundle) -> 
     assert weights.digest is not None
     registry = found.registry
     with registry.store.read() as connection:
-        if signature_rows.has_file(connection, found.id, weights.digest, bundle.digest):
+        if _is_known(connection, found.id, weights.digest, bundle.digest):
             return _file(data, bundle, new=False)
     source = Source(path=None, stream=io.BytesIO(data), filename=FILENAME)
     # Not through a chain: an upstream registry may forget it.
@@ -276,7 +278,7 @@ def _kept(found: Found, weights: WeightsRecord, data: bytes, bundle: Bundle) -> 
             raise ConflictError(
                 f"{row.ref} got other weights while they were signed; look at them, and sign again"
             )
-        new = not signature_rows.has_file(change.connection, found.id, weights.digest, held.digest)
+        new = not _is_known(change.connection, found.id, weights.digest, held.digest)
         if new:
             payload = {
                 "digest": weights.digest,
@@ -286,6 +288,11 @@ def _kept(found: Found, weights: WeightsRecord, data: bytes, bundle: Bundle) -> 
             }
             change.record("model.signed", found.id, payload)
     return _file(data, bundle, new=new)
+
+
+def _is_known(connection: Connection, model_id: str, digest: str, file: str) -> bool:
+    """Return True if a signature file is recorded, and not hidden by many others."""
+    return signature_rows.has_file(connection, model_id, digest, file, among=LIMIT)
 
 
 def _file(data: bytes, bundle: Bundle, *, new: bool) -> SignatureFile:

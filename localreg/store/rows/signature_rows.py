@@ -94,14 +94,18 @@ def of_weights(
     return [SignatureRow(*row) for row in rows]
 
 
-def has_file(connection: Connection, model_id: str, digest: str, file: str) -> bool:
-    """Return True if a signature file is recorded for some weights of a model.
+def has_file(connection: Connection, model_id: str, digest: str, file: str, *, among: int) -> bool:
+    """Return True if a signature file is one of the first of some weights of a model.
 
     Args:
         digest: of the weights.
         file: sha256 of the signature file.
+        among: how many are looked at, in the order of `of_weights`: it may be hidden by others.
     """
     row = connection.execute(
-        f"SELECT 1 {_FROM} AND b.digest = ?", (model_id, digest, file)
+        "SELECT 1 FROM (SELECT b.digest AS file "
+        f"{_FROM.replace('WHERE', 'LEFT JOIN event e ON e.event_id = s.id WHERE')} "
+        "ORDER BY e.arrived IS NOT NULL, e.arrived, s.at, s.id LIMIT ?) WHERE file = ?",
+        (model_id, digest, among, file),
     ).fetchone()
     return row is not None
