@@ -256,7 +256,7 @@ CREATE INDEX alias_model ON alias (model);
 
 -- What a model must have, so that the alias may be set to it. `conditions`: JSON, a list of texts.
 -- `event`: the id of the event that made it. While `alias.gate` is another one, the alias is held:
--- it was set without this check, and nobody gets the model by it.
+-- it was set without this check, and it leads to no model.
 CREATE TABLE gate (
     project INTEGER NOT NULL REFERENCES project (pk),
     name TEXT NOT NULL,

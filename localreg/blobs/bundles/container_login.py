@@ -62,7 +62,7 @@ class Login:
         pace: how slow the server that gives tokens may be.
 
     Attributes:
-        known: True if there are credentials; False if there are none, None if nobody asked.
+        known: True if there are credentials; False if there are none, None before it is known.
     """
 
     def __init__(self, host: str, url: str, pace: Pace) -> None:

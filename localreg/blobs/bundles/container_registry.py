@@ -215,7 +215,7 @@ class ContainerRegistry:
             self._tag_referrers(repository, digest, added, dropped)
             return
         for each in dropped:
-            # Many registries allow nobody to delete; then the old ones are read, too.
+            # Many registries delete nothing; then the old ones are read, too.
             with suppress(UploadError):
                 self._exchange.ask("DELETE", self._url(repository, "manifests", f"sha256:{each}"))
 

@@ -8,7 +8,7 @@ it, and words the reason.
 Where model-signing, which uses OpenSSL, decides otherwise:
 
 - It checks a chain at the time when the signer's certificate began to be valid. Here it must be
-  valid now: nobody can show when a signature was made, so that a key that was stolen after its
+  valid now: a signature does not prove when it was made, so that a key that was stolen after its
   certificate ended could sign for ever.
 - It takes the authorities of the operating system if none are given. Here only what is named.
 - It wants a root. Here an authority below it may be trusted alone.

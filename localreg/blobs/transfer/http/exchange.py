@@ -171,7 +171,7 @@ class Exchange:
         return self.send(method, lambda: request, most=most)
 
     def send(self, method: str, make: Callable[[], Request], *, most: int = PIECE) -> Answer:
-        """Return the answer to a request that is made anew for each try.
+        """Return the answer to a request that is made again for each try.
 
         Args:
             make: returns the request; it may ask the server how far the last one came.
