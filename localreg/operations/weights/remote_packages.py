@@ -76,6 +76,20 @@ def record_found(chain: Chain, packages: Mapping[str, Manifest]) -> None:
                 blob_rows.record_facts(change.connection, digest, facts)
 
 
+def sound_manifest(chain: Chain, digest: str) -> Manifest | None:
+    """Return the files of a package as a registry of a chain has them recorded, or None.
+
+    They have the sha256 of the package: who may write to an upstream registry could record others.
+    """
+    answers = read_each(chain, lambda connection: tree_rows.manifest(connection, digest))
+    found = (known for _, known in answers if known is not None)
+    return next((each for each in found if _digest(each) == digest), None)
+
+
+def _digest(manifest: Manifest) -> str:
+    return hashlib.sha256(manifest.encoded()).hexdigest()
+
+
 def bring_manifest(chain: Chain, registry: OpenRegistry, digest: str) -> Manifest | None:
     """Return the files of a package; None if no registry knows them, and no remote should.
 

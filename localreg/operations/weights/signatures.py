@@ -22,12 +22,12 @@ from localreg.errors import (
 )
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import content_of
-from localreg.operations.finding.upstream import Found, read_each
+from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.locations import holder
 from localreg.operations.weights.remote_bytes import Wanted, bring
-from localreg.operations.weights.remote_packages import bring_manifest
+from localreg.operations.weights.remote_packages import bring_manifest, sound_manifest
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import key_rows, model_rows, signature_rows, tree_rows
+from localreg.store.rows import key_rows, model_rows, signature_rows
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
 from localreg.values.ids import now
@@ -132,7 +132,7 @@ def files_of_weights(
         return [SignedFile(weights.filename or SINGLE, weights.digest)]
     manifest = _manifest(chain, found, weights.digest, only_here=only_here)
     if manifest is None:
-        raise _unknown("the list of its files is not here")
+        raise _unknown("the list of its files is not here, or damaged; see `localreg verify`")
     return [SignedFile(each.path, each.digest) for each in manifest.files]
 
 
@@ -256,15 +256,14 @@ class _Source:
 
 
 def _manifest(chain: Chain, found: Found, digest: str, *, only_here: bool) -> Manifest | None:
-    if only_here:
-        for _, known in read_each(chain, lambda one: tree_rows.manifest(one, digest)):
-            if known is not None:
-                return known
-        return None
+    known = sound_manifest(chain, digest)
+    if known is not None or only_here:
+        return known
     try:
-        return bring_manifest(chain, found.registry, digest)
+        bring_manifest(chain, found.registry, digest)
     except LocalregError as error:
         raise _unknown(f"the list of its files is not here: {error}") from error
+    return sound_manifest(chain, digest)
 
 
 def _unknown(reason: str) -> SignatureError:

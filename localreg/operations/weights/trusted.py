@@ -31,10 +31,11 @@ from localreg.errors import (
     TrustError,
 )
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.operations.finding.upstream import Found, read_each
+from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.known_digests import is_settled, status_of
+from localreg.operations.weights.remote_packages import sound_manifest
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import blob_rows, model_rows, tree_rows
+from localreg.store.rows import blob_rows, model_rows
 from localreg.store.rows.checked_values import damaged_row
 from localreg.values.frozen import Frozen
 from localreg.values.records import WeightsRecord
@@ -184,8 +185,7 @@ def check_given(
     if not weights.tree:
         check_hashes(chain, {path: digest})
         return
-    answers = read_each(chain, lambda connection: tree_rows.manifest(connection, digest))
-    manifest = next((known for _, known in answers if known is not None), None)
+    manifest = sound_manifest(chain, digest)
     signed = {} if manifest is None else {each.path: each.digest for each in manifest.files}
     if file is not None:
         wanted = file.replace(os.sep, "/").removeprefix("./")

@@ -180,6 +180,22 @@ def test_a_damaged_signature_file_does_not_count(registry, models, key_file):
         registry.signature("vision/vit")
 
 
+def test_a_list_of_files_that_has_another_sha256_does_not_count(registry, models, found, key_file):
+    """Who may write to a database could show a signed list, and give out another one later."""
+    model, key = found(models[0]), foreign.new_key()
+    listed = files_of_weights(registry._chain, model, served(registry, model))
+    files = {each.name.replace("model.", "other."): each.digest for each in listed}
+    record_signature(registry._chain.first, model.id, foreign.signed(files, key), signer="x")
+    trusted = trusted_file("key", key_file(key, public=True))
+    with pytest.raises(SignatureError, match=r"does not have other\.safetensors"):
+        verify(registry._chain, model, trusted)
+    forged = "UPDATE tree_file SET path = 'other.safetensors' WHERE path = 'model.safetensors'"
+    with registry._chain.first.store.write() as change:
+        change.connection.execute(forged)
+    with pytest.raises(SignatureError, match="the list of its files is not here, or damaged"):
+        verify(registry._chain, model, trusted)
+
+
 def test_a_signature_that_names_no_key_counts_by_any_that_is_trusted(
     registry, models, key_file, tmp_path
 ):
