@@ -410,6 +410,39 @@ def test_a_record_that_says_less_is_replaced(models, target, fake_registry, has_
     assert target.model("vision/net:1").tags == ["last"]
 
 
+@pytest.mark.parametrize("has_referrers", [True, False])
+def test_a_record_that_cannot_be_read_stays_and_stops_no_push(models, fake_registry, has_referrers):
+    fake_registry.has_referrers = has_referrers
+    send(models, fake_registry.host)
+    blobs = {name for name in fake_registry.blobs if fake_registry.blobs[name] != WEIGHTS}
+    for name in blobs:
+        fake_registry.blobs[name] = fake_registry.blobs[name][::-1]
+    for tag in "a", "b":
+        models.model("vision/net:1").tags = [tag]
+        send(models, fake_registry.host)
+        fake_registry.blobs = {
+            name: data for name, data in fake_registry.blobs.items() if name not in blobs
+        }
+
+
+def test_a_list_does_not_say_which_records_are_replaced(models, fake_registry):
+    """It may name the record of another version, which says nothing new either."""
+    send(models, fake_registry.host)
+    manifests = fake_registry.manifests
+    (index,) = (name for _, name in manifests if name.startswith("sha256-"))
+    listed = json.loads(manifests["vision/net", index][1])
+    records = [each for each in listed["manifests"] if each["artifactType"] == RECORD]
+    for each in records:
+        record = json.loads(manifests["vision/net", each["digest"]][1])
+        record["subject"]["digest"] = f"sha256:{'0' * 64}"
+        each["digest"] = fake_registry.put("vision/net", record)
+    fake_registry.put("vision/net", listed, index, media_type=INDEX)
+    models.model("vision/net:1").tags = ["more"]
+    send(models, fake_registry.host)
+    now = json.loads(manifests["vision/net", index][1])["manifests"]
+    assert {each["digest"] for each in records} <= {each["digest"] for each in now}
+
+
 def test_pages_of_referrers_that_never_end(models, target, fake_registry):
     fake_registry.has_referrers = True
     send(models, fake_registry.host)

@@ -17,7 +17,13 @@ from localreg.blobs.bundles.container_registry import (
     ContainerRegistry,
 )
 from localreg.blobs.bundles.drafting import Contents
-from localreg.errors import BundleError, InvalidValueError, PathExistsError
+from localreg.errors import (
+    BundleError,
+    DigestMismatchError,
+    DownloadError,
+    InvalidValueError,
+    PathExistsError,
+)
 from localreg.values import bundle_format
 from localreg.values.bundle_format import (
     Descriptor,
@@ -217,12 +223,18 @@ class _Push:
         }
         found = []
         for digest in old:
-            with suppress(BundleError):  # it stays, and who reads it decides
+            # What cannot be read stays, and who reads it decides.
+            with suppress(BundleError, DownloadError, DigestMismatchError):
                 place = OciPlace(self._place.host, repository, digest=digest)
                 there = self._registry.manifest(place)
-                if there is not None and self._says_less(
-                    bundle_format.read_manifest([there.data], digest), layers, events
-                ):
+                if there is None:
+                    continue
+                record = bundle_format.read_manifest([there.data], digest)
+                # Anybody may write the list.
+                is_one = record.artifact_type == bundle_format.RECORD and (
+                    record.subject is not None and record.subject.digest == subject.digest
+                )
+                if is_one and self._says_less(record, layers, events):
                     found.append(digest)
         return found
 
