@@ -12,11 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import requests
 from support.servers.container_registry import PASSWORD, USER, ContainerRegistry
 from support.servers.fake_registry import INDEX, answers, cuts, of
 from support.trees import File, look
 
 from localreg import Registry
+from localreg.blobs.bundles.container_login import Login
 from localreg.blobs.bundles.container_registry import (
     ContainerRegistry as ContainerRegistryClient,
 )
@@ -199,6 +201,19 @@ def test_a_server_of_tokens_that_misbehaves(target, home, fake_registry):
     with pytest.raises(DownloadError, match="at too great length"):
         take(target, fake_registry.host)
     assert nothing_came(target)
+
+
+def test_a_password_is_not_sent_without_encryption(home, fake_registry):
+    """To a server of tokens that a registry with TLS names."""
+    log_in(home, "registry.invalid")
+    login = Login("registry.invalid", "https://registry.invalid", FAST)
+    asked = requests.Response()
+    asked.headers["WWW-Authenticate"] = f'Bearer realm="http://{fake_registry.host}/token"'
+    with pytest.raises(DownloadError, match="without encryption"):
+        login.renew("https://registry.invalid/v2/", asked)
+    assert not login.renew("https://elsewhere.invalid/v2/", asked)
+    assert not login.renew("http://registry.invalid/v2/", asked)
+    assert fake_registry.requests == []
 
 
 def test_a_server_of_tokens_that_drips(target, home, fake_registry):

@@ -396,6 +396,17 @@ def test_what_passed_a_gate_is_held_by_the_next_one(both, new, tmp_path):
     assert is_held(here)
 
 
+def test_that_one_model_passed_lets_no_other_one_pass(both):
+    here, there = both
+    there.model("vision/net:2").publish()
+    here.merge(there.path)
+    assert not is_held(here)
+    there.set_alias("vision/net:1", "prod")
+    (line,) = [each for each in lines_of(here.merge(there.path)) if each.startswith("held")]
+    assert "vision/net:1" in line
+    assert is_held(here)
+
+
 def test_a_gate_that_was_forged_is_not_passed_and_costs_little(both, tmp_path):
     here, there = both
     many = [f"metric:{'a/' * 200}b>{n}" for n in range(20_000)]
