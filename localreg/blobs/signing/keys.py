@@ -151,11 +151,22 @@ def load_public(data: bytes) -> PublicKey:
         )
     if _is_certificate(data):
         raise _no("it is a certificate, not a key")
+    check_one_kind(data, 1)
     try:
         found = load_pem_public_key(data)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _no("it is no PEM file with a public key, or it is damaged") from None
     return public_key(found)
+
+
+def check_one_kind(data: bytes, count: int) -> None:
+    """Raise SignatureError if a PEM file holds more than what is read of it.
+
+    Args:
+        count: how many keys or certificates are read.
+    """
+    if data.count(b"-----BEGIN ") > count:
+        raise _no("the file holds several; give one key a file, and certificates in another")
 
 
 def public_key(key: object) -> PublicKey:

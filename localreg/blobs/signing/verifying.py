@@ -11,7 +11,7 @@ from localreg.blobs.signing.certificates import (
     load_certificates,
     trusted_path,
 )
-from localreg.blobs.signing.keys import load_public
+from localreg.blobs.signing.keys import check_one_kind, load_public
 from localreg.blobs.signing.packages import check_installed
 from localreg.errors import SignatureError
 from localreg.values.frozen import replace
@@ -56,6 +56,7 @@ def trusted_of(data: bytes, name: str | None) -> list[Trusted]:
         key = load_public(data)
         return [Trusted(key.id, "key", name or key.id[:12], key.pem)]
     found = load_certificates(data)
+    check_one_kind(data, len(found))
     for each in found:
         check_authority(each)
     return [

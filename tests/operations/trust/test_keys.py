@@ -138,6 +138,16 @@ def test_a_key_is_named_as_its_file_or_as_its_certificate(registry, file):
     ]  # fmt: skip
 
 
+def test_a_file_with_more_than_is_read_of_it_is_refused(registry, file):
+    """Else somebody would believe that all of it is trusted."""
+    one, two = public_pem(KEY), public_pem(new_key())
+    authority = pem(certificate("root", new_key(), authority=True))
+    for data in one + two, authority + two, one + authority:
+        with pytest.raises(SignatureError, match="the file holds several"):
+            registry.add_key(file(data))
+    assert registry.trusted_keys() == []
+
+
 def test_a_name_means_one_key(registry, file):
     registry.add_key(file(public_pem(KEY)), name="release")
     with pytest.raises(ConflictError, match="another key has the name release"):
