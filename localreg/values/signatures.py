@@ -212,7 +212,8 @@ def problems(bundle: Bundle, files: Sequence[SignedFile], *, package: bool, ref:
     left_out = [name for name in unsigned if _is_ignored(name, bundle.ignored)]
     found = []
     if changed:
-        found.append(f"other bytes were signed of {_names(changed)}")
+        of = "" if changed == [SINGLE] else f" of {_names(changed)}"
+        found.append(f"other bytes were signed{of}")
     if absent:
         found.append(f"{ref} does not have {_names(absent)}, which it lists")
     if left_out:

@@ -145,6 +145,7 @@ def _print_servings(found: list[Serving], *, as_json: bool) -> None:
                     "actor": each.actor,
                     "origin": each.origin,
                     "event_id": each.event_id,
+                    "override": each.override,
                 }
                 for each in found
             ]
@@ -158,6 +159,7 @@ def _print_servings(found: list[Serving], *, as_json: bool) -> None:
             Column("MODEL", "name"),
             Column("WHO", "path", 4),
             Column("EVENT", "id", 2),
+            Column("OVERRIDE", "prose", 1),
         ),
         (
             (
@@ -167,6 +169,7 @@ def _print_servings(found: list[Serving], *, as_json: bool) -> None:
                 each.ref,
                 each.actor,
                 each.event_id[:_DIGITS],
+                each.override or "",
             )
             for each in found
         ),

@@ -102,12 +102,11 @@ def _show(shown: gates.Gate) -> None:
     if not shown.conditions:
         remark(f"{shown.name} has no gate; --require gives it one.")
         return
-    state = "held" if shown.held else "open"
     print_facts(
         [
             ("alias", shown.name),
             ("needs", "\n".join(shown.conditions)),
-            ("model", f"{shown.target} ({state})" if shown.target else "none"),
+            ("model", f"{shown.target} ({shown.state})" if shown.target else "none"),
             ("missing", "\n".join(shown.missing)),
             ("override", shown.override or ""),
         ]

@@ -18,6 +18,7 @@ from localreg.store.rows import (
 from localreg.values import dataset_names
 from localreg.values.arrivals import shown_name
 from localreg.values.checks import check_name, check_text, kept_name, shown
+from localreg.values.conditions import SIGNED
 from localreg.values.frozen import Frozen
 from localreg.values.ids import alias_id
 from localreg.values.records import line_readings
@@ -216,9 +217,15 @@ def held_error(connection: Connection, line: Line, alias: str, model_id: str) ->
     conditions = () if gate is None else gate.conditions
     lacks = missing(connection, row, conditions, lambda: why_surely_unsigned(connection, model_id))
     name = alias_name(line, alias)
-    why = listed(lacks) or "this was not checked here, or no key that is trusted here signed it"
+    setter = _setter(connection, line, alias)
+    if lacks:
+        why = f"{row.ref}{setter} did not pass its gate: {listed(lacks)}"
+    elif SIGNED in conditions:
+        why = f"it is not checked here yet if a trusted key signed {row.ref}{setter}"
+    else:
+        why = f"{row.ref}{setter} passes its gate now, and did not when that was checked last"
     return GateError(
-        f"{name} is held: {row.ref}{_setter(connection, line, alias)} did not pass its gate: {why}."
+        f"{name} is held: {why}."
         f" `localreg alias {row.ref} {alias}` checks it again, and with --override REASON sets it "
         f"in any case; {row.ref} names the model itself",
         alias=name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from localreg.errors import AliasNotFoundError, DamagedRowError
@@ -77,6 +77,7 @@ class Serving(Frozen):
         actor: who set it.
         origin: the name of the registry in which that was done.
         event_id: of the event that did it.
+        override: the reason for which it was set although the model did not pass its gate.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Serving(Frozen):
     actor: str
     origin: str
     event_id: str
+    override: str | None = None
 
 
 class ArrivalEntry(Frozen):
@@ -261,9 +263,15 @@ def _servings(
                 actor=event.actor,
                 origin=origin_rows.name_of_id(connection, event.origin),
                 event_id=event.event_id,
+                override=_masked_reason(event.payload),
             )
         )
     return found[::-1]
+
+
+def _masked_reason(payload: Mapping[str, object]) -> str | None:
+    reason = payload.get("override")
+    return None if reason is None else masked_text(str(reason))
 
 
 def _is_move(logged: Logged) -> bool:

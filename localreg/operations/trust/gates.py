@@ -85,14 +85,20 @@ class Gate(Frozen):
     override: str | None
 
     @property
+    def state(self) -> str:
+        """If the model that the alias points to has passed: in a word, for a gate with a model."""
+        if self.held:
+            return "held"
+        return "passed" if self.override is None else "overridden"
+
+    @property
     def text(self) -> str:
         """What a model must have, and if that of the alias passed, in a line."""
+        state = self.state
         if self.held:
             state = f"held: {', '.join(self.missing) or 'it was not checked here'}"
         elif self.override is not None:
             state = f"overridden: {masked_text(self.override)}"
-        else:
-            state = "passed"
         more = len(self.conditions) - MOST
         needs = ", ".join(map(shown_name, self.conditions[:MOST]))
         return f"needs {needs}{f' and {more:,} more' if more > 0 else ''}; {state}"

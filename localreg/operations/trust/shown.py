@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from localreg.errors import MissingPackageError
 from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.signatures import Signed, signatures_of
-from localreg.operations.weights.trusted import trust_of, trusting, why_untrusted
+from localreg.operations.weights.trusted import NO_SIGNER, trust_of, trusting, why_untrusted
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import key_rows, signature_rows
 from localreg.values.frozen import Frozen
@@ -44,11 +44,13 @@ class Shown(Frozen):
         valid = [f"{each.signer}, {moment(each.at)} UTC" for each in self.signatures if each.valid]
         if valid:
             yield "signed by", "; ".join(valid)
-        others = [
-            f"by {each.signer or 'an unknown key'} does not count: {each.reason}"
-            for each in self.signatures
-            if not each.valid
-        ]
+        others = list(
+            dict.fromkeys(
+                f"by {each.signer or 'an unknown key'} does not count: {each.reason}"
+                for each in self.signatures
+                if not each.valid
+            )
+        )
         if len(others) > _NAMED:
             others[_NAMED:] = [f"and {len(others) - _NAMED:,} more that do not count"]
         if others:
@@ -74,6 +76,8 @@ def trust_text(chain: Chain, found: Found, weights: WeightsRecord) -> str | None
     reason = why_untrusted(chain, trust, found, weights, only_here=True)
     if reason is None:
         return "signed by a trusted key"
+    if reason.startswith(NO_SIGNER):
+        reason = NO_SIGNER  # why each of them does not count is said beside it
     return f"{'not given out' if trust.enforced else 'not trusted'}: it {reason}"
 
 

@@ -45,6 +45,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.filesystem.plain_files import FileStatus
 
+NO_SIGNER = "has no signature by a trusted key"
 _OFF, _WARN, _ENFORCE = TRUST_MODES
 
 
@@ -54,10 +55,12 @@ class Trust(Frozen):
     Attributes:
         mode: "warn" or "enforce".
         registry: the registry that has this setting, and the keys.
+        first: the registry that commands change if they name none.
     """
 
     mode: str
     registry: OpenRegistry
+    first: OpenRegistry
 
     @property
     def enforced(self) -> bool:
@@ -92,13 +95,17 @@ class Trust(Frozen):
         """
         text = (
             f"{_named(found)} {reason}. The setting {TRUST_MODE} of {self.registry.root} is "
-            f"{self.mode}: sign the model (`localreg sign {found.id[:8]} --key FILE`), trust the "
-            "key that signed it (`localreg key add FILE`), or change the setting (`localreg config "
-            f"{TRUST_MODE}`)"
+            f"{self.mode}: sign the model (`{self._command(found.registry)} sign {found.id[:8]} "
+            f"--key FILE`), trust the key that signed it (`{self._command(self.registry)} key add "
+            f"FILE`), or change the setting (`{self._command(self.registry)} config {TRUST_MODE}`)"
         )
         if self.enforced:
             raise TrustError(text, model=found.id)
         _warn_once(found.id, revision, text)
+
+    def _command(self, registry: OpenRegistry) -> str:
+        """Return how a command begins that changes a registry."""
+        return "localreg" if registry is self.first else f"localreg -R {registry.root}"
 
 
 def trust_of(chain: Chain) -> Trust | None:
@@ -123,7 +130,7 @@ def trust_by(chain: Chain, mode: str | None) -> Trust | None:
             raise damaged_row(
                 "setting", TRUST_MODE, "value", f"must be off, warn or enforce, not {chosen!r:.60}"
             )
-        return None if chosen == _OFF else Trust(chosen, each)
+        return None if chosen == _OFF else Trust(chosen, each, first)
     return None
 
 
@@ -163,7 +170,7 @@ def why_untrusted(
         return f"has signatures that cannot be checked: {error}"
     if not rejected:
         return "is not signed"
-    return f"has no signature by a trusted key ({'; '.join(rejected)})"
+    return f"{NO_SIGNER} ({'; '.join(rejected)})"
 
 
 def check_given(

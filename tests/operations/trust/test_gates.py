@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import foreign_signatures as foreign
+from support.command_line import run_cli
 from support.signed_models import record_gate
 
 from localreg import Dataset, OutputModel, Task, use_registry
@@ -174,6 +175,10 @@ def test_an_override_is_kept_with_its_reason(registry, model):
     assert events_of(registry)[0][1]["override"] == "hotfix 12"
     (line,) = [each.text for each in model.history() if each.kind == "alias.set"]
     assert line == "alias prod set, although it did not pass the gate: 'hotfix 12'"
+    (serving,) = history.servings(registry._chain.first, "prod")
+    assert serving.override == "hotfix 12"
+    assert run_cli("history", "--alias", "prod")[1].endswith("\thotfix 12\n")
+    assert "vision/net:1 (overridden)" in run_cli("protect", NAME)[1]
     model.publish()
     registry.set_alias(model, "prod", override="again")
     assert registry.gate(NAME).override == "hotfix 12", "nothing changed"

@@ -239,6 +239,17 @@ def test_a_gate_that_came_while_the_model_was_removed_holds_its_alias(new):
     assert is_held(registry)
 
 
+def test_a_held_alias_whose_model_passes_now_says_what_to_do(both, tmp_path):
+    here, there = both
+    bring_by_merge(here, there, tmp_path)
+    here.model("vision/net:2").publish()
+    with pytest.raises(GateError, match="passes its gate now, and did not when") as caught:
+        here.model(NAME)
+    assert "`localreg alias vision/net:2 prod` checks it again" in str(caught.value)
+    here.set_alias("vision/net:2", "prod")
+    assert not is_held(here)
+
+
 def test_the_alias_of_an_upstream_registry_is_read_with_its_own_gate(both, new, tmp_path):
     here, there = both
     bring_by_merge(here, there, tmp_path)

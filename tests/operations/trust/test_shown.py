@@ -45,7 +45,7 @@ def test_show_says_who_signed_and_why_a_signature_does_not_count(signed):
     assert "signatures" not in lines
     text = printed("show", "vision/vit")
     assert "signed by" not in text
-    assert "not among those that are trusted" in text
+    assert "neither given nor trusted" in text
     assert "signed by" not in printed("show", "n")
     assert "signatures" not in printed("show", "n")
     (one,) = json.loads(printed("show", "vision/resnet", "--json"))["signatures"]
@@ -181,3 +181,15 @@ def test_without_cryptography_signatures_are_not_checked(signed, monkeypatch):
     assert run_cli("ls", "--signed")[0] != 0
     assert "signed by" not in printed("show", "n")
     assert "signatures" not in printed("show", "n")
+
+
+def test_a_reason_is_said_once(signed, key_file):
+    """Of two signatures by one key that is not trusted, and under trust.mode enforce."""
+    model, key = signed.model("vision/vit"), foreign.new_key()
+    for _ in range(2):
+        data = foreign.signed({".": "0" * 64}, key)
+        record_signature(signed._chain.first, model.id, data, signer="third")
+    set_setting(signed._chain.first, "trust.mode", "enforce")
+    lines = dict(each.split(maxsplit=1) for each in printed("show", "vision/vit").splitlines())
+    assert lines["signatures"].count("does not count") == 2
+    assert lines["trust"] == "not given out: it has no signature by a trusted key"

@@ -309,6 +309,22 @@ def test_a_setting_that_cannot_be_one_gives_out_nothing(registry, weights):
                 road()
 
 
+def test_remedies_name_the_registry_that_they_change(tmp_path, weights):
+    """The setting and the keys are upstream; a model is there, and another one is here."""
+    upstream, first = tmp_path / "upstream", tmp_path / "first"
+    with Registry(upstream) as registry:
+        there = registry.add(weights, "net", "vision").id
+        set_setting(registry._chain.first, "trust.mode", "enforce")
+    with Registry(first, upstream=[upstream]) as registry:
+        here = registry.add(weights, "own", "vision").id
+        for id_, command in ((there, f"localreg -R {upstream}"), (here, "localreg")):
+            with pytest.raises(TrustError) as caught:
+                registry.model(id_).get_local_copy(raise_on_error=True)
+            assert f"`{command} sign {id_[:8]} --key FILE`" in str(caught.value)
+            assert f"`localreg -R {upstream} key add FILE`" in str(caught.value)
+            assert f"`localreg -R {upstream} config trust.mode`" in str(caught.value)
+
+
 def test_an_upstream_registry_that_is_gone_or_damaged(tmp_path, weights):
     upstream, first = tmp_path / "upstream", tmp_path / "first"
 
