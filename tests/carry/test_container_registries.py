@@ -363,9 +363,9 @@ def test_passwords_do_not_belong_into_a_place(target):
 
 
 def test_what_is_not_there(models, target, place):
-    with pytest.raises(SourceNotFoundError):
+    with pytest.raises(SourceNotFoundError, match="check the repository and the tag, and log in"):
         take(target, f"{place}:1")
-    with pytest.raises(SourceNotFoundError):
+    with pytest.raises(SourceNotFoundError, match="check the repository, and log in"):
         take(target, place)
     send(models, "vision/resnet:1", to=f"{place}:1")
     with pytest.raises(SourceNotFoundError):
@@ -385,17 +385,35 @@ def test_plain_http_is_for_container_registries(models, target, tmp_path):
             send(models, *named, to="oci://127.0.0.1:9/net", **options)
 
 
+@pytest.mark.parametrize(
+    "text", ["docker://localhost/net:1", "https://u:secret@localhost/net", "oci:/localhost/net:1"]
+)
+def test_other_forms_of_a_place_are_named(models, target, text):
+    for call in (
+        lambda: models.export("vision/resnet:1", path=text),
+        lambda: target.import_bundle(text),
+        lambda: target.import_bundle(text, plain_http=True),
+    ):
+        with pytest.raises(InvalidValueError, match="that is oci://HOST/REPOSITORY:TAG") as caught:
+            call()
+        assert "secret" not in str(caught.value)
+
+
 def test_the_commands(models, target, place):
     """They print the place with the digest, and say what went and came."""
     here, there, http = ["-R", str(models.path)], ["-R", str(target.path)], "--plain-http"
     export = ["export", "vision/packed:1", "-o", place, *here]
     code, _, err = run_cli(*export, "--dry-run")
     assert (code, "A bundle would hold 1 model" in err) == (0, True), err
+    assert f"To {place}:1\n" in err
     code, out, err = run_cli(*export, http, "-q")
     pinned = out.strip()
     assert re.fullmatch(re.escape(f"{place}:1@sha256:") + "[0-9a-f]{64}", pinned), err
     _, out, err = run_cli(*export, http, "--json")
     assert json.loads(out)["paths"] == [pinned]
+    versions = "export", "vision/packed:1", "vision/resnet:1", "-o", f"{place}/all", *here
+    assert f"To {place}/all/vision/resnet:1\n" in run_cli(*versions, "--dry-run")[2]
+    assert len(run_cli(*versions, http, "-q")[1].splitlines()) == 2
     code, out, err = run_cli("import", pinned, http, "--dry-run", *there)
     assert (code, out) == (0, "new: vision/packed:1\n"), err
     code, out, err = run_cli("import", pinned, http, "--json", *there)

@@ -355,7 +355,11 @@ class ContainerRegistry:
 
     def not_found(self, place: OciPlace) -> SourceNotFoundError:
         """Return the error for a place where nothing is."""
-        return SourceNotFoundError(f"there is no {place}", reference=str(place))
+        parts = "the repository" if place.reference is None else "the repository and the tag"
+        return SourceNotFoundError(
+            f"there is no {place}; check {parts}, and log in if it is not public",
+            reference=str(place),
+        )
 
     def _listed(self, repository: str, digest: str, kind: str) -> Iterator[Descriptor]:
         """Yield what refers to a manifest by the API; nothing if the registry has none.

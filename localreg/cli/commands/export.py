@@ -31,6 +31,7 @@ from localreg.operations.carry import container_registries, export, selection
 from localreg.operations.carry.export import Exported
 from localreg.operations.finding import queries
 from localreg.progress import shown_progress
+from localreg.values.oci import is_oci
 from localreg.values.units import parse_size, size_text
 
 
@@ -140,8 +141,8 @@ def export_command(
     if as_json:
         print_json(record_json(done))
     elif quiet:
-        if done.path:
-            click.echo(done.path)
+        for path in done.paths[: 1 if split else None]:  # `import` takes the first part
+            click.echo(path)
     else:
         _print(done, since)
     return CORRUPT if any(each.lost for each in done.missing) else 0
@@ -154,6 +155,8 @@ def _print(done: Exported, since: str | None) -> None:
             (Column("MODEL", "name"), Column("SIZE", "size", 1), Column("ID", "id")),
             ((each.ref, each.size, each.id[:8]) for each in done.models),
         )
+        for path in filter(is_oci, done.paths):
+            remark(f"To {path}")
     for each in done.missing:
         say(f"Not in the bundle: {one_line(each.ref)}: {one_line(each.why)}")
     missing = sum(each.size or 0 for each in done.missing)

@@ -7,6 +7,7 @@ are manifests that refer to it. Other tools find the files, and another localreg
 from __future__ import annotations
 
 import os
+import re
 
 from localreg.errors import InvalidValueError
 from localreg.operations.carry.arrival import Arrived
@@ -17,8 +18,10 @@ from localreg.operations.carry.selection import Selection
 from localreg.operations.finding.references import check_project_name
 from localreg.registry import Chain
 from localreg.store.rows import logged_rows, model_rows
+from localreg.values.checks import shown
 from localreg.values.frozen import replace
 from localreg.values.oci import OciPlace, is_oci, parse_oci, place_of_version, tag_of
+from localreg.values.secrets import masked_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from localreg.operations.finding.upstream import Found
     from localreg.progress import Progress
     from localreg.store.events.change import Change
+
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # docker://, https://, oci:/; no drive C:/
 
 
 def export_models(
@@ -66,7 +72,7 @@ def export_models(
             dry_run=dry_run,
             progress=progress,
         )
-    _check_no_http(plain_http)
+    _check_file(target, "path", plain_http=plain_http)
     return export(
         chain,
         chosen,
@@ -111,7 +117,7 @@ def import_models(
             dry_run=dry_run,
             progress=progress,
         )
-    _check_no_http(plain_http)
+    _check_file(source, "source", plain_http=plain_http)
     return import_bundle(
         chain,
         source,
@@ -261,7 +267,14 @@ def import_from(
         return replace(arrived, events=arrived.events + added)
 
 
-def _check_no_http(plain_http: bool) -> None:
+def _check_file(place: object, argument: str, *, plain_http: bool) -> None:
+    """Check that a place that is in no container registry can be meant as a file or a folder."""
+    if isinstance(place, str) and _URL.match(place) and not os.path.lexists(place):
+        raise InvalidValueError(
+            f"{argument}: {shown(masked_text(place))} is no file, and no place in a container "
+            "registry: that is oci://HOST/REPOSITORY:TAG",
+            argument=argument,
+        )
     if plain_http:
         raise InvalidValueError(
             "plain_http is for container registries only: oci://HOST/REPOSITORY:TAG",
