@@ -425,6 +425,21 @@ def test_a_record_that_says_less_is_replaced(models, target, fake_registry, has_
     assert target.model("vision/net:1").tags == ["last"]
 
 
+def test_the_next_page_of_referrers_is_on_the_same_server(models, target, fake_registry):
+    from support.servers.fake_registry import FakeRegistry
+
+    elsewhere = FakeRegistry()
+    try:
+        send(models, fake_registry.host)
+        link = f'<http://{elsewhere.host}/v2/vision/net/referrers/x>; rel="next"'
+        page = answers(200, b'{"manifests":[]}', Content_Type=INDEX, Link=link)
+        fake_registry.faults = [of("/referrers/", page, 9)]
+        assert take(target, fake_registry.host).models == ("vision/net:1",)
+        assert elsewhere.requests == []
+    finally:
+        elsewhere.close()
+
+
 @pytest.mark.parametrize("has_referrers", [True, False])
 def test_a_record_that_cannot_be_read_stays_and_stops_no_push(models, fake_registry, has_referrers):
     fake_registry.has_referrers = has_referrers
