@@ -252,7 +252,7 @@ class ContainerRegistry:
 
     def has_blob(self, repository: str, digest: str, size: int) -> bool:
         """Return True if the registry has a blob."""
-        answer = self._exchange.ask("HEAD", self.blob_url(repository, digest))
+        answer = self._exchange.ask("HEAD", self.blob_url(repository, digest), pinned=True)
         if answer.status == 404:
             return False
         self._check(answer, 200)
