@@ -16,6 +16,7 @@ from email.utils import formatdate
 
 import pytest
 
+from localreg.blobs.bundles.container_registry import ContainerRegistry
 from localreg.blobs.transfer.downloading import download
 from localreg.blobs.transfer.http.exchange import Exchange
 from localreg.blobs.transfer.pace import Pace, Watch, pace_from_environment
@@ -25,6 +26,7 @@ from localreg.errors import (
     InvalidValueError,
     StorageError,
     StorageFullError,
+    UploadError,
 )
 
 BODY = os.urandom(300_000)
@@ -770,6 +772,18 @@ def test_a_small_answer_by_an_insecure_redirect_needs_a_checksum_too(secure, ser
         assert plain.requests == []
         found = exchange.ask("GET", url, most=len(BODY), pinned=True)
         assert found.data == BODY
+
+
+def test_a_container_registry_with_tls_gets_no_bytes_without_it(secure, serve, monkeypatch):
+    plain = serve(answer())
+    server, certificate = secure(moved(plain.url(), "202 Accepted"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with (
+        ContainerRegistry(f"127.0.0.1:{server.port}", pace=QUICK) as registry,
+        pytest.raises(UploadError, match="without encryption"),
+    ):
+        registry.put_blob("vision/net", DIGEST, len(BODY), lambda: [BODY])
+    assert plain.requests == []
 
 
 def test_a_dripping_body_over_tls_is_an_error(secure, tmp_path, monkeypatch):
