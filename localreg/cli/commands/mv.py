@@ -35,22 +35,25 @@ def mv_command(
     Where two models have one number, `localreg mv vision/resnet:4~laptop vision/resnet` gives
     another one to the model of the registry "laptop".
     """
+    lost: dict[str, list[str]] = {}
     with opened(directory) as chain:
         if release:
             done = [_json(moving.release_number(chain.first, text), text, None) for text in models]
         else:
-            done = _move(chain, models)
+            done = _move(chain, models, lost)
     if as_json:
         print_json(done)
     for each in done:
         released = f"Released {each['was']}, which model {each['id'][:8]} had"
-        moved = f"Moved {each['was']} to {each['ref']}"
+        dropped = f"; it lost {', '.join(lost[each['id']])}" if lost.get(each["id"]) else ""
+        moved = f"Moved {each['was']} to {each['ref']}{dropped}"
         say_change(
             each["changed"], released if release else moved, f"{each['was']} is there already"
         )
 
 
-def _move(chain: Chain, models: tuple[str, ...]) -> list[Json]:
+def _move(chain: Chain, models: tuple[str, ...], lost: dict[str, list[str]]) -> list[Json]:
+    """Move models, and note in `lost` which aliases each of them lost."""
     *sources, last = models
     if not sources:
         raise click.UsageError("Name one or more models, and where to move them.")
@@ -62,9 +65,12 @@ def _move(chain: Chain, models: tuple[str, ...]) -> list[Json]:
         )
     found = list(dict.fromkeys(resolve_model(chain, each) for each in sources))
     before = [reading.row(each).ref for each in found]
+    aliases = [set(reading.aliases(each)) for each in found]
     for each in found:
         each.registry.store.check_writable()
     after = moving.move_models(chain.first, [each.id for each in found], target)
+    for each, names in zip(found, aliases, strict=True):
+        lost[each.id] = [f"@{name}" for name in sorted(names.difference(reading.aliases(each)))]
     return [_json(each.id, old, new) for each, old, new in zip(found, before, after, strict=True)]
 
 
