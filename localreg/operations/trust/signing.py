@@ -67,6 +67,13 @@ class SignatureFile(Frozen):
     new: bool
     files: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        """Leave the file out: notebooks print what a call returns."""
+        return (
+            f"SignatureFile(digest={self.digest!r}, signer={self.signer!r}, new={self.new}, "
+            f"files={len(self.files):,})"
+        )
+
 
 def sign(chain: Chain, found: Found, key: SigningKey) -> SignatureFile:
     """Sign the weights of a model that are served now.

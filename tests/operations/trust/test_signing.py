@@ -43,6 +43,9 @@ def test_what_a_key_signs_counts_by_that_key_only(registry, models, found, key_f
             verify(chain, model, chain.first)
     add_key(chain.first, key_file(key, public=True), "release")
     assert [each.signer for each in verify(chain, found(models[0]), chain.first)] == ["release"]
+    text = repr(registry.sign(models[0], key_file(key)))  # notebooks print it
+    assert text.startswith("SignatureFile(digest='")
+    assert "mediaType" not in text
 
 
 def test_a_signature_made_elsewhere_is_kept_once(registry, folder, models, found, tmp_path):
