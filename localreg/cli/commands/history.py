@@ -155,9 +155,9 @@ def _print_servings(found: list[Serving], *, as_json: bool) -> None:
         (
             Column("ALIAS", "name", 3),
             Column("FROM (UTC)", "time"),
-            Column("UNTIL (UTC)", "time", 1),
+            Column("UNTIL (UTC)", "time", 4),
             Column("MODEL", "name"),
-            Column("WHO", "path", 4),
+            Column("WHO", "path", 1),
             Column("EVENT", "id", 2),
             Column("OVERRIDE", "prose", 1),
         ),
