@@ -105,7 +105,8 @@ class Trust(Frozen):
 
     def _command(self, registry: OpenRegistry) -> str:
         """Return how a command begins that changes a registry."""
-        return "localreg" if registry is self.first else f"localreg -R {registry.root}"
+        is_usual = registry.root == self.first.root  # also a view of it as it was
+        return "localreg" if is_usual else f"localreg -R {registry.root}"
 
 
 def trust_of(chain: Chain) -> Trust | None:
