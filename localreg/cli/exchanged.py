@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _NO_NAME = re.compile(r"[/:@\\]")  # references, URLs and paths have these
 _INSTEAD = {
     "push": "To carry a model: `localreg export {model} -o FILE.tar`",
-    "pull": "To take in a bundle: `localreg import FILE.tar`",
+    "pull": "To take in models: `localreg import FILE.tar`",
 }
 
 

@@ -139,10 +139,10 @@ class TestPushAndPull:
         [
             ("push vision/resnet:2", "`localreg export vision/resnet:2 -o FILE.tar`"),
             ("push resnet@prod", "`localreg export resnet@prod -o FILE.tar`"),
-            ("push oci://host/repo:tag", "`localreg export MODEL -o FILE.tar`"),
+            ("push oci://host/repo:tag", "`localreg export MODEL -o oci://host/repo:tag`"),
             ("push s3://bucket/registry", "`localreg remote add NAME s3://bucket/registry`"),
             ("pull vision/resnet:2", "`localreg import FILE.tar`"),
-            ("pull oci://host/repo:tag", "`localreg import FILE.tar`"),
+            ("pull oci://host/repo:tag", "`localreg import oci://host/repo:tag`"),
         ],
     )
     def test_a_model_or_a_url_is_wrong_usage(self, run, pushed, words, remedy):
