@@ -85,6 +85,7 @@ def test_verify_says_who_signed_or_why_nobody_counts(stage):
     assert said("verify", "vision/vit", "--key", "k.pub") == (
         4, "localreg: no signature of vision/vit:1 counts: it is not signed",
     )  # fmt: skip
+    assert "`localreg sign " in said("get", "vision/vit", "--signature")[1]
     run_cli("sign", "vision/vit", "--key", "k.pem")
     run_cli("sign", "vision/vit", "--key", "other.pem")
     code, text = said("verify", "vision/vit", "--key", "k.pub", "--full")

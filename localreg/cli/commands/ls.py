@@ -39,7 +39,7 @@ from localreg.operations.finding import queries
 from localreg.operations.finding.upstream import Found, records, search
 from localreg.operations.finding.values import Values, model_values
 from localreg.operations.models.removed import RemovedModel, removed_models
-from localreg.operations.trust.shown import signers
+from localreg.operations.trust.shown import signers, trusts_any
 from localreg.operations.weights.files import file_counts
 from localreg.registry import Chain, OpenRegistry
 from localreg.values.records import Json, ModelRecord
@@ -152,6 +152,8 @@ def ls_command(
         elif not found and not as_json:
             filtered = any((pattern, project, name, tags, meta, published, signed, sorted_by))
             _say_none(chain, filtered=filtered, archived=archived, as_of=as_of)
+            if signed and not trusts_any(chain):
+                say("No key is trusted, so no signature counts. `localreg key add FILE` adds one.")
             if sorted_by is not None:
                 say(only_with(sorted_by, "models", _values_of_newest(chain, archived=archived)))
 

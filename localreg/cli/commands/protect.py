@@ -9,6 +9,7 @@ from localreg.cli.output import (
     AS_JSON,
     IN_REGISTRY,
     SILENT,
+    one_line,
     opened,
     print_facts,
     print_json,
@@ -96,6 +97,8 @@ def protect_command(
             f"{place.name} needs {', '.join(done.conditions)} from now on{also}",
             f"{place.name} needs {', '.join(done.conditions)} already",
         )
+        if not place.is_known:
+            remark(f"There is no model {one_line(place.name.rpartition('@')[0])} yet.")
 
 
 def _show(shown: gates.Gate) -> None:

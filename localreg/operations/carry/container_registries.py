@@ -21,7 +21,6 @@ from localreg.store.rows import logged_rows, model_rows
 from localreg.values.checks import shown
 from localreg.values.frozen import replace
 from localreg.values.oci import OciPlace, is_oci, parse_oci, place_of_version, tag_of
-from localreg.values.secrets import masked_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -271,7 +270,7 @@ def _check_file(place: object, argument: str, *, plain_http: bool) -> None:
     """Check that a place that is in no container registry can be meant as a file or a folder."""
     if isinstance(place, str) and _URL.match(place) and not os.path.lexists(place):
         raise InvalidValueError(
-            f"{argument}: {shown(masked_text(place))} is no file, and no place in a container "
+            f"{argument}: {shown(place)} is no file, and no place in a container "
             "registry: that is oci://HOST/REPOSITORY:TAG",
             argument=argument,
         )

@@ -172,7 +172,10 @@ def signature_file(chain: Chain, found: Found, trusted: OpenRegistry | Sequence[
     chosen = next((each for each in signed if each.valid), None)
     if chosen is None:
         if not signed:
-            raise SignatureError(f"{ref} is not signed", reason="it is not signed")
+            raise SignatureError(
+                f"{ref} is not signed; `localreg sign {found.id[:8]} --key FILE` signs it",
+                reason="it is not signed",
+            )
         chosen = signed[0]
     return file_of(chain, found, weights, chosen.digest, chosen.size)
 

@@ -357,6 +357,13 @@ def test_undo_after_protect_takes_the_gate_back(registry, model):
     assert registry.model(NAME).id == model.id
 
 
+def test_a_gate_of_a_name_without_models_says_so(registry, model):
+    """It may be meant, or be a misspelling, which protects nothing."""
+    _, _, err = run_cli("protect", "vision/nte@prod", "--require", "signed")
+    assert err.endswith("\nThere is no model vision/nte yet.\n")
+    assert "There is no model" not in run_cli("protect", NAME, "--require", "signed")[2]
+
+
 def test_the_history_names_gates(registry, model):
     registry.protect(NAME, "published,accuracy>=0.9")
     registry.unprotect(NAME)
