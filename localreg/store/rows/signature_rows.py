@@ -33,10 +33,9 @@ class SignatureRow(Frozen):
 
 
 _ROWS = Columns("signature", id=ID, digest=DIGEST, file=DIGEST, size=COUNT, signer=TEXT, at=TIME)
-_FROM = (
-    "FROM model m JOIN signature s ON s.model = m.pk JOIN blob b ON b.pk = s.blob "
-    "WHERE m.id = ? AND s.digest = ?"
-)
+_FROM = "FROM model m JOIN signature s ON s.model = m.pk JOIN blob b ON b.pk = s.blob"
+_ARRIVED = f"{_FROM} LEFT JOIN event e ON e.event_id = s.id"
+_OF_WEIGHTS = "WHERE m.id = ? AND s.digest = ?"
 
 
 def some(connection: Connection, model_id: str, digest: str) -> bool:
@@ -45,7 +44,9 @@ def some(connection: Connection, model_id: str, digest: str) -> bool:
     Args:
         digest: of the weights.
     """
-    row = connection.execute(f"SELECT 1 {_FROM} LIMIT 1", (model_id, digest)).fetchone()
+    row = connection.execute(
+        f"SELECT 1 {_FROM} {_OF_WEIGHTS} LIMIT 1", (model_id, digest)
+    ).fetchone()
     return row is not None
 
 
@@ -83,7 +84,7 @@ def of_weights(
         connection,
         "WITH found AS (SELECT s.id, s.digest, b.digest AS file, b.size, s.signer, s.at, "
         "s.signer IN (SELECT value FROM json_each(?)) AS named, e.arrived "
-        f"{_FROM.replace('WHERE', 'LEFT JOIN event e ON e.event_id = s.id WHERE')}), "
+        f"{_ARRIVED} {_OF_WEIGHTS}), "
         "ordered AS (SELECT *, row_number() OVER (PARTITION BY named "
         "ORDER BY arrived IS NOT NULL, arrived, at, id) AS place FROM found) "
         "SELECT id, digest, file, size, signer, at FROM ordered WHERE place <= ? "
@@ -104,7 +105,7 @@ def has_file(connection: Connection, model_id: str, digest: str, file: str, *, a
     """
     row = connection.execute(
         "SELECT 1 FROM (SELECT b.digest AS file "
-        f"{_FROM.replace('WHERE', 'LEFT JOIN event e ON e.event_id = s.id WHERE')} "
+        f"{_ARRIVED} {_OF_WEIGHTS} "
         "ORDER BY e.arrived IS NOT NULL, e.arrived, s.at, s.id LIMIT ?) WHERE file = ?",
         (model_id, digest, among, file),
     ).fetchone()
