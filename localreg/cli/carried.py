@@ -100,7 +100,8 @@ def _summary(done: Arrived) -> str:
     came = came_text(done)
     if came:
         return f"{came} {'would come' if done.dry_run else 'came'}."
-    what = "Nothing would come" if done.dry_run else "Nothing came"
+    nothing = "Nothing else" if done.differences else "Nothing"
+    what = f"{nothing} would come" if done.dry_run else f"{nothing} came"
     if done.missing:
         return f"{what}."
     return f"{what}: all of it {'is here' if done.dry_run else 'was here already'}."

@@ -148,6 +148,14 @@ class TestImport:
         assert (code, out) == (0, "")
         assert "Nothing came: all of it was here already." in err
 
+    def test_an_alias_that_is_set_afterwards_is_not_nothing(self, run, models, tmp_path):
+        run("export", "vision/resnet:1", "-o", "one.tar")
+        run("init", "other")
+        run("-R", "other", "import", "one.tar")
+        _, out, err = run("-R", "other", "import", "one.tar", "--aliases")
+        assert out == "vision/resnet@prod is vision/resnet:1 now\n"
+        assert err.endswith("Nothing else came: all of it was here already.\n")
+
     def test_a_dry_run_changes_nothing(self, run, bundle):
         _, _, err = run("import", "all.tar", "--dry-run")
         assert "3 models" in err
