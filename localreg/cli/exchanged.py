@@ -98,7 +98,7 @@ def print_pulled(done: Pulled, *, as_json: bool, quiet: bool) -> int:
 def print_pushed(done: Pushed, *, as_json: bool, quiet: bool) -> int:
     """Print what came and went, and what is different now; return the exit code."""
     # What --force made again had lost when it was pulled.
-    lost = done.lost or (done.pulled.conflict and not done.forced)
+    lost = done.lost or done.refused or (done.pulled.conflict and not done.forced)
     code = CONFLICT if lost else 0
     if as_json:
         print_json(record_json(done))
@@ -108,6 +108,7 @@ def print_pushed(done: Pushed, *, as_json: bool, quiet: bool) -> int:
         said = set(done.pulled.differences)
         print_lines(line for line in done.lost if line not in said)
         print_lines(done.forced)
+        print_lines(done.refused)
     print_missing(done.missing, "go")
     came = came_text(done.pulled)
     if came:

@@ -33,7 +33,8 @@ def push_command(
 
     Everything goes that was made here or came by a stick: events, reports, and the bytes of
     weights. Without REMOTE it is the one that orders the events: see `localreg remote ls`. The exit
-    code is 5 if a change that was made here has lost against one that was there before.
+    code is 5 if a change that was made here has lost against one that was there before, or if
+    --force could not set it again, since a gate is not passed.
     """
     with opened(directory) as chain, shown_progress("Pushing") as progress:
         name = remote_name(chain, remote, "push")

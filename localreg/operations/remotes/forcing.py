@@ -24,6 +24,7 @@ from localreg.store.rows import (
 )
 from localreg.store.rows.remote_rows import RemoteRow, Waiting
 from localreg.values.arrivals import Lost, shown_name
+from localreg.values.frozen import Frozen
 from localreg.values.records import LoggedEvent, line_payload
 
 TYPE_CHECKING = False
@@ -58,7 +59,19 @@ def lost(connection: remote_rows.Connection, waiting: Iterable[Waiting]) -> dict
     return {event_id: said[event_id].line for event_id in ids if event_id in said}
 
 
-def force(registries: Chain, change: Change, remote: RemoteRow) -> list[str]:
+class Forced(Frozen):
+    """What `force` did, a sentence each.
+
+    Attributes:
+        done: what was set again.
+        refused: what was not, since a gate is not passed, and why.
+    """
+
+    done: list[str]
+    refused: list[str]
+
+
+def force(registries: Chain, change: Change, remote: RemoteRow) -> Forced:
     """Set again what changes that were made here wanted, and that have lost.
 
     They are those that a remote lacks; and those of the last push to it, as long as what they lost
@@ -67,9 +80,6 @@ def force(registries: Chain, change: Change, remote: RemoteRow) -> list[str]:
 
     Args:
         registries: the first one has the changes.
-
-    Returns:
-        What was set, or why it was not, a sentence each.
     """
     connection = change.connection
     until = event_rows.newest_key(connection)
@@ -79,7 +89,8 @@ def force(registries: Chain, change: Change, remote: RemoteRow) -> list[str]:
         register = _register(each.event) if each.own else None
         if register is not None:
             last[each.event.subject, register] = each
-    done = []
+    done: list[str] = []
+    refused: list[str] = []
     wanted = [each for each in last.values() if each.outcome in (LOST, KEPT)]
     subjects = sorted({each.event.subject for each in wanted})
     said = losses(connection, subjects, {each.event.event_id for each in wanted})
@@ -89,12 +100,12 @@ def force(registries: Chain, change: Change, remote: RemoteRow) -> list[str]:
         try:
             is_set = _set_again(registries, change, each.event)
         except GateError as error:
-            done.append(f"not set again: {error}")
+            refused.append(f"not set again: {error}")
             continue
         if is_set:
             loss = said.get(each.event.event_id)
             done.append(_sentence(connection, each.event, loss))
-    return done
+    return Forced(done, refused)
 
 
 def _is_as_it_was(connection: remote_rows.Connection, sent: Waiting) -> bool:

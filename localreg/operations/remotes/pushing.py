@@ -49,6 +49,7 @@ class Pushed(Frozen):
         reports: to how many models and tasks what was reported was sent.
         lost: changes made here that are sent and have lost for good, one sentence each.
         forced: what was set again by `force`, one sentence each.
+        refused: what was not set again, since a gate is not passed, one sentence each.
         missing: bytes that the remote lacks, and that are not here.
         dry_run: True if nothing was changed.
     """
@@ -61,6 +62,7 @@ class Pushed(Frozen):
     reports: int
     lost: tuple[str, ...]
     forced: tuple[str, ...]
+    refused: tuple[str, ...]
     missing: tuple[Missing, ...]
     dry_run: bool
 
@@ -136,7 +138,7 @@ class Pushing:
         self._owners = 0
         self._is_identified = False
         self._lost: dict[str, str] = {}  # by the id of the event
-        self._forced: list[str] = []
+        self._forced = forcing.Forced([], [])
 
     def run(self, *, force: bool) -> None:
         """Send all that was here when it began; what came since goes along with it."""
@@ -186,7 +188,7 @@ class Pushing:
 
         def look(change: Change) -> None:
             if force:
-                self._forced += forcing.force(self._chain, change, self._remote)
+                self._forced = forcing.force(self._chain, change, self._remote)
             remote = remote_rows.by_key(change.connection, self._remote.pk)
             if remote is not None:
                 until = event_rows.newest_key(change.connection)
@@ -217,7 +219,8 @@ class Pushing:
             self._sending.size,
             self._owners,
             tuple(self._lost.values()),
-            tuple(self._forced),
+            tuple(self._forced.done),
+            tuple(self._forced.refused),
             self._sending.missing,
             dry_run,
         )
@@ -238,8 +241,9 @@ class Pushing:
         """Set again what has lost; return the key of the last event that is to be sent."""
         with self._registry.store.write() as change:
             forced = forcing.force(self._chain, change, names.current(self._chain, self._remote))
-            self._forced += forced
-            return event_rows.newest_key(change.connection) if forced else until
+            self._forced.done.extend(forced.done)
+            self._forced.refused[:] = forced.refused
+            return event_rows.newest_key(change.connection) if forced.done else until
 
     def _count_tried(self) -> None:
         """Count the events of a commit whose answer was lost, if they are there."""

@@ -318,9 +318,12 @@ def test_force_overrides_no_gate(new, tmp_path):
     two.set_alias("vision/net:2", "prod")
     for dry_run in (True, False):
         done = two.push(force=True, dry_run=dry_run)
-        (line,) = done.forced
+        (line,) = done.refused
+        assert not done.forced
         assert line.startswith(f"not set again: vision/net:2 does not pass the gate of {NAME}")
     assert two.model(NAME).version == 1
+    code, out, _ = run_cli("-R", two.path, "push", "--force")
+    assert (code, out.startswith("not set again: ")) == (5, True)
     two.model("vision/net:2").publish()
     (line,) = two.push(force=True).forced
     assert line == f"set again: {NAME} → vision/net:2"
