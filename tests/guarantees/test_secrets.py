@@ -319,10 +319,11 @@ def test_an_error_of_the_parser_does_not_show_a_secret(registry, monkeypatch):
     monkeypatch.setenv("LOCALREG_TASK_ID", task.id)
     monkeypatch.setattr("sys.argv", ["train.py"])
     with ambient.isolated():  # what argparse parsed belongs to the process
-        Task.init("p", "train", registry=registry)
+        task = Task.init("p", "train", registry=registry)
         for name in ("token", "url"):
             parser = argparse.ArgumentParser()
             parser.add_argument(f"--{name}", type=int)
             with pytest.raises(LocalregError, match=name) as raised:
                 parser.parse_args()
             assert SECRET not in "".join(traceback.format_exception(raised.value))
+        task.close()  # else its threads go on, which other tests count
