@@ -245,7 +245,8 @@ def test_a_damaged_row_keeps_everything(registry):
     registry.close()
     with closing(sqlite3.connect(registry.path / "registry.db")) as connection:
         connection.execute(
-            "INSERT INTO alias (project, name, alias, model) SELECT project, name, x'ff', id FROM model LIMIT 1"
+            "INSERT INTO alias (project, name, alias, model) "
+            "SELECT project, name, x'ff', id FROM model LIMIT 1"
         )
         connection.commit()
     with Registry(registry.path, durability="fast") as again:
