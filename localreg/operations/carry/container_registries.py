@@ -276,7 +276,7 @@ def _check_file(place: object, argument: str, *, plain_http: bool) -> None:
         )
     if plain_http:
         raise InvalidValueError(
-            "plain_http is for container registries only: oci://HOST/REPOSITORY:TAG",
+            "--plain-http (plain_http) is for container registries only: oci://HOST/REPOSITORY:TAG",
             argument="plain_http",
         )
 

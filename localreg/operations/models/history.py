@@ -482,10 +482,10 @@ def _alias_of(change: StateChange, model_id: str) -> str:
 
 
 def _protected(change: StateChange) -> str:
-    new = change.payload["new"]
-    if new is None:
-        return f"alias {change.field} needs nothing any more"
-    return f"alias {change.field} needs {_value(', '.join(new))}"
+    payload, new = change.payload, change.payload["new"]
+    line = "/".join(filter(None, (payload["project"], payload["name"])))
+    needs = "nothing any more" if new is None else _value(", ".join(new))
+    return f"alias {change.field} of {line} needs {needs}"
 
 
 def _signed(change: StateChange) -> str:

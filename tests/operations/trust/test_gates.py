@@ -369,8 +369,8 @@ def test_the_history_names_gates(registry, model):
     registry.unprotect(NAME)
     texts = [each.text for each in registry.history() if each.kind == "alias.protected"]
     assert texts == [
-        "alias prod needs nothing any more",
-        "alias prod needs 'published, accuracy>=0.9'",
+        "alias prod of vision/net needs nothing any more",
+        "alias prod of vision/net needs 'published, accuracy>=0.9'",
     ]
 
 

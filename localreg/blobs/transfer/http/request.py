@@ -185,7 +185,7 @@ class Client:
                 if any(each in str(error) for each in _NO_TLS):
                     raise self.refused(
                         "does not speak https; plain http must be asked for (http://, or of a "
-                        "container registry --plain-http)"
+                        "container registry --plain-http, in Python plain_http=True)"
                     ) from None
                 raise self.refused(
                     "cannot be trusted: its certificate was not accepted (REQUESTS_CA_BUNDLE can "
