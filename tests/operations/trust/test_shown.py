@@ -94,7 +94,7 @@ def test_ls_lists_what_a_trusted_key_signed(signed):
     }  # fmt: skip
     assert run_cli("ls", "--signed", "--removed")[0] == 2
     remove_key(signed._chain.first, "release")
-    assert re.search("No models match.*\nNo key is trusted", run_cli("ls", "--signed")[2])
+    assert re.search("(?s)No models match.*\nNo key is trusted", run_cli("ls", "--signed")[2])
 
 
 def test_a_limit_counts_what_is_signed(signed, found, key_file, weights):
