@@ -40,7 +40,8 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     ├── RemoteError                    (OSError)       a remote that cannot be read or written
     │   ├── RemoteChangedError                         it was replaced, or restored from a copy
     │   └── RemoteBusyError            (TimeoutError)  others write to it all the time
-    ├── SessionError                   (ValueError)    an offline session that is damaged
+    ├── SourceError                    (ValueError)    records of another program, damaged or forged
+    │   └── SessionError                               an offline session of ClearML
     ├── NotSupportedError              (NotImplementedError)   ClearML has it, localreg does not
     ├── NotPicklableError              (TypeError)     a handle belongs to its process
     ├── MissingPackageError            (ImportError)   a package that a call needs is not installed
@@ -298,14 +299,18 @@ class RemoteBusyError(RemoteError, TimeoutError):
     """Others wrote to a remote all the time, or delete what must be sent; try later."""
 
 
-class SessionError(LocalregError, ValueError):
-    """An offline session of ClearML is damaged or forged.
+class SourceError(LocalregError, ValueError):
+    """What another program recorded is damaged or forged, or cannot be kept.
 
     `file` names its file, and `line` the line of it, counted from 1; None if it is not in a line.
     """
 
     file: str
     line: int | None
+
+
+class SessionError(SourceError):
+    """An offline session of ClearML is damaged or forged."""
 
 
 class NotSupportedError(LocalregError, NotImplementedError):

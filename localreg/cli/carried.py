@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.carry.arrival import Arrived
     from localreg.operations.carry.export import Missing
+    from localreg.operations.importers.bringing import Brought
     from localreg.operations.importers.clearml_session import Imported
 
 NAMED = 20  # models that are new here; --json has all of them
@@ -59,6 +60,17 @@ def print_session(done: Imported, *, as_json: bool, quiet: bool) -> int:
     for what, count in done.ignored.items():
         say(f"Not imported: {count:,} {one_line(what)}")
     return print_arrival(done.arrived, as_json=False, quiet=quiet)
+
+
+def print_brought(done: Brought, *, as_json: bool, quiet: bool) -> int:
+    """Print what came from another program; return the exit code."""
+    if as_json:
+        print_json(record_json(done))
+        return CONFLICT if done.arrived.conflict else 0
+    code = print_arrival(done.arrived, as_json=False, quiet=quiet)
+    for what, count in done.left.items():
+        say(f"Not imported: {count:,} {one_line(what)}")
+    return code
 
 
 def _print_models(done: Arrived) -> None:

@@ -11,8 +11,8 @@ What holds for all of them, and is not repeated in their docstrings:
 - a full disk, or one that refuses: StorageError;
 - a value that is set again to what it is makes no event.
 
-The topics, each above those it may import: importers and remotes; carry; reports and upkeep; data
-sets; tasks; models; trust; weights; finding.
+The topics, each above those it may import: importers, exporters and remotes; carry; reports and
+upkeep; data sets; tasks; models; trust; weights; finding.
 A module is imported when it is first named, as in ``operations.models.edits.rename(...)``, so
 programs start faster.
 """
@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations import carry as carry
     from localreg.operations import datasets as datasets
+    from localreg.operations import exporters as exporters
     from localreg.operations import finding as finding
     from localreg.operations import importers as importers
     from localreg.operations import models as models

@@ -1,4 +1,4 @@
-"""Take in a bundle, a model of a container registry, or an offline session of ClearML."""
+"""Take in a bundle, a model of a container registry, or what another program recorded."""
 
 from __future__ import annotations
 
@@ -7,21 +7,41 @@ from typing import BinaryIO
 
 import click
 
-from localreg.cli.carried import print_arrival, print_session
-from localreg.cli.output import AS_JSON, IN_REGISTRY, PLAIN_HTTP, SILENT, opened
+from localreg.cli.carried import print_arrival, print_brought, print_session
+from localreg.cli.output import AS_JSON, IN_REGISTRY, PLAIN_HTTP, SILENT, opened, remark
+from localreg.errors import InvalidValueError
 from localreg.operations.carry import container_registries
-from localreg.operations.importers import clearml_session
-from localreg.operations.importers.session_files import is_session
+from localreg.operations.importers import kinds
+from localreg.operations.importers.bringing import Brought, Wish
 from localreg.progress import shown_progress
 from localreg.values.oci import is_oci
 
 
 @click.command("import")
-@click.argument("source", metavar="BUNDLE|SESSION")
+@click.argument("source", metavar="SOURCE")
+@click.option(
+    "--from",
+    "kind",
+    type=click.Choice(list(kinds.KINDS)),
+    metavar="KIND",
+    help=f"What SOURCE is, if it is not found out: {', '.join(kinds.KINDS)}.",
+)
 @click.option(
     "--project",
     metavar="NAME",
-    help="Make copies in this project instead: new models with new ids and numbers.",
+    help="Put models into this project, as copies with new ids and numbers if SOURCE is a bundle; "
+    "and runs into projects below it.",
+)
+@click.option(
+    "--task", metavar="NAME", help="The task that gets the metrics of a CSV or JSON file."
+)
+@click.option(
+    "--reference", is_flag=True, help="Leave the bytes of models where they are; not of a bundle."
+)
+@click.option(
+    "--link",
+    is_flag=True,
+    help="Make hard links instead of copies: the files of SOURCE become read-only.",
 )
 @click.option(
     "--renumber", is_flag=True, help="Where two models have one number, give new ones to the later."
@@ -29,7 +49,7 @@ from localreg.values.oci import is_oci
 @click.option(
     "--aliases",
     is_flag=True,
-    help="Set the aliases that the models had, except those that point elsewhere here.",
+    help="Set the aliases that models of a bundle had, except those that point elsewhere here.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be different afterwards.")
 @PLAIN_HTTP
@@ -38,7 +58,11 @@ from localreg.values.oci import is_oci
 @IN_REGISTRY
 def import_command(
     source: str,
+    kind: str | None,
     project: str | None,
+    task: str | None,
+    reference: bool,
+    link: bool,
     renumber: bool,
     aliases: bool,
     dry_run: bool,
@@ -47,35 +71,47 @@ def import_command(
     quiet: bool,
     directory: str | None,
 ) -> int:
-    """Take in a bundle, a model of a container registry, or a session of ClearML.
+    """Take in a bundle, or the runs and models of another program.
 
-    BUNDLE is what `localreg export` wrote: its file, the first of its files (b.tar.001), its
-    folder, or - for stdin. What is here already is not taken twice. The exit code is 5 if a change
-    that was made here has lost against another one, if a model was published twice with different
-    weights, or if an alias that came is held by its gate.
+    SOURCE is a bundle: what `localreg export` wrote, its file, the first of its files (b.tar.001),
+    its folder, or - for stdin; or oci://HOST/REPOSITORY[:TAG|@sha256:DIGEST]. Or it is what another
+    program left: a store of MLflow (mlruns, mlflow.db), run folders of Weights & Biases, event
+    files of TensorBoard, a cache of Hugging Face or hf://ORG/REPO[@REVISION], and so on: see
+    `localreg guide migrating`.
 
-    Instead of BUNDLE: oci://HOST/REPOSITORY[:TAG|@sha256:DIGEST], which `localreg export` or
-    another tool for models wrote. Without a tag it is the only one.
-
-    SESSION is the zip or the folder that the ClearML SDK wrote in its offline mode
-    (~/.clearml/cache/offline). The task comes with its id and times, reports, console, artifacts
-    and output models. --project and --aliases are for bundles only.
+    Nothing is taken twice: run it again, and only what is new comes. What cannot come is listed at
+    the end. The exit code is 5 if a change that was made here has lost against another one, if a
+    model was published twice with different weights, or if an alias that came is held by its gate.
     """
-    if not is_oci(source) and is_session(source):
-        if project is not None or aliases:
-            raise click.UsageError("--project and --aliases are for bundles, not for sessions.")
-        with opened(directory, make=not dry_run) as chain, shown_progress("Importing") as progress:
-            session = clearml_session.import_session(
-                chain, source, renumber=renumber, dry_run=dry_run, progress=progress
-            )
-        return print_session(session, as_json=as_json, quiet=quiet)
+    kind = kind or _kind(source)
+    wish = Wish(project=project, reference=reference, link=link, renumber=renumber, dry_run=dry_run)
+    if kind != kinds.BUNDLE:
+        if aliases or plain_http:
+            raise click.UsageError("--aliases and --plain-http are for bundles.")
+        if not (quiet or as_json):
+            remark(f"{source} is {kinds.KINDS[kind].title}.")
+        try:
+            with (
+                opened(directory, make=not dry_run) as chain,
+                shown_progress("Importing") as progress,
+            ):
+                done = kinds.import_from(chain, source, kind, wish, task=task, progress=progress)
+        except InvalidValueError as error:
+            if error.argument in ("task", "link", "project"):
+                raise click.UsageError(str(error)) from error
+            raise
+        if isinstance(done, Brought):
+            return print_brought(done, as_json=as_json, quiet=quiet)
+        return print_session(done, as_json=as_json, quiet=quiet)
+    if reference or link or task is not None:
+        raise click.UsageError("--reference, --link and --task are not for bundles.")
     stream: str | BinaryIO = source
     if source == "-":
         if sys.stdin.isatty():
             raise click.UsageError("No bundle comes from a terminal: name a file, or use a pipe.")
         stream = sys.stdin.buffer
     with opened(directory, make=not dry_run) as chain, shown_progress("Importing") as progress:
-        done = container_registries.import_models(
+        arrived = container_registries.import_models(
             chain,
             stream,
             plain_http=plain_http,
@@ -85,4 +121,15 @@ def import_command(
             dry_run=dry_run,
             progress=progress,
         )
-    return print_arrival(done, as_json=as_json, quiet=quiet)
+    return print_arrival(arrived, as_json=as_json, quiet=quiet)
+
+
+def _kind(source: str) -> str:
+    """Return what a source is; of what is unknown a bundle is expected."""
+    if source == "-" or is_oci(source):
+        return kinds.BUNDLE
+    found = kinds.kinds_of(source)
+    if len(found) > 1:
+        both = " or ".join(f"{kinds.KINDS[each].title} (--from {each})" for each in found)
+        raise click.UsageError(f"{source} may be {both}. Say which by --from.")
+    return found[0] if found else kinds.BUNDLE

@@ -113,6 +113,7 @@ def arrive(
     renumber: bool = False,
     aliases: bool = False,
     dry_run: bool = False,
+    first: Callable[[Change], None] | None = None,
     then: Callable[[Change], None] | None = None,
 ) -> Arrived:
     """Take in what arrives, whose bytes are here already.
@@ -122,7 +123,8 @@ def arrive(
         renumber: where two models have one number, give new ones to the later.
         aliases: set the aliases that the models had, where they are as they were before.
         dry_run: change nothing. The bytes need not be here.
-        then: called in the same transaction, when events and reports are here.
+        first: called in the same transaction, before events come.
+        then: called in it when events and reports are here.
 
     Raises:
         InvalidEventError: an event is malformed; nothing was changed.
@@ -134,6 +136,8 @@ def arrive(
             if not dry_run:
                 blobs.record(change)
                 arriving.record_packages()
+            if first is not None:
+                first(change)
             arriving.take(copied)
             if then is not None:
                 then(change)

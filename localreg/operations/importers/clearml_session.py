@@ -18,6 +18,7 @@ from localreg.errors import (
 from localreg.operations.carry.arrival import Arrived, arrive
 from localreg.operations.carry.export import Missing
 from localreg.operations.finding.references import require_task
+from localreg.operations.importers.event_log import EventLog, derived_id, project_of
 from localreg.operations.importers.session_files import (
     TASK,
     SessionFile,
@@ -30,8 +31,6 @@ from localreg.operations.tasks import exported, lifecycle
 from localreg.operations.tasks.artifacts import PREVIEW
 from localreg.operations.weights.arriving_blobs import ArrivingBlobs
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.events.change import canonical
-from localreg.store.events.registers import WAS, register_of
 from localreg.store.rows import claim_rows, logged_rows, task_rows
 from localreg.store.rows.keys import next_number
 from localreg.values.checks import NAME_LIMIT, check_text, kept_name, shown
@@ -43,7 +42,6 @@ from localreg.values.clearml_task import (
     read_task,
 )
 from localreg.values.frozen import Frozen
-from localreg.values.ids import ID_LENGTH, alias_id
 from localreg.values.labels import check_labels
 from localreg.values.records import LoggedEvent, Owner, WeightsRecord, line_payload
 from localreg.values.urls import (
@@ -196,11 +194,11 @@ class _Session:
         try:
             self.task: ExportedTask = read_task(data, TASK)
             self.root = _text(data, "offline_folder") or ""
-            given = self.task.given_id or _digest(json.dumps(data, sort_keys=True))
+            given = self.task.given_id or derived_id(json.dumps(data, sort_keys=True))
             self.given_id = given
-            self.origin = _digest("session", given)
+            self.origin = derived_id("session", given)
             self.task_id = previous or self._free(
-                connection, self.task.id or _digest("task", given)
+                connection, self.task.id or derived_id("task", given)
             )
             self.models = tuple(self._models(connection, data))
         except InvalidValueError as error:
@@ -220,7 +218,7 @@ class _Session:
         events = list(logged_rows.of_unit(connection, wanted))
         if not events or any(each.origin == self.origin for each in events):
             return wanted
-        return _digest(self.origin, wanted)
+        return derived_id(self.origin, wanted)
 
     def _models(self, connection: Connection, data: Json) -> Iterator[_Model]:
         """Yield the models, each with the weights that it had one after the other."""
@@ -243,7 +241,9 @@ class _Session:
                 self._given_ids.setdefault(given, "")
         for key, updates in grouped.items():
             init, _ = updates[-1]
-            own = (plain_id(key) if key in self._given_ids else None) or _digest(self.origin, key)
+            own = (plain_id(key) if key in self._given_ids else None) or derived_id(
+                self.origin, key
+            )
             model_id = self._free(connection, own)
             if key in self._given_ids:
                 self._given_ids[key] = model_id
@@ -447,7 +447,7 @@ class _Incoming:
     def _revision(self, model: _Model, given: _Weights, number: int) -> WeightsRecord | None:
         what = f"model {model.name}"
         known: Json = {"revision": number, "at": self._ended}
-        known["id"] = model.id if number == 1 else _digest(model.id, f"revision {number}")
+        known["id"] = model.id if number == 1 else derived_id(model.id, f"revision {number}")
         if given.file is not None:
             digest, size = self._held.held[given.file.path]
             filename = safe_filename(given.filename or "")
@@ -478,7 +478,7 @@ class _Incoming:
         subjects = [session.task_id, *(model.id for model, _ in self._models)]
         held = {each: list(logged_rows.of_unit(connection, each)) for each in subjects}
         actor = ORIGIN if self._read.worker is None else f"{ORIGIN}@{self._read.worker}"
-        log = _Log(session.origin, actor, held)
+        log = EventLog(session.origin, actor, held)
         if session.previous is None:
             self._write_task(log)
         numbers: dict[str, int] = {}
@@ -487,9 +487,9 @@ class _Incoming:
             self._write_model(log, model, revisions, numbers[model.name], connection)
         self._events = log.events
 
-    def _write_task(self, log: _Log) -> None:
+    def _write_task(self, log: EventLog) -> None:
         task, start = self._session.task, self._created
-        project = None if task.project is None else _project(task.project)
+        project = None if task.project is None else project_of(task.project)
         created: Json = {
             "name": task.name or "Untitled task",
             "type": task.type or "training",
@@ -538,7 +538,7 @@ class _Incoming:
 
     def _write_model(
         self,
-        log: _Log,
+        log: EventLog,
         model: _Model,
         revisions: list[tuple[WeightsRecord, int | None]],
         number: int,
@@ -546,7 +546,7 @@ class _Incoming:
     ) -> None:
         session = self._session
         at = self._ended
-        project = None if session.task.project is None else _project(session.task.project)
+        project = None if session.task.project is None else project_of(session.task.project)
         first = [record for record, _ in revisions[:1]]
         created: Json = {
             "name": model.name, "project": project, "version": number, "comment": model.comment,
@@ -587,147 +587,11 @@ class _Incoming:
         lifecycle.put_end(change, task_id, "completed", None)
 
 
-class _Log:
-    """The events that a session writes here, after those that are here already.
-
-    Attributes:
-        events: the new ones.
-    """
-
-    def __init__(self, origin: str, actor: str, held: Mapping[str, list[LoggedEvent]]) -> None:
-        self.events: list[LoggedEvent] = []
-        self._origin = origin
-        self._actor = actor
-        self._held = {
-            subject: [each for each in events if each.origin == origin]
-            for subject, events in held.items()
-        }
-        # After all that is here of them: what was changed here meanwhile stays.
-        self._lamport = max(
-            (each.lamport for events in held.values() for each in events), default=0
-        )
-        known = [each for events in self._held.values() for each in events]
-        self._number = max((each.seq for each in known), default=0)
-        self._stamp = max((each.stamp for each in known), default=0)
-
-    def unit(self, subject: str) -> _Unit:
-        """Return the events on one task or model."""
-        return _Unit(self, subject, self._held.get(subject, []))
-
-    def add(
-        self,
-        kind: str,
-        subject: str,
-        field: str | None,
-        payload: Json,
-        at: int,
-        event_id: str | None,
-    ) -> str:
-        """Add an event; return its id, which is computed from what it says unless it is given."""
-        self._number += 1
-        self._lamport += 1
-        self._stamp = max(self._stamp, at)
-        content = [self._origin, self._number, self._lamport, kind, subject, field, payload, at]
-        made = event_id or _digest("event", canonical(content))
-        self.events.append(
-            LoggedEvent(
-                made, self._origin, self._number, self._lamport, self._stamp, at, self._actor, kind,
-                1, subject, field, payload,
-            )
-        )  # fmt: skip
-        return made
-
-
-class _Unit:
-    """The events of a session on one task or model."""
-
-    def __init__(self, log: _Log, subject: str, held: list[LoggedEvent]) -> None:
-        self._log = log
-        self._subject = subject
-        self._ids = {each.event_id for each in held}
-        self._tags = {each.field for each in held if each.kind.endswith(".tag")}
-        self._first: Json | None = None
-        self._last: dict[str, tuple[str, object]] = {}
-        for each in held:
-            if each.event_id == subject:
-                self._note_first(each.payload)
-                continue
-            register = register_of(each.kind, each.field, each.payload)
-            if register is not None:
-                self._last[register] = each.event_id, each.payload.get("new")
-
-    def create(self, kind: str, payload: Json, at: int) -> bool:
-        """Write the event that creates the subject; return False if it is here."""
-        if self._first is not None:
-            return False
-        self._log.add(kind, self._subject, None, payload, at, self._subject)
-        self._note_first(payload)
-        return True
-
-    def _note_first(self, payload: Json) -> None:
-        """Note the values that the first event sets."""
-        self._first = payload
-        for column in ("name", "type", "comment", "parent"):
-            self._last[f"column/{column}"] = self._subject, payload.get(column)
-        self._last["run"] = self._subject, payload.get("run")
-        self._last["project"] = self._subject, payload.get("project")
-
-    def write(self, kind: str, payload: Json, at: int, *, field: str | None = None) -> None:
-        """Write an event, unless the register has the value by an event of this session."""
-        register = register_of(kind, field, payload)
-        assert register is not None
-        was, old = self._last.get(register, (self._subject, None))
-        if register in self._last and old == payload["new"]:
-            return
-        known = _old(kind, old) | payload | {WAS: was}
-        event_id = self._log.add(kind, self._subject, field, known, at, None)
-        self._last[register] = event_id, payload["new"]
-
-    def add_tag(self, kind: str, tag: str, at: int) -> None:
-        """Write that a tag was added, unless it was by an event of this session."""
-        born = (self._first or {}).get("tags", ())
-        if tag not in born and tag not in self._tags:
-            payload = {"old": False, "new": True, "system": False}
-            self._log.add(kind, self._subject, tag, payload, at, None)
-
-    def add_weights(self, payload: Json, revision_id: str, at: int) -> None:
-        """Write that weights were added, unless they were by an event of this session."""
-        if revision_id in self._ids:
-            return
-        was, old = self._last.get("served", (self._subject, None))
-        known = {"old": old} | payload | {WAS: was}
-        self._log.add("model.weights_added", self._subject, None, known, at, revision_id)
-        self._last["served"] = revision_id, payload["new"]
-
-
-def _old(kind: str, old: object) -> Json:
-    """Return what an event says of the value before, where people read it."""
-    if kind == "task.state":
-        return {"old": old or {"status": "in_progress", "reason": None, "ended": None}}
-    if kind == "task.design":
-        return {"old": old or {"config": "", "labels": {}}}
-    if kind == "task.configuration":
-        found = old[0] if isinstance(old, list) else None
-        return {"old": None if found is None else hashlib.sha256(found.encode()).hexdigest()}
-    if kind == "task.artifact":
-        return {"old": old["digest"] if isinstance(old, dict) else None}
-    return {"old": old}
-
-
 def _kind(given: str, filename: str) -> str:
     """Return our word for what an artifact is, so that `get` can read it."""
     kind = _KINDS.get(given, "file")
     endings = _ENDINGS.get(kind)
     return kind if endings is None or filename.lower().endswith(endings) else "file"
-
-
-def _project(name: str) -> Json:
-    # The id that a project has whose event did not come: the same in every registry.
-    return {"id": alias_id(name, "", ""), "name": name}
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:ID_LENGTH]
 
 
 def _text(found: Json, name: str) -> str | None:

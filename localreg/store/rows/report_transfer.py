@@ -262,9 +262,9 @@ def _read_points(connection: Connection, owner: Owner) -> Iterator[bytes]:
 def _points(
     title: str,
     name: str,
-    steps: Sequence[int],
-    values: Sequence[float | None],
-    times: Sequence[int],
+    steps: Sequence[int] | Numbers,
+    values: Sequence[float | None] | Numbers,
+    times: Sequence[int] | Numbers,
     epoch: int,
 ) -> tuple[bytes, ...]:
     import numpy as np
@@ -391,7 +391,11 @@ BEGIN, END = _line({"kind": "reports", "v": 1}), _line({"kind": "end"})
 
 
 def points_frames(
-    title: str, name: str, steps: Sequence[int], values: Sequence[float], times: Sequence[int]
+    title: str,
+    name: str,
+    steps: Sequence[int] | Numbers,
+    values: Sequence[float] | Numbers,
+    times: Sequence[int] | Numbers,
 ) -> Iterator[bytes]:
     """Yield frames with the points of one series, as a stream has them.
 

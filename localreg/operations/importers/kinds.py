@@ -1,0 +1,163 @@
+"""Which kinds of sources there are, and which of them a path is."""
+
+from __future__ import annotations
+
+from localreg.errors import InvalidValueError, SourceNotFoundError
+from localreg.filesystem.given_paths import absolute, check_path
+from localreg.operations import importers
+from localreg.operations.importers import clearml_session
+from localreg.operations.importers.bringing import Brought, Wish, bring
+from localreg.operations.importers.clearml_session import Imported
+from localreg.operations.importers.found import Given
+from localreg.operations.importers.session_files import is_session
+from localreg.registry import Chain
+from localreg.values.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from typing import Protocol
+
+    from localreg.operations.importers.found import Source
+    from localreg.progress import Progress
+
+    class Importer(Protocol):
+        """A module that reads one kind of source."""
+
+        def is_one(self, path: Path) -> bool:
+            """Return True if a path is such a source; it reads little, and raises nothing."""
+
+        def opened(self, given: Given) -> AbstractContextManager[Source]:
+            """Open a source.
+
+            Raises:
+                SourceError: it is damaged.
+                InvalidValueError: it is no such source.
+                MissingPackageError: a package is needed to read it.
+            """
+
+
+class Kind(Frozen, kw_only=True):
+    """A kind of source.
+
+    Attributes:
+        title: what people call one.
+        module: the module of this package that reads it; "" if another operation does.
+        schemes: what URLs of it begin with, such as "hf".
+        names_task: True if `--task` may be given.
+        links: True if `--link` may be given: its files never change.
+    """
+
+    title: str
+    module: str = ""
+    schemes: tuple[str, ...] = ()
+    names_task: bool = False
+    links: bool = False
+
+
+BUNDLE, CLEARML = "bundle", "clearml"
+KINDS: dict[str, Kind] = {
+    BUNDLE: Kind(title="a bundle", schemes=("oci",)),
+    CLEARML: Kind(title="an offline session of ClearML"),
+    "mlflow": Kind(title="an MLflow store", module="mlflow_store", schemes=("sqlite",)),
+    "wandb": Kind(title="runs of Weights & Biases", module="wandb_runs"),
+    "tensorboard": Kind(title="event files of TensorBoard", module="tensorboard_events"),
+    "huggingface": Kind(
+        title="a cache or snapshot of Hugging Face",
+        module="hugging_face",
+        schemes=("hf",),
+        links=True,
+    ),
+    "ollama": Kind(title="a store of Ollama", module="ollama_store", links=True),
+    "lmstudio": Kind(title="a folder of models of LM Studio", module="lm_studio", links=True),
+    "trackio": Kind(title="a store of Trackio", module="trackio_store"),
+    "aim": Kind(title="a repository of Aim", module="aim_store"),
+    "metrics": Kind(title="metrics in CSV or JSON lines", module="metrics_table", names_task=True),
+    "dvc": Kind(title="files that DVC tracks", module="dvc_files"),
+    "bentoml": Kind(title="a store of BentoML", module="bentoml_store"),
+    "modelstore": Kind(title="a store of modelstore", module="modelstore_folder"),
+}
+
+
+def _importer(kind: str) -> Importer:
+    found: Importer = getattr(importers, KINDS[kind].module)
+    return found
+
+
+def kinds_of(source: str) -> tuple[str, ...]:
+    """Return the kinds that a source may be; none if it is unknown.
+
+    Args:
+        source: a path or a URL.
+
+    Raises:
+        SourceNotFoundError: there is nothing.
+    """
+    scheme, colon, _ = source.partition("://")
+    if colon:
+        return tuple(each for each, kind in KINDS.items() if scheme.lower() in kind.schemes)
+    path = absolute("source", check_path("source", source))
+    if not path.exists():
+        raise SourceNotFoundError(f"there is no {path}; check the path", reference=str(path))
+    found = [
+        each
+        for each, kind in KINDS.items()
+        if kind.module and hasattr(importers, kind.module) and _importer(each).is_one(path)
+    ]
+    if is_session(source):
+        found.append(CLEARML)
+    return tuple(found)
+
+
+def import_from(
+    chain: Chain,
+    source: str,
+    kind: str,
+    wish: Wish,
+    *,
+    task: str | None = None,
+    progress: Progress | None = None,
+) -> Brought | Imported:
+    """Bring what another program recorded into the first registry of a chain.
+
+    Args:
+        source: a path or a URL.
+        kind: what it is, one of `KINDS`, but not a bundle.
+        task: the name of the task that gets the values, for kinds that need one.
+        progress: called with the bytes taken so far, and with all bytes.
+
+    Raises:
+        SourceError: a part of it is damaged; nothing was recorded.
+        InvalidValueError: it is no such source, or something given is not for this kind.
+        MissingPackageError: a package is needed to read it.
+    """
+    known = KINDS[kind]
+    _check(kind, known, wish, task)
+    if kind == CLEARML:
+        return clearml_session.import_session(
+            chain, source, renumber=wish.renumber, dry_run=wish.dry_run, progress=progress
+        )
+    path = None if "://" in source else absolute("source", check_path("source", source))
+    with chain.first.blobs.temporary_folder() as folder:
+        given = Given(source=source, path=path, task=task, folder=folder)
+        with _importer(kind).opened(given) as found:
+            return bring(chain, found, wish, progress)
+
+
+def _check(kind: str, known: Kind, wish: Wish, task: str | None) -> None:
+    """Raise unless what was given can be done for a kind."""
+    if task is not None and not known.names_task:
+        raise InvalidValueError(
+            f"--task is for metrics in CSV or JSON lines, not for {known.title}", argument="task"
+        )
+    if wish.link and not known.links:
+        raise InvalidValueError(
+            f"--link is for files that never change, and those of {known.title} may; "
+            "leave it out, or use --reference",
+            argument="link",
+        )
+    if kind == CLEARML and (wish.project is not None or wish.reference):
+        raise InvalidValueError(
+            f"--project and --reference are not for {known.title}", argument="project"
+        )

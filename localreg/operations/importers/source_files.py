@@ -1,0 +1,204 @@
+"""The files of a source, which a stranger may have made: nothing outside its folder is read."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from localreg.errors import SourceError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import open_plain, plain_status
+from localreg.values.paths import is_package_path, printable_path
+
+TEXT_LIMIT = 64_000_000  # bytes of a file that is read at once
+LINE_LIMIT = 16_000_000
+MOST_FILES = 1_000_000
+
+
+def damaged(place: object, problem: str, line: int | None = None) -> SourceError:
+    """Return the error for a part of a source that is damaged or forged.
+
+    Args:
+        place: the file, or what it is in.
+        problem: the rest of the sentence, such as "is not JSON".
+        line: counted from 1.
+    """
+    name = printable_path(str(place))
+    where = name if line is None else f"{name} line {line:,}"
+    return SourceError(
+        f"{where} {problem}. Nothing was imported: mend or remove it, and import again",
+        file=str(place),
+        line=line,
+    )
+
+
+class SourceFolder:
+    """A folder of a source. Names in it are looked up without leaving it.
+
+    A link is followed only to a place inside of `root`.
+
+    Attributes:
+        path: the folder, absolute.
+    """
+
+    def __init__(self, path: Path, root: Path | None = None) -> None:
+        """Look at a folder.
+
+        Args:
+            path: the folder, absolute.
+            root: what nothing may lead out of; the folder itself by default.
+        """
+        self.path = path
+        self._root = Path(os.path.realpath(path if root is None else root))
+
+    def folder(self, name: str) -> SourceFolder:
+        """Return a folder in this one; it need not exist.
+
+        Raises:
+            SourceError: the name leads out of the source.
+        """
+        return SourceFolder(self._inside(name), self._root)
+
+    def file(self, name: str) -> Path | None:
+        """Return a file by its path in the folder, with slashes; None if there is none.
+
+        Raises:
+            SourceError: the name leads out of the source.
+        """
+        place = self._inside(name)
+        return place if place.is_file() else None
+
+    def names(self) -> list[str]:
+        """Return the names in the folder, sorted; none if it does not exist."""
+        if not self.path.is_dir():
+            return []
+        with disk_errors("reading what is imported", self.path):
+            names = sorted(os.listdir(self.path))
+        if len(names) > MOST_FILES:
+            raise damaged(self.path, f"has more than {MOST_FILES:,} files")
+        return names
+
+    def folders(self) -> Iterator[SourceFolder]:
+        """Yield the folders in this one, by their names; links out of the source raise."""
+        for name in self.names():
+            if (self.path / name).is_dir():
+                yield self.folder(name)
+
+    def files_below(self) -> Iterator[tuple[str, Path]]:
+        """Yield all files below, with their paths in the folder, sorted within each folder.
+
+        Raises:
+            SourceError: a link leads out of the source, or there are too many.
+        """
+        waiting, count = [("", self)], 0
+        while waiting:
+            prefix, place = waiting.pop()
+            for name in place.names():
+                count += 1
+                if count > MOST_FILES:
+                    raise damaged(self.path, f"has more than {MOST_FILES:,} files")
+                found = place._inside(name)
+                if found.is_dir():
+                    if len(prefix) > 4_000:
+                        raise damaged(found, "is too deep: is it a circle of links?")
+                    waiting.append((f"{prefix}{name}/", SourceFolder(found, self._root)))
+                elif found.is_file():
+                    yield f"{prefix}{name}", found
+
+    def _inside(self, name: str) -> Path:
+        if not is_package_path(name):
+            raise damaged(self.path, f"names a file that cannot be in it: {printable_path(name)}")
+        place = self.path / name
+        if not Path(os.path.realpath(place)).is_relative_to(self._root):
+            raise damaged(place, "leads to a place outside of what is imported")
+        return place
+
+
+def read_bytes(path: Path, limit: int = TEXT_LIMIT) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        SourceError: it has more than `limit` bytes.
+    """
+    with disk_errors("reading what is imported", path):
+        size = plain_status(path, "source").st_size
+        if size > limit:
+            raise damaged(path, f"has {size:,} bytes; at most {limit:,} are read")
+        with open_plain(path, "source") as reader:
+            return reader.read()
+
+
+def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
+    """Return the text of a file in UTF-8.
+
+    Raises:
+        SourceError: it is not UTF-8, or too long.
+    """
+    try:
+        return read_bytes(path, limit).decode()
+    except UnicodeDecodeError as error:
+        raise damaged(path, f"is not UTF-8 (byte {error.start:,})") from error
+
+
+def read_json(path: Path, limit: int = TEXT_LIMIT) -> object:
+    """Return the JSON of a file.
+
+    Raises:
+        SourceError: it is not JSON, nests too deep, or is too long.
+    """
+    return parsed_json(read_bytes(path, limit), path)
+
+
+def parsed_json(text: bytes | str, place: object, line: int | None = None) -> object:
+    """Return JSON.
+
+    Raises:
+        SourceError: it is not JSON, or nests too deep.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise damaged(place, f"is not JSON: {str(error)[:100]}", line) from error
+
+
+def lines_of(path: Path, limit: int = LINE_LIMIT) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file with their numbers, without their ends.
+
+    Raises:
+        SourceError: a line is too long.
+    """
+    with disk_errors("reading what is imported", path), open_plain(path, "source") as raw:
+        reader = io.BufferedReader(raw, 1 << 18)
+        number = 0
+        while line := reader.readline(limit + 1):
+            number += 1
+            if len(line) > limit:
+                raise damaged(path, f"has more than {limit:,} bytes", number)
+            yield number, line.rstrip(b"\r\n")
+
+
+def read_yaml(path: Path, limit: int = 4_000_000) -> object:
+    """Return the YAML 1.2 of a file, as plain values; nothing in it is executed.
+
+    Raises:
+        MissingPackageError: ruamel.yaml is not installed.
+        SourceError: it is not YAML, or too long.
+    """
+    from localreg.errors import MissingPackageError
+
+    text = read_text(path, limit)
+    try:
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import YAMLError
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{printable_path(str(path))} is YAML; to read it: pip install 'localreg[import]'",
+            package="ruamel.yaml",
+        ) from error
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise damaged(path, f"is not YAML: {str(error)[:200]}") from error
