@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from localreg.operations.importers.bringing import Brought
     from localreg.operations.importers.clearml_session import Imported
 
-NAMED = 20  # models that are new here; --json has all of them
+NAMED = 20  # of the models or tasks that are new here; --json has all of them
 _INDENT = "    "
 # The exit code when a change that was made here has lost, something is contested, or held.
 CONFLICT = 5
@@ -38,16 +38,16 @@ def print_changes(done: Arrived, *, quiet: bool) -> None:
     """Print which models came, what is different now, and which bytes did not come."""
     if not quiet:
         _print_models(done)
-    print_missing(done.missing, "come")
+    print_missing(done.missing, "would not come" if done.dry_run else "did not come")
 
 
-def print_missing(missing: Sequence[Missing], verb: str) -> None:
-    """Print which bytes did not come, or go."""
+def print_missing(missing: Sequence[Missing], what: str) -> None:
+    """Print which bytes did not come, or go; `what` is the verb, such as "did not come"."""
     for each in missing:
-        say(f"Bytes that did not {verb}: {one_line(each.ref)}: {one_line(each.why)}")
+        say(f"Bytes that {what}: {one_line(each.ref)}: {one_line(each.why)}")
     size = sum(each.size or 0 for each in missing)
     if size:
-        say(f"Bytes that did not {verb}: {size:,} ({size_text(size)})")
+        say(f"Bytes that {what}: {size:,} ({size_text(size)})")
 
 
 def print_session(done: Imported, *, as_json: bool, quiet: bool) -> int:
@@ -57,8 +57,7 @@ def print_session(done: Imported, *, as_json: bool, quiet: bool) -> int:
         return CONFLICT if done.arrived.conflict else 0
     if not quiet:
         click.echo(f"task: {one_line(done.name)} ({done.task})")
-    for what, count in done.ignored.items():
-        say(f"Not imported: {count:,} {one_line(what)}")
+    _print_left(done.ignored, dry_run=done.arrived.dry_run)
     return print_arrival(done.arrived, as_json=False, quiet=quiet)
 
 
@@ -67,19 +66,31 @@ def print_brought(done: Brought, *, as_json: bool, quiet: bool) -> int:
     if as_json:
         print_json(record_json(done))
         return CONFLICT if done.arrived.conflict else 0
+    if not quiet:
+        _print_new([f"task {each}" for each in done.tasks.values()], "tasks")
     code = print_arrival(done.arrived, as_json=False, quiet=quiet)
-    for what, count in done.left.items():
-        say(f"Not imported: {count:,} {one_line(what)}")
+    _print_left(done.left, dry_run=done.arrived.dry_run)
     return code
+
+
+def _print_left(left: Mapping[str, int], *, dry_run: bool) -> None:
+    """Print what does not come, counted."""
+    for what, count in left.items():
+        say(f"{'Would not be' if dry_run else 'Not'} imported: {count:,} {one_line(what)}")
 
 
 def _print_models(done: Arrived) -> None:
     """Print which models came, and what is different now."""
-    for ref in done.models[:NAMED]:
-        click.echo(f"new: {one_line(ref)}")
-    if len(done.models) > NAMED:
-        click.echo(f"new: {len(done.models) - NAMED:,} more models")
+    _print_new(done.models, "models")
     print_lines(done.differences)
+
+
+def _print_new(names: Sequence[str], what: str) -> None:
+    """Print what is new here: the first of the names, and how many there are more."""
+    for each in names[:NAMED]:
+        click.echo(f"new: {one_line(each)}")
+    if len(names) > NAMED:
+        click.echo(f"new: {len(names) - NAMED:,} more {what}")
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -99,6 +110,7 @@ def came_text(done: Arrived) -> str:
         text
         for count, text in (
             (done.events, counted(done.events, "event")),
+            (len(done.tasks), counted(len(done.tasks), "task")),
             (len(done.models), counted(len(done.models), "model")),
             (done.blobs, f"{counted(done.blobs, 'blob')} ({size_text(done.size)})"),
             (done.reports, counted(done.reports, "reported value")),

@@ -109,7 +109,7 @@ def print_pushed(done: Pushed, *, as_json: bool, quiet: bool) -> int:
         print_lines(line for line in done.lost if line not in said)
         print_lines(done.forced)
         print_lines(done.refused)
-    print_missing(done.missing, "go")
+    print_missing(done.missing, "did not go")
     came = came_text(done.pulled)
     if came:
         remark(f"{came} {'would come' if done.dry_run else 'came'}.")

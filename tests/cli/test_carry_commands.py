@@ -191,7 +191,7 @@ class TestImport:
         (tmp_path / "w.pt").write_bytes(b"no bundle" * 1_000)
         code, _, err = run("import", "w.pt")
         assert code == 1
-        assert "the bundle cannot be used" in err
+        assert "w.pt is no bundle, and nothing else that localreg knows" in err
         assert run("ls", "-q")[1] == ""
 
 
@@ -209,13 +209,15 @@ class TestImportSession:
         assert err.splitlines()[-1].endswith("would come.")
         assert run("task", "ls", "-q")[1] == ""
         task = session_id(CLOSED)
-        assert run("import", session) == (0, out, err.replace("would come", "came"))
+        expected = err.replace("would come", "came").replace("would not come", "did not come")
+        assert run("import", session) == (0, out, expected)
         assert out == (
             f"task: vis ion/cäts/train: a+b ({task})\n"
             "new: vis ion/cäts/net:1\n"
             "new: vis ion/cäts/elsewhere:1\n"
         )
-        assert err.splitlines()[:-1] == [
+        assert expected.splitlines()[:-1] == [
+            f"{session} is an offline session of ClearML.",
             "Bytes that did not come: artifact link: only their address came: "
             "https://example.org/data.csv",
             "Bytes that did not come: media/link at iteration 1: only their address came: "
@@ -232,10 +234,10 @@ class TestImportSession:
         assert json.loads(out)["arrived"]["tasks"] == [session_id(SMALL)]
 
     def test_options_of_bundles_are_refused(self, run, session):
-        for option in (["--project", "p"], ["--aliases"]):
-            code, _, err = run("import", session, *option)
+        for option, problem in (("--project=p", "are not for"), ("--aliases", "are for bundles")):
+            code, _, err = run("import", session, option)
             assert code == 2
-            assert "are for bundles" in err
+            assert problem in err
 
     def test_a_damaged_session(self, run, tmp_path):
         folder = folder_of(SMALL, tmp_path)

@@ -134,6 +134,8 @@ export --all -o all.tar
 -R other import all.tar
 -R other import {session} --dry-run
 -R other import {session}
+-R other import history.csv --task table --dry-run
+-R other import history.csv --task table
 -R other merge {root}
 merge other --dry-run
 merge other
@@ -199,6 +201,7 @@ def stage(registry, tmp_path, monkeypatch, site):
     Path("a.pt").write_bytes(b"weights")
     Path("net.safetensors").write_bytes(SAFETENSORS + b"1234")
     Path("labels.json").write_text('{"cat": 1}')
+    Path("history.csv").write_text("step,loss,note\n0,0.5,good\n1,0.25,\n")
     Path("c.toml").write_text("lr = 0.1\n")
     Path("train.py").write_text(SCRIPT)
     key = foreign_signatures.new_key()

@@ -68,6 +68,9 @@ def stage(localreg_registry, tmp_path, monkeypatch):
     (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"1234")
     (folder / "saved_model").mkdir()
     (folder / "saved_model" / "model.bin").write_bytes(b"weights")
+    (folder / "history.csv").write_text(
+        "step,time,loss/train\n0,1700000000,0.5\n1,1700000001,0.25\n"
+    )
     (folder / "labels.json").write_text('{"cat": 0, "dog": 1}')
     (folder / "train.py").write_text(TRAIN)
     key = foreign_signatures.new_key()

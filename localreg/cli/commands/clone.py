@@ -62,6 +62,6 @@ def clone_command(
     if not as_json:
         for each in done.arrived.differences:
             say(one_line(each))
-        print_missing(done.arrived.missing, "come")
+        print_missing(done.arrived.missing, "did not come")
         remark(f"{came_text(done.arrived) or 'Nothing'} came.")
     return CONFLICT if done.arrived.conflict else 0

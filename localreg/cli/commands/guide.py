@@ -21,10 +21,9 @@ WIDEST = 100  # columns; longer lines are hard to read
 TOPICS = (
     "weights", "packages", "datasets", "clouds", "tasks", "reports", "notebooks", "pages",
     "finding", "tag-filters", "search", "registries", "fleets", "upstream", "carrying", "remotes",
-    "trust", "gates", "time-machine", "sharing", "strangers", "recovery", "offline", "usb",
-    "systems", "clearml", "frameworks", "scripts", "agents", "sql", "json", "promises", "speed",
-    "decisions",
-    "architecture",
+    "migrating", "trust", "gates", "time-machine", "sharing", "strangers", "recovery", "offline",
+    "usb", "systems", "clearml", "frameworks", "scripts", "agents", "sql", "json", "promises",
+    "speed", "decisions", "architecture",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import click
 
 from localreg.cli.carried import print_arrival, print_brought, print_session
-from localreg.cli.output import AS_JSON, IN_REGISTRY, PLAIN_HTTP, SILENT, opened, remark
+from localreg.cli.output import AS_JSON, IN_REGISTRY, PLAIN_HTTP, SILENT, one_line, opened, remark
 from localreg.errors import InvalidValueError
 from localreg.operations.carry import container_registries
 from localreg.operations.importers import kinds
@@ -88,18 +88,13 @@ def import_command(
     if kind != kinds.BUNDLE:
         if aliases or plain_http:
             raise click.UsageError("--aliases and --plain-http are for bundles.")
-        if not (quiet or as_json):
-            remark(f"{source} is {kinds.KINDS[kind].title}.")
         try:
-            with (
-                opened(directory, make=not dry_run) as chain,
-                shown_progress("Importing") as progress,
-            ):
-                done = kinds.import_from(chain, source, kind, wish, task=task, progress=progress)
+            kinds.check_options(kind, wish, task)
         except InvalidValueError as error:
-            if error.argument in ("task", "link", "project"):
-                raise click.UsageError(str(error)) from error
-            raise
+            raise click.UsageError(str(error)) from error
+        remark(f"{one_line(source)} is {kinds.KINDS[kind].title}.")
+        with opened(directory, make=not dry_run) as chain, shown_progress("Importing") as progress:
+            done = kinds.import_from(chain, source, kind, wish, task=task, progress=progress)
         if isinstance(done, Brought):
             return print_brought(done, as_json=as_json, quiet=quiet)
         return print_session(done, as_json=as_json, quiet=quiet)
@@ -125,11 +120,12 @@ def import_command(
 
 
 def _kind(source: str) -> str:
-    """Return what a source is; of what is unknown a bundle is expected."""
+    """Return what a source is."""
     if source == "-" or is_oci(source):
         return kinds.BUNDLE
-    found = kinds.kinds_of(source)
-    if len(found) > 1:
-        both = " or ".join(f"{kinds.KINDS[each].title} (--from {each})" for each in found)
-        raise click.UsageError(f"{source} may be {both}. Say which by --from.")
-    return found[0] if found else kinds.BUNDLE
+    try:
+        return kinds.kind_of(source)
+    except InvalidValueError as error:
+        if error.argument == "kind":
+            raise click.UsageError(str(error)) from error
+        raise

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+from localreg.blobs.headers.tar_members import BLOCK, is_tar_header
 from localreg.errors import BundleError, InvalidEventError, InvalidValueError
+from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.carry.arrival import Arrived, arrive
 from localreg.operations.carry.copies import Copying
 from localreg.operations.carry.export import Missing
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from localreg.values.records import LoggedEvent, Owner
 
 _NONE = type(None)
+_TAR = re.compile(r"\.tar(\.\d+)?$")
 _AT_ONCE = 10_000  # ids of events that are looked up together
 _LARGEST = 134_217_728  # bytes of what is read at once: notes of a model, files of a package
 
@@ -123,6 +127,21 @@ def take_bundle(
             )
         except InvalidEventError as error:
             raise broken(f"event {error.event_id}", str(error)) from error
+
+
+def may_be_bundle(path: Path) -> bool:
+    """Return True if a path that exists looks like a bundle, or like a registry by mistake.
+
+    Then `import_bundle` says best what is wrong with it.
+    """
+    if path.is_dir():
+        return any(
+            os.path.lexists(path / each) for each in (LAYOUT_NAME, DATABASE, f"{HIDDEN}/{DATABASE}")
+        )
+    if not path.is_file() or _TAR.search(path.name):
+        return True
+    with disk_errors("reading what is imported", path), open(path, "rb", buffering=0) as reader:
+        return is_tar_header(reader.read(BLOCK))
 
 
 def _check_source(source: object) -> Path | BinaryIO:

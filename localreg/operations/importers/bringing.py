@@ -59,12 +59,14 @@ class Brought(Frozen):
         kind: of the source, such as "mlflow".
         source: where it is.
         arrived: what came.
+        tasks: project and name of the tasks that are new here, by their ids.
         left: what did not come, counted by the reason.
     """
 
     kind: str
     source: str
     arrived: Arrived
+    tasks: Mapping[str, str]
     left: Mapping[str, int]
 
 
@@ -120,7 +122,8 @@ def bring(chain: Chain, source: Source, wish: Wish, progress: Progress | None = 
         finally:
             incoming.close()
     left = Counter(source.left) + incoming.left
-    return Brought(source.kind, source.place, arrived, dict(sorted(left.items())))
+    tasks = {each: incoming.names[each] for each in arrived.tasks}
+    return Brought(source.kind, source.place, arrived, tasks, dict(sorted(left.items())))
 
 
 class _Incoming:
@@ -139,6 +142,7 @@ class _Incoming:
     ) -> None:
         self.source = source.place
         self.left: Counter[str] = Counter()
+        self.names: dict[str, str] = {}  # of tasks, by their ids
         self._registry = chain.first
         self._found = source
         self._wish = wish
@@ -258,6 +262,7 @@ class _Incoming:
         }  # fmt: skip
         unit.create("task.created", born, start)
         project = self._project_of_task(task)
+        self.names[task_id] = name if project is None else f"{project['name']}/{name}"
         parent = None if task.parent is None else self._id("task", task.parent)
         columns = {"name": name, "type": task.type, "comment": _comment(task.comment),
                    "parent": parent}  # fmt: skip

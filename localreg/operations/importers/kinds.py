@@ -5,6 +5,7 @@ from __future__ import annotations
 from localreg.errors import InvalidValueError, SourceNotFoundError
 from localreg.filesystem.given_paths import absolute, check_path
 from localreg.operations import importers
+from localreg.operations.carry.import_bundle import may_be_bundle
 from localreg.operations.importers import clearml_session
 from localreg.operations.importers.bringing import Brought, Wish, bring
 from localreg.operations.importers.clearml_session import Imported
@@ -12,6 +13,7 @@ from localreg.operations.importers.found import Given
 from localreg.operations.importers.session_files import is_session
 from localreg.registry import Chain
 from localreg.values.frozen import Frozen
+from localreg.values.paths import printable_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,21 +87,27 @@ def _importer(kind: str) -> Importer:
     return found
 
 
-def kinds_of(source: str) -> tuple[str, ...]:
-    """Return the kinds that a source may be; none if it is unknown.
+def kind_of(source: str) -> str:
+    """Return what a source is, one of `KINDS`, by a short look at it.
 
     Args:
         source: a path or a URL.
 
     Raises:
         SourceNotFoundError: there is nothing.
+        InvalidValueError: it may be several things, or nothing that can be imported.
     """
     scheme, colon, _ = source.partition("://")
     if colon:
-        return tuple(each for each, kind in KINDS.items() if scheme.lower() in kind.schemes)
+        found = [each for each, kind in KINDS.items() if scheme.lower() in kind.schemes]
+        if not found:
+            raise _unknown(f"a URL that begins with {scheme[:20]}://")
+        return found[0]
     path = absolute("source", check_path("source", source))
     if not path.exists():
         raise SourceNotFoundError(f"there is no {path}; check the path", reference=str(path))
+    if may_be_bundle(path):
+        return BUNDLE
     found = [
         each
         for each, kind in KINDS.items()
@@ -107,7 +115,59 @@ def kinds_of(source: str) -> tuple[str, ...]:
     ]
     if is_session(source):
         found.append(CLEARML)
-    return tuple(found)
+    if len(found) > 1:
+        both = " or ".join(f"{KINDS[each].title} (--from {each})" for each in found)
+        raise InvalidValueError(
+            f"{printable_path(source)} may be {both}: say which by --from", argument="kind"
+        )
+    if not found:
+        raise _unknown(printable_path(source))
+    return found[0]
+
+
+def _unknown(what: str) -> InvalidValueError:
+    known = ", ".join(f"{kind.title} ({each})" for each, kind in KINDS.items())
+    return InvalidValueError(
+        f"{what} is no bundle, and nothing else that localreg knows. It imports: {known}. "
+        "Name the file or folder itself, not one around it; --from KIND says what it is",
+        argument="source",
+    )
+
+
+def check_options(kind: str, wish: Wish, task: str | None) -> None:
+    """Raise unless what was given can be done for a kind of source.
+
+    Args:
+        kind: one of `KINDS`, but not a bundle.
+
+    Raises:
+        InvalidValueError: its argument is the one that cannot be.
+    """
+    known = KINDS[kind]
+    if task is not None and not known.names_task:
+        raise InvalidValueError(
+            f"--task is for metrics in CSV or JSON lines, not for {known.title}", argument="task"
+        )
+    if not task and known.names_task:
+        raise InvalidValueError(
+            f"{known.title} need the name of the task that gets them: --task NAME", argument="task"
+        )
+    if wish.link and not known.links:
+        raise InvalidValueError(
+            f"--link is for files that never change, and those of {known.title} may; "
+            "leave it out, or use --reference",
+            argument="link",
+        )
+    if wish.link and wish.reference:
+        raise InvalidValueError(
+            "--link and --reference exclude each other: links are in the registry, and what is "
+            "only referred to is not",
+            argument="link",
+        )
+    if kind == CLEARML and (wish.project is not None or wish.reference):
+        raise InvalidValueError(
+            f"--project and --reference are not for {known.title}", argument="project"
+        )
 
 
 def import_from(
@@ -132,8 +192,7 @@ def import_from(
         InvalidValueError: it is no such source, or something given is not for this kind.
         MissingPackageError: a package is needed to read it.
     """
-    known = KINDS[kind]
-    _check(kind, known, wish, task)
+    check_options(kind, wish, task)
     if kind == CLEARML:
         return clearml_session.import_session(
             chain, source, renumber=wish.renumber, dry_run=wish.dry_run, progress=progress
@@ -143,21 +202,3 @@ def import_from(
         given = Given(source=source, path=path, task=task, folder=folder)
         with _importer(kind).opened(given) as found:
             return bring(chain, found, wish, progress)
-
-
-def _check(kind: str, known: Kind, wish: Wish, task: str | None) -> None:
-    """Raise unless what was given can be done for a kind."""
-    if task is not None and not known.names_task:
-        raise InvalidValueError(
-            f"--task is for metrics in CSV or JSON lines, not for {known.title}", argument="task"
-        )
-    if wish.link and not known.links:
-        raise InvalidValueError(
-            f"--link is for files that never change, and those of {known.title} may; "
-            "leave it out, or use --reference",
-            argument="link",
-        )
-    if kind == CLEARML and (wish.project is not None or wish.reference):
-        raise InvalidValueError(
-            f"--project and --reference are not for {known.title}", argument="project"
-        )
