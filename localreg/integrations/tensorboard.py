@@ -18,6 +18,17 @@ import threading
 from importlib import import_module
 
 from localreg import log
+from localreg.plots.histogram_bars import board_edges, even_bins
+from localreg.values.board_tags import (
+    AUDIO,
+    CURVE,
+    HISTOGRAM,
+    IMAGE,
+    SCALAR,
+    TEXT,
+    series_of_add_scalars,
+    split_tag,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +40,6 @@ if TYPE_CHECKING:
     from localreg.integrations.recorder import Recorder
 
 _HISTOGRAMS = 50  # reported of each tag before some are left out
-_BINS = 50
 _LATEST = 1e11  # seconds since 1970
 _HPARAMS = "tensorboard.plugins.hparams.plugin_data_pb2"
 _SESSION = "_hparams_/session_start_info"
@@ -38,10 +48,6 @@ _UNSHOWN = ("custom_scalars", "hparams", "graph_keras_model", "graph_run_metadat
 _NUMBERS = {1: "f4", 2: "f8", 3: "i4", 9: "i8"}  # TensorProto.dtype to numpy's
 _NUMBER_LISTS = {1: "float_val", 2: "double_val", 3: "int_val", 9: "int64_val"}
 _STRING = 7
-
-# What is written, the title of tags without "/", and where the folder of a second writer goes.
-_SCALAR, _HISTOGRAM, _CURVE = "Scalars", "Histograms", "Curves"
-_IMAGE, _AUDIO, _TEXT = "Images", "Audio", "Text"
 
 
 def patch(patches: Patches, module: ModuleType) -> None:
@@ -130,7 +136,7 @@ class Board:
         event: Any,  # noqa: ANN401
         number: float,
     ) -> None:
-        line = self._lines.get((folder, _SCALAR, tag)) or self._line(recorder, folder, _SCALAR, tag)
+        line = self._lines.get((folder, SCALAR, tag)) or self._line(recorder, folder, SCALAR, tag)
         seconds = event.wall_time
         recorder.scalar(
             line.title,
@@ -152,13 +158,13 @@ class Board:
     def _place(self, recorder: Recorder, folder: str, kind: str, tag: str) -> tuple[str, str]:
         """Return title and series of a new tag, which no other writer has."""
         folder = folder.replace("\\", "/")
-        is_scalar = kind in (_SCALAR, _CURVE)
+        is_scalar = kind in (SCALAR, CURVE)
         default = kind
         if is_scalar and not recorder.setting("tensorboard_auto_group_scalars"):
             default = tag
         alone = is_scalar and recorder.setting("tensorboard_single_series_per_graph")
-        title, series = split_tag(tag, default, most=1 if is_scalar or kind == _HISTOGRAM else 3)
-        part = series_of_add_scalars(folder, tag) if kind == _SCALAR else None
+        title, series = split_tag(tag, default, most=1 if is_scalar or kind == HISTOGRAM else 3)
+        part = series_of_add_scalars(folder, tag) if kind == SCALAR else None
         if part is not None:
             title, series = (f"{tag} {part}", series) if alone else (tag, part)
         other = self._owners.get((title, series), folder)
@@ -186,7 +192,7 @@ class Board:
         elif kind == "audio":
             ending = "." + (value.audio.content_type.rpartition("/")[2] or "wav")
             data = value.audio.encoded_audio_string
-            self._media(recorder, folder, _AUDIO, value.tag, event, data, ending)
+            self._media(recorder, folder, AUDIO, value.tag, event, data, ending)
         elif value.tag == _SESSION:
             if recorder.option("tensorboard", "report_hparams") is not False:
                 recorder.parameters("TB_hparams", _parameters(value))
@@ -199,14 +205,14 @@ class Board:
         self._plugins[tag] = plugin
         if plugin == "text":
             for text in tensor.string_val:
-                self._media(recorder, folder, _TEXT, tag, event, text, ".txt")
+                self._media(recorder, folder, TEXT, tag, event, text, ".txt")
         elif plugin == "images":  # the first two say its width and height
             for number, data in enumerate(tensor.string_val[2:]):
                 name = tag if len(tensor.string_val) == 3 else f"{tag}/{number}"
                 self._image(recorder, folder, name, event, data)
         elif plugin == "audio":
             data = tensor.string_val[0]
-            self._media(recorder, folder, _AUDIO, tag, event, data, ".wav")
+            self._media(recorder, folder, AUDIO, tag, event, data, ".wav")
         elif plugin == "pr_curves":
             self._curve(recorder, folder, value, event)
         elif plugin == "scalars":
@@ -224,7 +230,7 @@ class Board:
             )  # fmt: skip
 
     def _image(self, recorder: Recorder, folder: str, tag: str, event: Any, data: bytes) -> None:  # noqa: ANN401
-        line = self._line(recorder, folder, _IMAGE, tag)
+        line = self._line(recorder, folder, IMAGE, tag)
         if data.startswith(b"GIF8"):  # of add_video
             recorder.media(line.title, line.series, line.iteration(event.step), data, ".gif")
         else:
@@ -252,14 +258,14 @@ class Board:
         heights: Sequence[float],
         edges: Sequence[float],
     ) -> None:
-        line = self._line(recorder, folder, _HISTOGRAM, tag)
+        line = self._line(recorder, folder, HISTOGRAM, tag)
         iteration = line.iteration(event.step)
         if is_kept(line.count - 1, _HISTOGRAMS):
             recorder.histogram(line.title, line.series, iteration, *even_bins(heights, edges))
 
     def _curve(self, recorder: Recorder, folder: str, value: Any, event: Any) -> None:  # noqa: ANN401
         rows = _array(value.tensor)  # TP, FP, TN, FN, precision, recall of each threshold
-        line = self._line(recorder, folder, _CURVE, value.tag)
+        line = self._line(recorder, folder, CURVE, value.tag)
         thresholds = [place / max(1, rows.shape[1] - 1) for place in range(rows.shape[1])]
         curve = {
             "type": "scatter",
@@ -287,31 +293,6 @@ class Board:
 _COUNTS = ("TP", "FP", "TN", "FN")
 
 
-def split_tag(tag: str, default: str, *, most: int) -> tuple[str, str]:
-    """Return title and series of a tag.
-
-    Args:
-        default: the title of a tag without "/".
-        most: how many parts at its end are the series; fewer if the title would have none.
-    """
-    parts = tag.split("/")
-    count = max(1, min(most, len(parts) - 1))
-    return "_".join(parts[:-count]) or default, "_".join(parts[-count:])
-
-
-def series_of_add_scalars(folder: str, tag: str) -> str | None:
-    """Return the name of the value if a writer's folder is one that `add_scalars` makes, else None.
-
-    For the tag "loss" and the value "train" it is ``…/loss_train`` in torch and ``…/loss/train``
-    in tensorboardX.
-    """
-    for start in (f"/{tag.replace('/', '_')}_", f"/{tag}/"):
-        _, found, part = folder.rpartition(start)
-        if found and part:
-            return part
-    return None
-
-
 def _difference(folder: str, other: str) -> str:
     """Return the parts of a path that another does not have."""
     known = set(other.split("/"))
@@ -322,9 +303,9 @@ def _with_header(
     kind: str, title: str, series: str, header: str, *, alone: bool
 ) -> tuple[str, str]:
     """Return title and series with what distinguishes the folder of a second writer."""
-    if kind in (_SCALAR, _CURVE) and not alone:
+    if kind in (SCALAR, CURVE) and not alone:
         return title, f"{header}: {series}"
-    if kind == _HISTOGRAM:
+    if kind == HISTOGRAM:
         return title, f"{series} :{header}"
     return f"{title} {header}", series
 
@@ -337,37 +318,10 @@ def is_kept(number: int, first: int) -> bool:
     return number % stride == 0
 
 
-def even_bins(
-    heights: Sequence[float], edges: Sequence[float], bins: int = _BINS
-) -> tuple[list[float], list[float]]:
-    """Return a histogram in bins of one width, as TensorBoard draws those of growing widths.
-
-    Args:
-        heights: what each bin counts.
-        edges: of the bins, one more than heights.
-        bins: how many to return, at most.
-    """
-    import numpy as np
-
-    places, counts = np.asarray(edges, float), np.asarray(heights, float)
-    widths = np.diff(places)
-    if len(counts) <= bins and widths.min() > 0.999 * widths.max():
-        return counts.tolist(), places.tolist()
-    if not places[-1] > places[0]:  # one value only
-        return [float(counts.sum())], [float(places[0]) - 0.5, float(places[0]) + 0.5]
-    even = np.linspace(places[0], places[-1], bins + 1)
-    below = np.interp(even, places, np.concatenate(([0.0], np.cumsum(counts))))
-    below[0], below[-1] = 0.0, counts.sum()
-    return np.diff(below).tolist(), even.tolist()
-
-
 def _bars(histogram: Any) -> tuple[list[float], list[float]]:  # noqa: ANN401
-    """Return heights and edges of a HistogramProto, which has only the right edges."""
-    low, high, limits = histogram.min, histogram.max, list(histogram.bucket_limit)
-    edges = (
-        [min(max(each, low), high) for each in (low, *limits)] if low <= high else [0.0, *limits]
-    )
-    return list(histogram.bucket), edges
+    """Return heights and edges of a HistogramProto."""
+    limits = list(histogram.bucket_limit)
+    return list(histogram.bucket), board_edges(histogram.min, histogram.max, limits)
 
 
 def _array(tensor: Any) -> Any:  # noqa: ANN401

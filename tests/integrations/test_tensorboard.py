@@ -15,12 +15,7 @@ from support.frameworks import wanted
 from support.reports import drawings
 
 from localreg import Logger, Task
-from localreg.integrations.tensorboard import (
-    even_bins,
-    is_kept,
-    series_of_add_scalars,
-    split_tag,
-)
+from localreg.integrations.tensorboard import is_kept
 from localreg.operations.reports import charts
 
 
@@ -252,49 +247,6 @@ def test_nothing_is_patched_before_a_task_starts_and_after_it_ends(board, regist
     writer.add_scalar("loss", 1, 1)
     writer.close()
     assert scalars(task) == {}
-
-
-# ClearML's own results for these tags.
-@pytest.mark.parametrize(
-    ("tag", "most", "found"),
-    [
-        ("loss/train", 1, ("loss", "train")),
-        ("loss", 1, ("default", "loss")),
-        ("a/b/c", 1, ("a_b", "c")),
-        ("img", 3, ("default", "img")),
-        ("v/img", 3, ("v", "img")),
-        ("a/b/c", 3, ("a", "b_c")),
-        ("a/b/c/d", 3, ("a", "b_c_d")),
-        ("a/b/c/d/e", 3, ("a_b", "c_d_e")),
-    ],
-)
-def test_a_tag_is_split_as_in_clearml(tag, most, found):
-    assert split_tag(tag, "default", most=most) == found
-
-
-@pytest.mark.parametrize(
-    ("folder", "found"),
-    [
-        ("runs/a/loss_train", "train"),
-        ("runs/a/loss_val/x", "val/x"),
-        ("runs/a/loss/train", "train"),
-        ("runs/a", None),
-        ("runs/loss", None),
-        ("runs/my_loss_train", None),
-    ],
-)
-def test_the_folders_of_add_scalars_are_recognized(folder, found):
-    assert series_of_add_scalars(folder, "loss") == found
-
-
-def test_bins_of_one_width_keep_the_sum_and_the_ends():
-    heights, edges = even_bins([1, 2, 4], [0, 1, 3, 100], bins=10)
-    assert len(heights) == 10
-    assert sum(heights) == pytest.approx(7)
-    assert (edges[0], edges[-1]) == (0, 100)
-    assert heights[0] == pytest.approx(1 + 2 + 4 * 7 / 97)
-    assert even_bins([1, 2], [0, 1, 2]) == ([1, 2], [0, 1, 2])
-    assert even_bins([5], [3, 3]) == ([5], [2.5, 3.5])
 
 
 def test_ever_fewer_values_are_kept():

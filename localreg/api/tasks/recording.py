@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
-from itertools import pairwise
 
 from localreg import operations
 from localreg.api import ambient
@@ -18,6 +17,7 @@ from localreg.api.tasks import monitoring, renewing
 from localreg.api.tasks.saved_files import SavedFile, SavedFiles, final_path
 from localreg.errors import InvalidValueError
 from localreg.integrations.console import Lines
+from localreg.plots.histogram_bars import bars_figure
 from localreg.values.checks import shown
 
 TYPE_CHECKING = False
@@ -221,15 +221,7 @@ class _TaskRecorder:
         heights: Sequence[float],
         edges: Sequence[float],
     ) -> None:
-        bars = {
-            "type": "bar",
-            "name": series,
-            "x": [(low + high) / 2 for low, high in pairwise(edges)],
-            "y": list(heights),
-            "width": [high - low for low, high in pairwise(edges)],
-        }
-        layout = {"bargap": 0, "xaxis": {"title": {"text": "value"}}}
-        self.plotly(title, series, iteration, {"data": [bars], "layout": layout})
+        self.plotly(title, series, iteration, bars_figure(series, heights, edges))
 
     def image(self, title: str, series: str, iteration: int, picture: object) -> None:
         if isinstance(picture, bytes):
