@@ -93,28 +93,44 @@ class SourceFolder:
         Raises:
             SourceError: a link leads out of the source, or there are too many.
         """
-        waiting, count = [("", self)], 0
+        for name, found in self.entries_below():
+            yield name, self._inside(name) if found is None else found
+
+    def entries_below(self) -> Iterator[tuple[str, Path | None]]:
+        """Yield what `files_below` yields; for links that lead out of the source None as the file.
+
+        Raises:
+            SourceError: there are too many, or one has a name that no package can have.
+        """
+        waiting, count = [("", self.path)], 0
         while waiting:
             prefix, place = waiting.pop()
-            for name in place.names():
+            for name in SourceFolder(place, self._root).names():
                 count += 1
                 if count > MOST_FILES:
                     raise damaged(self.path, f"has more than {MOST_FILES:,} files")
-                found = place._inside(name)
-                if found.is_dir():
+                path, found = f"{prefix}{name}", place / name
+                if not is_package_path(path):
+                    raise damaged(self.path, f"has a file of the name {printable_path(path)}")
+                if not self._is_inside(found):
+                    yield path, None
+                elif found.is_dir():
                     if len(prefix) > 4_000:
                         raise damaged(found, "is too deep: is it a circle of links?")
-                    waiting.append((f"{prefix}{name}/", SourceFolder(found, self._root)))
+                    waiting.append((f"{path}/", found))
                 elif found.is_file():
-                    yield f"{prefix}{name}", found
+                    yield path, found
 
     def _inside(self, name: str) -> Path:
         if not is_package_path(name):
             raise damaged(self.path, f"names a file that cannot be in it: {printable_path(name)}")
         place = self.path / name
-        if not Path(os.path.realpath(place)).is_relative_to(self._root):
+        if not self._is_inside(place):
             raise damaged(place, "leads to a place outside of what is imported")
         return place
+
+    def _is_inside(self, place: Path) -> bool:
+        return Path(os.path.realpath(place)).is_relative_to(self._root)
 
 
 def read_bytes(path: Path, limit: int = TEXT_LIMIT) -> bytes:
