@@ -45,12 +45,14 @@ class Given(Frozen, kw_only=True):
         path: the same as an absolute path; None for a URL.
         task: the name of the task that gets the values (`--task`), or None.
         folder: an empty folder for temporary files.
+        dry_run: True if nothing may be downloaded.
     """
 
     source: str
     path: Path | None
     task: str | None
     folder: Path
+    dry_run: bool = False
 
 
 class FoundFile(Frozen):

@@ -199,6 +199,6 @@ def import_from(
         )
     path = None if "://" in source else absolute("source", check_path("source", source))
     with chain.first.blobs.temporary_folder() as folder:
-        given = Given(source=source, path=path, task=task, folder=folder)
+        given = Given(source=source, path=path, task=task, folder=folder, dry_run=wish.dry_run)
         with _importer(kind).opened(given) as found:
             return bring(chain, found, wish, progress)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from localreg.errors import SourceError
+from localreg.errors import MissingPackageError, SourceError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import open_plain, plain_status
 from localreg.values.paths import is_package_path, printable_path
@@ -42,6 +42,7 @@ class SourceFolder:
 
     Attributes:
         path: the folder, absolute.
+        root: the real path of what nothing may lead out of.
     """
 
     def __init__(self, path: Path, root: Path | None = None) -> None:
@@ -52,7 +53,7 @@ class SourceFolder:
             root: what nothing may lead out of; the folder itself by default.
         """
         self.path = path
-        self._root = Path(os.path.realpath(path if root is None else root))
+        self.root = Path(os.path.realpath(path if root is None else root))
 
     def folder(self, name: str) -> SourceFolder:
         """Return a folder in this one; it need not exist.
@@ -60,7 +61,7 @@ class SourceFolder:
         Raises:
             SourceError: the name leads out of the source.
         """
-        return SourceFolder(self._inside(name), self._root)
+        return SourceFolder(self._inside(name), self.root)
 
     def file(self, name: str) -> Path | None:
         """Return a file by its path in the folder, with slashes; None if there is none.
@@ -105,7 +106,7 @@ class SourceFolder:
         waiting, count = [("", self.path)], 0
         while waiting:
             prefix, place = waiting.pop()
-            for name in SourceFolder(place, self._root).names():
+            for name in SourceFolder(place, self.root).names():
                 count += 1
                 if count > MOST_FILES:
                     raise damaged(self.path, f"has more than {MOST_FILES:,} files")
@@ -130,7 +131,7 @@ class SourceFolder:
         return place
 
     def _is_inside(self, place: Path) -> bool:
-        return Path(os.path.realpath(place)).is_relative_to(self._root)
+        return Path(os.path.realpath(place)).is_relative_to(self.root)
 
 
 def read_bytes(path: Path, limit: int = TEXT_LIMIT) -> bytes:
@@ -203,18 +204,25 @@ def read_yaml(path: Path, limit: int = 4_000_000) -> object:
         MissingPackageError: ruamel.yaml is not installed.
         SourceError: it is not YAML, or too long.
     """
-    from localreg.errors import MissingPackageError
+    return parsed_yaml(read_text(path, limit), path)
 
-    text = read_text(path, limit)
+
+def parsed_yaml(text: str, place: object) -> object:
+    """Return YAML 1.2 as plain values; nothing in it is executed.
+
+    Raises:
+        MissingPackageError: ruamel.yaml is not installed.
+        SourceError: it is not YAML.
+    """
     try:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import YAMLError
     except ImportError as error:
         raise MissingPackageError(
-            f"{printable_path(str(path))} is YAML; to read it: pip install 'localreg[import]'",
+            f"{printable_path(str(place))} is YAML; to read it: pip install 'localreg[import]'",
             package="ruamel.yaml",
         ) from error
     try:
         return YAML(typ="safe", pure=True).load(text)
     except (YAMLError, ValueError, RecursionError) as error:
-        raise damaged(path, f"is not YAML: {str(error)[:200]}") from error
+        raise damaged(place, f"is not YAML: {str(error)[:200]}") from error

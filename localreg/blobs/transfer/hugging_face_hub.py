@@ -1,0 +1,47 @@
+"""Downloads from the Hugging Face Hub, by its own library and into its own cache.
+
+The library knows tokens, mirrors and being offline: HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE, HF_HOME.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from localreg.errors import DownloadError, MissingPackageError
+
+_OTHER_ERRORS = ("EntryNotFoundError", "HFValidationError", "RevisionResolutionError",
+                 "XetDownloadError")  # fmt: skip
+
+
+def downloaded_snapshot(repository: str, revision: str | None, *, only_here: bool) -> Path:
+    """Return the folder of a model in the cache of the hub, where it is downloaded to if it lacks.
+
+    Args:
+        repository: such as "org/net".
+        revision: a branch, a tag or a commit; None for the default branch.
+        only_here: download nothing.
+
+    Raises:
+        DownloadError: there is no such model or revision, or the hub cannot be reached and the
+            cache does not have it.
+        MissingPackageError: huggingface_hub is not installed.
+    """
+    try:
+        from huggingface_hub import errors, snapshot_download
+    except ImportError as error:
+        raise MissingPackageError(
+            "hf:// needs huggingface_hub: pip install 'localreg[hf]'", package="huggingface_hub"
+        ) from error
+    # The errors of its HTTP library, whichever that is, are the bases of its own.
+    network = errors.HfHubHTTPError.__mro__[1:2]
+    others = tuple(getattr(errors, name) for name in _OTHER_ERRORS if hasattr(errors, name))
+    url = f"hf://{repository}" + (f"@{revision}" if revision else "")
+    try:
+        return Path(snapshot_download(repository, revision=revision, local_files_only=only_here))
+    except (OSError, *network, *others) as error:
+        first = str(error).strip().partition("\n")[0][:300]
+        why = "a dry run downloads nothing, and the cache lacks it" if only_here else first
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        raise DownloadError(
+            f"{url} could not be downloaded: {why}", url=url, status=status
+        ) from error
