@@ -26,9 +26,9 @@ def said_of(name):
     return json.loads((STORES / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def brought(registry, source, kind, **wish):
+def brought(registry, source, kind, *, task=None, **wish):
     """Import a source; return what came."""
-    return import_from(registry._chain, str(source), kind, Wish(**wish))
+    return import_from(registry._chain, str(source), kind, Wish(**wish), task=task)
 
 
 def counts(registry):
@@ -51,7 +51,7 @@ def files_of(model):
     }
 
 
-def survives(registry, folder, kind, random, file):
+def survives(registry, folder, kind, random, file, *, task=None):
     """Damage a file of a source at random and import it; only a SourceError may be raised.
 
     Returns:
@@ -74,7 +74,7 @@ def survives(registry, folder, kind, random, file):
     file.write_bytes(data)
     before = counts(registry)
     try:
-        brought(registry, folder, kind, dry_run=True)
+        brought(registry, folder, kind, task=task, dry_run=True)
         return False
     except SourceError:
         assert counts(registry) == before
