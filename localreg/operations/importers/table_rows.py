@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Column = tuple[Sequence[int] | NDArray[Any], Sequence[object]]
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
-_DELIMITERS = ",;\t|"
+_DELIMITERS = "\t;|,"  # of those that are as frequent the first
 _MOST_COLUMNS = 100_000
 _BLOCK = 300_000  # bytes that are read at once
 _CELLS = 400_000  # of objects that are in memory at once
