@@ -13,6 +13,10 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import open_plain, plain_status
 from localreg.values.paths import is_package_path, printable_path
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
 TEXT_LIMIT = 64_000_000  # bytes of a file that is read at once
 LINE_LIMIT = 16_000_000
 MOST_FILES = 1_000_000
@@ -195,6 +199,14 @@ def lines_of(path: Path, limit: int = LINE_LIMIT) -> Iterator[tuple[int, bytes]]
             if len(line) > limit:
                 raise damaged(path, f"has more than {limit:,} bytes", number)
             yield number, line.rstrip(b"\r\n")
+
+
+def is_rest_zeros(reader: BinaryIO) -> bool:
+    """Return True if only zeros follow: what a file ends with whose system was stopped."""
+    while piece := reader.read(1 << 18):
+        if piece.count(0) < len(piece):
+            return False
+    return True
 
 
 def read_yaml(path: Path, limit: int = 4_000_000) -> object:

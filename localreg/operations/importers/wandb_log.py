@@ -20,7 +20,7 @@ from pathlib import Path
 
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import open_plain
-from localreg.operations.importers.source_files import damaged
+from localreg.operations.importers.source_files import damaged, is_rest_zeros
 from localreg.values.frozen import Frozen
 from localreg.values.protobuf_wire import Message, WireError
 
@@ -127,15 +127,8 @@ class WandbLog:
                 return  # it was not written to its end
             data = reader.read(length) if is_sound else b""
             if not is_sound or zlib.crc32(data, _SEEDS[kind]) != checksum:
-                if not any(head) and _is_zeros(reader):
+                if not any(head) and is_rest_zeros(reader):
                     return
                 raise damaged(self.path, f"is damaged at byte {place:,}")
             yield place, kind, data
             place = end
-
-
-def _is_zeros(reader: BinaryIO) -> bool:
-    while piece := reader.read(1 << 18):
-        if piece.count(0) < len(piece):
-            return False
-    return True
