@@ -22,7 +22,6 @@ from localreg.lazy import modules_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.importers import clearml_session as clearml_session
-    from localreg.operations.importers import hugging_face as hugging_face
     from localreg.operations.importers import kinds as kinds
 
 __getattr__ = modules_of(__name__)

@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from localreg.errors import MissingPackageError, SourceError
-from localreg.operations.importers.source_files import parsed_yaml
+from localreg.operations.importers.linked_files import LinkedFile
+from localreg.operations.importers.source_files import parsed_yaml, read_bytes
+from localreg.operations.models.written_card import LONGEST, README, split_head
 from localreg.values.checks import NAME_LIMIT
 from localreg.values.frozen import Frozen
 from localreg.values.metadata import entry
@@ -21,6 +23,7 @@ FIELDS = (
     "datasets", "metrics", "base_model", "base_model_relation",
 )  # fmt: skip
 _TAGS, _BASE = "tags", "base_model"
+_TOO_LONG = "heads of model cards that are too long"
 _LONGEST = 100_000  # characters of the fields that are parsed
 _MOST = 1_000  # texts of one field
 # A key of the outermost mapping: what belongs to it follows, indented or as items of a list.
@@ -39,6 +42,23 @@ class Head(Frozen):
     metadata: Mapping[str, MetadataValue]
     tags: tuple[str, ...]
     bases: tuple[str, ...]
+
+
+def head_of(files: Iterable[LinkedFile], left: Counter[str]) -> Head:
+    """Return what the head of the model card among some files says.
+
+    Args:
+        files: of a model.
+        left: counts what cannot be read.
+    """
+    card = next((each for each in files if each.name == README and each.target), None)
+    if card is None:
+        return read_head("", README, left)
+    if card.path.stat().st_size > LONGEST:
+        left[_TOO_LONG] += 1
+        return read_head("", card.path, left)
+    text = read_bytes(card.path, LONGEST).decode("utf-8", "replace")
+    return read_head(split_head(text)[0], card.path, left)
 
 
 def read_head(head: str, place: object, left: Counter[str]) -> Head:
@@ -67,7 +87,7 @@ def _parsed(text: str, place: object, left: Counter[str]) -> Mapping[str, object
     if not text:
         return {}
     if len(text) > _LONGEST:
-        left["heads of model cards that are too long"] += 1
+        left[_TOO_LONG] += 1
         return {}
     try:
         fields = parsed_yaml(text, place)

@@ -22,7 +22,7 @@ from localreg.blobs.headers.package_facts import framework_of
 from localreg.blobs.staging import hashing
 from localreg.errors import InvalidValueError
 from localreg.operations.importers.alias_names import alias_names
-from localreg.operations.importers.card_heads import Head, read_head
+from localreg.operations.importers.card_heads import head_of
 from localreg.operations.importers.found import (
     FoundFile,
     FoundModel,
@@ -30,14 +30,14 @@ from localreg.operations.importers.found import (
     FoundWeights,
     Given,
 )
-from localreg.operations.importers.linked_files import LinkedFile, linked_files
+from localreg.operations.importers.linked_files import LinkedFile, check_inside, linked_files
 from localreg.operations.importers.source_files import (
     SourceFolder,
     damaged,
     parsed_json,
     read_bytes,
 )
-from localreg.operations.models.written_card import LONGEST, README, split_head
+from localreg.operations.models.written_card import README
 from localreg.values.frameworks import Framework
 from localreg.values.frozen import Frozen
 from localreg.values.paths import is_package_path, printable_path
@@ -53,7 +53,7 @@ _CONFIGS = ("config.json", "adapter_config.json", "model_index.json", "config.ya
 _WEIGHTS = (".safetensors", ".bin", ".gguf", ".onnx", ".h5", ".msgpack", ".pt", ".pth", ".ckpt")
 _PYTORCH = re.compile(r"(?:.*/)?(?:(?:diffusion_)?pytorch_model.*|adapter_model)\.bin")
 # Beside the files of a model, but not of it.
-_BESIDE = (".git", ".cache", "__pycache__")
+_BESIDE = (".git", ".cache/huggingface", "__pycache__")
 _LOCAL = ".cache/huggingface/download"  # what a download into a folder notes
 _OF_OTHERS = ("MLmodel", "model.yaml")  # folders of MLflow and BentoML
 _GIT_LIMIT = (
@@ -241,7 +241,7 @@ class HuggingFaceCache:
         """Return the commits by the names that lead to them."""
         refs, place = {}, folder.folder("refs").path
         if place.is_dir():
-            for each in linked_files(place, folder.root):
+            for each in map(check_inside, linked_files(place, folder.root)):
                 text = b"" if each.target is None else read_bytes(each.path, 4_096).strip()
                 commit = text.decode("ascii", "replace")
                 name = each.name.removeprefix("refs/")  # of a pull request: refs/pr/1
@@ -308,7 +308,7 @@ class HuggingFaceCache:
         mains: Mapping[str, str | None],
     ) -> FoundModel:
         owner, _, name = repository.name.rpartition("/")
-        head = _head(files, self.left)
+        head = head_of(files, self.left)
         own = {"commit": commit, "repo_id": repository.name}
         parent = mains.get(head.bases[0]) if len(head.bases) == 1 else None
         return FoundModel(
@@ -356,7 +356,7 @@ class ModelFolder:
                 "folder with a model",
                 argument="source",
             )
-        head, commit = _head(files, self.left), self._commit()
+        head, commit = head_of(files, self.left), self._commit()
         name = self._folder.name or "model"
         own = {} if commit is None else {"commit": MetadataValue(commit, "str")}
         yield FoundModel(
@@ -375,7 +375,7 @@ class ModelFolder:
         if not notes.is_dir():
             return None
         commits = set()
-        for each in linked_files(notes, self._folder):
+        for each in map(check_inside, linked_files(notes, self._folder)):
             if each.name.endswith(".metadata") and each.target is not None:
                 first = read_bytes(each.path, 65_536).partition(b"\n")[0].strip()
                 commits.add(first.decode("ascii", "replace"))
@@ -398,26 +398,18 @@ def _look(files: Iterable[LinkedFile]) -> str:
 
 
 def _kept(found: Iterable[LinkedFile], left: Counter[str]) -> list[LinkedFile]:
-    """Return files without those whose names no package can have."""
+    """Return files without those whose names no package can have.
+
+    Raises:
+        SourceError: one is a link to a place outside of what is imported.
+    """
     files = []
-    for each in found:
+    for each in map(check_inside, found):
         if is_package_path(each.name):
             files.append(each)
         else:
             left["files whose names no package can have"] += 1
     return files
-
-
-def _head(files: Iterable[LinkedFile], left: Counter[str]) -> Head:
-    """Return what the head of the model card says."""
-    card = next((each for each in files if each.name == README and each.target), None)
-    if card is None:
-        return read_head("", README, left)
-    if card.path.stat().st_size > LONGEST:
-        left["heads of model cards that are too long"] += 1
-        return read_head("", card.path, left)
-    text = read_bytes(card.path, LONGEST).decode("utf-8", "replace")
-    return read_head(split_head(text)[0], card.path, left)
 
 
 def _framework(names: Iterable[str]) -> str | None:

@@ -21,27 +21,29 @@ class LinkedFile(Frozen):
     Attributes:
         name: its path in the folder, with slashes.
         path: where it is, or the link to it.
-        target: the file that has its bytes; None if a link leads to nothing.
+        target: the real path of the file that has its bytes; None if a link leads to nothing.
         at: when those bytes were written, microseconds; of a link to nothing, when it was made.
+        outside: True if it is a link out of the store; then nothing may be read there.
     """
 
     name: str
     path: Path
     target: Path | None
     at: int
+    outside: bool = False
 
 
 def linked_files(folder: Path, root: Path, left_out: tuple[str, ...] = ()) -> Iterator[LinkedFile]:
-    """Yield the files below a folder, sorted within each folder; folders are no links.
+    """Yield the files below a folder, sorted within each folder; links to folders are not followed.
 
     Args:
         folder: where to look.
-        root: a real path, which no link may leave.
+        root: the real path of the store.
         left_out: paths of folders below `folder` that are not looked into.
 
     Raises:
-        SourceError: a link leads out of the root, or to a folder; something is no file, such as a
-            device; or there are too many.
+        SourceError: something is no file, such as a device or a link to a folder; or there are too
+            many.
     """
     waiting, count = [""], 0
     while waiting:
@@ -54,35 +56,40 @@ def linked_files(folder: Path, root: Path, left_out: tuple[str, ...] = ()) -> It
                 raise damaged(folder, f"has more than {MOST_FILES:,} files")
             for each in found:
                 name = f"{prefix}{each.name}"
-                if each.is_dir(follow_symlinks=False):
-                    if name not in left_out:
-                        waiting.append(f"{name}/")
-                    continue
-                path = Path(each.path)
-                target = target_of(path, root)
-                status = (target or path).lstat()
-                yield LinkedFile(name, path, target, moment(status.st_mtime_ns))
+                if not each.is_dir(follow_symlinks=False):
+                    yield linked_file(name, Path(each.path), root)
+                elif name not in left_out:
+                    waiting.append(f"{name}/")
 
 
-def target_of(path: Path, root: Path) -> Path | None:
-    """Return the file at a path, or that a link there leads to; None if there is none.
-
-    Args:
-        root: a real path, which no link may leave.
+def linked_file(name: str, path: Path, root: Path) -> LinkedFile:
+    """Return the file at a path, or that a link there leads to.
 
     Raises:
-        SourceError: it leads out of the root, or to something else than a file.
+        SourceError: it is no file.
     """
     target = Path(os.path.realpath(path))
-    if not target.is_relative_to(root):
-        raise damaged(path, f"is a link to {printable_path(target)}, outside of what is imported")
+    outside = not target.is_relative_to(root)
     try:
-        mode = path.stat().st_mode
-    except OSError:  # nothing is there, or the link leads to itself
-        return None
-    if not stat.S_ISREG(mode):
+        status = path.lstat() if outside else path.stat()
+    except OSError:  # nothing is there, or the link leads to nothing or to itself
+        at = moment(path.lstat().st_mtime_ns) if path.is_symlink() else 0
+        return LinkedFile(name, path, None, at)
+    if not (outside or stat.S_ISREG(status.st_mode)):
         raise damaged(path, "is no file, and no link to one")
-    return target
+    return LinkedFile(name, path, target, moment(status.st_mtime_ns), outside)
+
+
+def check_inside(file: LinkedFile) -> LinkedFile:
+    """Return a file.
+
+    Raises:
+        SourceError: it is a link out of the store.
+    """
+    if file.outside:
+        raise damaged(file.path, f"is a link to {printable_path(str(file.target))}, outside of "
+                      "what is imported")  # fmt: skip
+    return file
 
 
 def moment(nanoseconds: int) -> int:
