@@ -14,7 +14,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def mapping_of(value: object, place: object, what: str) -> Mapping[str, object]:
-    """Return a mapping whose keys are texts; none if the value is None.
+    """Return a mapping with texts as keys; an empty one if the value is None.
 
     Args:
         place: the file, for the error.
@@ -25,9 +25,9 @@ def mapping_of(value: object, place: object, what: str) -> Mapping[str, object]:
     """
     if value is None:
         return {}
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+    if not isinstance(value, dict):
         raise damaged(place, f"has no mapping of names to values where {what} should be one")
-    return value
+    return {str(key): each for key, each in value.items()}
 
 
 def text_of(value: object, place: object, what: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from localreg.errors import MissingPackageError, SourceError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import open_plain, plain_status
+from localreg.operations.importers.plain_yaml import plain_values
 from localreg.values.paths import is_package_path, printable_path
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 TEXT_LIMIT = 64_000_000  # bytes of a file that is read at once
 LINE_LIMIT = 16_000_000
 MOST_FILES = 1_000_000
+YAML_LIMIT = 4_000_000  # its reader is slow: a minute for this
 
 
 def damaged(place: object, problem: str, line: int | None = None) -> SourceError:
@@ -209,32 +211,36 @@ def is_rest_zeros(reader: BinaryIO) -> bool:
     return True
 
 
-def read_yaml(path: Path, limit: int = 4_000_000) -> object:
+def read_yaml(path: Path, limit: int = YAML_LIMIT, *, by_pyyaml: bool = False) -> object:
     """Return the YAML 1.2 of a file, as plain values; nothing in it is executed.
 
+    Args:
+        by_pyyaml: as for `parsed_yaml`.
+
     Raises:
         MissingPackageError: ruamel.yaml is not installed.
-        SourceError: it is not YAML, or too long.
+        SourceError: it is not YAML, is too long, nests too deep, or repeats itself too often.
     """
-    return parsed_yaml(read_text(path, limit), path)
+    return parsed_yaml(read_text(path, limit), path, by_pyyaml=by_pyyaml)
 
 
-def parsed_yaml(text: str, place: object) -> object:
+def parsed_yaml(text: str, place: object, *, by_pyyaml: bool = False) -> object:
     """Return YAML 1.2 as plain values; nothing in it is executed.
 
+    Args:
+        by_pyyaml: PyYAML wrote it, which leaves texts such as 7e12 without quotes, since they are
+            no numbers in its YAML 1.1.
+
     Raises:
         MissingPackageError: ruamel.yaml is not installed.
-        SourceError: it is not YAML.
+        SourceError: it is not YAML, nests too deep, or repeats itself too often.
     """
     try:
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
+        return plain_values(text, by_pyyaml=by_pyyaml)
+    except ValueError as error:
+        raise damaged(place, f"is not YAML that can be read: {str(error)[:200]}") from error
     except ImportError as error:
         raise MissingPackageError(
             f"{printable_path(str(place))} is YAML; to read it: pip install 'localreg[import]'",
             package="ruamel.yaml",
         ) from error
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise damaged(place, f"is not YAML: {str(error)[:200]}") from error

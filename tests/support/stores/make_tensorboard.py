@@ -63,7 +63,9 @@ def write_own(place: Path) -> None:
         add(writer, step, scalar_summary.scalar_pb("accuracy", step / 4))
     add(writer, 4, histogram_summary.histogram_pb("activations", np.arange(50.0), buckets=10))
     add(writer, 2, text_summary.text_pb("notes", "second text"))
-    sound = summary_pb2.Summary.Audio(encoded_audio_string=b"RIFF0000WAVE", content_type="audio/wav")
+    sound = summary_pb2.Summary.Audio(
+        encoded_audio_string=b"RIFF0000WAVE", content_type="audio/wav"
+    )
     add(writer, 3, summary_pb2.Summary(value=[{"tag": "tone", "audio": sound}]))
     writer.close()
 
