@@ -83,11 +83,6 @@ class RunFacts:
         self.unread: dict[str, int] = {}
         self.is_known = False
 
-    @property
-    def key(self) -> str:
-        """What names the run in every source."""
-        return f"{self.entity}/{self.project}/{self.run_id}"
-
     def read_log(self, log: WandbLog) -> None:
         """Take what a log says; that of an earlier part of the run stays where it says nothing.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from localreg.errors import InvalidValueError
 from localreg.operations.importers import wandb_facts
 from localreg.operations.importers.found import FoundFile
+from localreg.operations.importers.metric_names import Place, place_of
 from localreg.operations.importers.report_spool import ReportSpool
 from localreg.operations.importers.source_files import (
     SourceFolder,
@@ -46,14 +47,14 @@ _MEASURED_OF_GPU = {
 }
 
 
-def place_of_metric(name: str) -> tuple[str, str]:
-    """Return title and series of a metric.
+def place_of_metric(name: str) -> Place:
+    """Return title and series of a metric; no two metrics have the same.
 
-    >>> place_of_metric("train/loss"), place_of_metric("loss")
-    (('train', 'loss'), ('loss', 'loss'))
+    >>> place_of_metric("train/loss"), place_of_metric("loss"), place_of_metric("loss/loss")
+    (('train', 'loss'), ('loss', 'loss'), ('loss/loss', 'loss/loss'))
     """
-    title, _, series = name.partition("/")
-    return (title, series) if title.strip() and series.strip() else (name, name)
+    title, series = place_of(name)
+    return (title, series) if title != series else (name, name)
 
 
 def place_of_measurement(name: str) -> tuple[str, str, float]:

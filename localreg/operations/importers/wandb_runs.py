@@ -3,8 +3,8 @@
 A run is what its log says (`wandb_log`), which is read without the package wandb; where there is no
 log, what its files say. Decisions:
 
-- A run has one task, also if it was resumed and has several folders. Its key is entity, project and
-  id, as the log has them.
+- A run has one task, also if it was resumed and has several folders. Its key is entity, project, id
+  and the time of the first start, as the log has them: others may give their runs the same ids.
 - The folder of a run has links to files outside: what `wandb.save` was given. They are not
   followed, but named as missing.
 - The bytes of logged artifacts are in wandb's cache, outside of the folder. They come only if they
@@ -202,18 +202,19 @@ class WandbRuns:
         place = parts[0].folder.path if parts[0].log is None else parts[0].log.path
         started = facts.started or _time_of_name(parts[0].folder.path.name)
         ended = max(started, facts.ended or started)
+        key = f"{facts.entity}/{facts.project}/{facts.run_id}/{started}"
         with _kept(place):
             parameters = _parameters(facts, place)
             run = _how(facts, parts)
         status, reason = _status(facts, has_log=parts[-1].log is not None)
-        outputs = self._take_models(facts, parts, started, place)
+        outputs = self._take_models(facts, parts, key, started)
         artifacts = tuple(self._artifacts(parts, ended))
 
         def report(spool: ReportSpool) -> None:
             self._report(spool, facts, parts, started, ended)
 
         return FoundTask(
-            key=facts.key, name=facts.name or facts.run_id, first_name=facts.run_id,
+            key=key, name=facts.name or facts.run_id, first_name=facts.run_id,
             project=facts.project or None, type=_type(facts.job_type), status=status,
             reason=reason, comment=facts.notes or None, user=facts.user or None, tags=facts.tags,
             run=run, parameters=parameters, outputs=outputs, artifacts=artifacts, created=started,
@@ -261,15 +262,16 @@ class WandbRuns:
     # --- logged artifacts
 
     def _take_models(
-        self, facts: RunFacts, parts: list[_Part], started: int, place: Path
+        self, facts: RunFacts, parts: list[_Part], run_key: str, started: int
     ) -> dict[str, str]:
         """Note the models that a run logged; return their keys by name."""
         outputs: dict[str, str] = {}
+        place = parts[0].folder.path
         for each in facts.artifacts.values():
             if each.type != "model":
                 self.left[f"logged artifacts that are no models ({each.type[:50]!r})"] += 1
                 continue
-            key = f"{facts.key}/{each.name}/{each.digest}"
+            key = f"{run_key}/{each.name}/{each.digest}"
             with _kept(place):
                 metadata = {
                     ".".join(path): value_of("metadata", value)
@@ -280,7 +282,7 @@ class WandbRuns:
                 FoundModel(
                     key=key, name=each.name or "model", project=facts.project or None,
                     comment=each.description or None, tags=each.tags, metadata=metadata,
-                    task=facts.key, weights=(self._weights(each, parts),), created=started,
+                    task=run_key, weights=(self._weights(each, parts),), created=started,
                     aliases=tuple(alias for alias in each.aliases if alias != "latest"),
                 )
             )  # fmt: skip

@@ -19,8 +19,6 @@ import sys
 import zipfile
 from pathlib import Path
 
-socket.gethostname = lambda: "machine"  # the files are named by it
-
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.proto import event_pb2, summary_pb2
@@ -31,6 +29,7 @@ from tensorboard.plugins.text import summary_v2 as text_summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboardX import SummaryWriter
 
+socket.gethostname = lambda: "machine"  # the files are named by it
 START = 1_700_000_000.0
 
 
