@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from pathlib import Path
 
@@ -90,3 +91,19 @@ PIECES = (
     b"0001-01-01T00:00:00+23:59", b"!!int ", b"!!float ", b"!!bool ", b"!!timestamp ", b"!!set ",
     b"!!omap ", b"<<: ", b"%YAML 9.9\n---\n", b"\xc2\x85", b"\t", b"# ", b"| ", b"> ", b"!a ",
 )  # fmt: skip
+
+
+def points_of(registry, name):
+    """Return the points of a task: by title and series, its (step, value, milliseconds)."""
+    found = {}
+    rows = registry.db.query(
+        "SELECT s.title, s.name, c.iteration, c.value, s.epoch + c.ms AS at FROM scalar c "
+        "JOIN series s ON s.pk = c.series JOIN task t ON t.pk = s.task WHERE t.name = ? "
+        "ORDER BY s.title, s.name, c.iteration",
+        [name],
+    )
+    for row in rows:
+        value = math.nan if row["value"] is None else row["value"]
+        place = (row["title"], row["name"])
+        found.setdefault(place, []).append((row["iteration"], value, row["at"]))
+    return found

@@ -89,39 +89,44 @@ class RunFacts:
         Raises:
             SourceError: it is damaged.
         """
+        try:
+            self._read_records(log)
+        except WireError as error:
+            raise damaged(log.path, f"has a record that {error}") from error
+
+    def _read_records(self, log: WandbLog) -> None:
         last: Message | None = None
         runtime = 0
         self.exit_code = None  # of an earlier part
         first_start: int | None = None
         for record in log.records():
-            try:
-                if record.has(HISTORY) or record.has(OUTPUT_RAW) or record.has(STATS):
-                    last = record
-                elif record.has(SUMMARY):
-                    self._note_items(self.summary, record.message(SUMMARY), log.path)
-                elif record.has(_CONFIG):
-                    self._note_items(self.config, record.message(_CONFIG), log.path)
-                elif record.has(_RUN):
-                    run = record.message(_RUN)
-                    self._note_run(run, log.path)
-                    first_start = first_start or microseconds(run.message(17))
-                elif record.has(_EXIT):
-                    self.exit_code = record.message(_EXIT).number(1)
-                    runtime = record.message(_EXIT).number(2)
-                elif record.has(_ENVIRONMENT):
-                    self._note_environment(record.message(_ENVIRONMENT))
-                elif record.has(_ARTIFACT):
-                    self._note_artifact(record.message(_ARTIFACT), log.path)
-                elif record.has(_BOARD):
-                    self._miss("folders of TensorBoard (import them by themselves)")
-                elif record.has(_ALERT):
-                    self._miss("alerts")
-                elif record.has(_METRIC):
-                    self._miss("definitions of metrics: every metric has the step as iteration")
-            except WireError as error:
-                raise damaged(log.path, f"has a record that {error}") from error
+            if record.has(HISTORY) or record.has(OUTPUT_RAW) or record.has(STATS):
+                last = record
+            elif record.has(SUMMARY):
+                self._note_items(self.summary, record.message(SUMMARY), log.path)
+            elif record.has(_CONFIG):
+                self._note_items(self.config, record.message(_CONFIG), log.path)
+            elif record.has(_RUN):
+                run = record.message(_RUN)
+                self._note_run(run, log.path)
+                first_start = first_start or microseconds(run.message(17))
+            elif record.has(_EXIT):
+                self.exit_code = record.message(_EXIT).number(1)
+                runtime = record.message(_EXIT).number(2)
+            elif record.has(_ENVIRONMENT):
+                self._note_environment(record.message(_ENVIRONMENT))
+            elif record.has(_ARTIFACT):
+                self._note_artifact(record.message(_ARTIFACT), log.path)
+            elif record.has(_BOARD):
+                self._miss("folders of TensorBoard (import them by themselves)")
+            elif record.has(_ALERT):
+                self._miss("alerts")
+            elif record.has(_METRIC):
+                self._miss("definitions of metrics: every metric has the step as iteration")
         self.started = self.started or first_start
-        times = [self.ended, first_start and first_start + max(0, runtime) * 1_000_000]
+        times = [self.ended]
+        if first_start is not None:
+            times.append(min(first_start + max(0, runtime) * 1_000_000, _LATEST * 1_000_000))
         if last is not None:
             times.append(_time_of(last, log.path))
         self.ended = max((each for each in times if each), default=None)

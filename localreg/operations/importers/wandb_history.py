@@ -110,18 +110,21 @@ class RunReports:
             SourceError: it is damaged.
         """
         self._place = log.path
-        for record in log.records():
-            try:
-                if record.has(wandb_facts.HISTORY):
-                    self._note_step(record.message(wandb_facts.HISTORY))
-                elif record.has(wandb_facts.OUTPUT_RAW):
-                    self._note_printed(record.message(wandb_facts.OUTPUT_RAW))
-                elif record.has(wandb_facts.OUTPUT):
-                    self._note_printed(record.message(wandb_facts.OUTPUT))
-                elif record.has(wandb_facts.STATS):
-                    self._note_measured(record.message(wandb_facts.STATS))
-            except WireError as error:
-                raise damaged(log.path, f"has a record that {error}") from error
+        try:
+            for record in log.records():
+                self._note_record(record)
+        except WireError as error:
+            raise damaged(log.path, f"has a record that {error}") from error
+
+    def _note_record(self, record: Message) -> None:
+        if record.has(wandb_facts.HISTORY):
+            self._note_step(record.message(wandb_facts.HISTORY))
+        elif record.has(wandb_facts.OUTPUT_RAW):
+            self._note_printed(record.message(wandb_facts.OUTPUT_RAW))
+        elif record.has(wandb_facts.OUTPUT):
+            self._note_printed(record.message(wandb_facts.OUTPUT))
+        elif record.has(wandb_facts.STATS):
+            self._note_measured(record.message(wandb_facts.STATS))
 
     def note_summary(self, summary: Mapping[str, object], at: int) -> None:
         """Report the values of the summary that no step has."""
@@ -273,7 +276,7 @@ class RunReports:
             self._left["measurements of the machine without a time"] += 1
             return
         seconds = max(0, at - self._started) // 1_000_000
-        for item in stats.messages(1):
+        for item in stats.messages(3):
             title, series, divisor = place_of_measurement(item.text(1))
             number = _number(parsed_json(item.data(wandb_facts.VALUE_JSON), self._place))
             if number is None or not series.strip():
