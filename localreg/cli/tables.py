@@ -32,7 +32,7 @@ from localreg.cli.cells import (
 )
 from localreg.cli.streams import say
 from localreg.values.frozen import Frozen
-from localreg.values.units import duration_text, moment, size_text
+from localreg.values.units import duration_text, is_known, moment, size_text
 
 GAP = 2
 _LONG = 10  # digits of a number that are all shown
@@ -106,7 +106,7 @@ def _plain(head: Column, value: object) -> str:
     if value is None:
         return ""
     if head.kind == "time" and isinstance(value, int):
-        return moment(value)
+        return moment(value) if is_known(value) else ""
     if isinstance(value, float):
         return repr(value)
     return one_line(" ".join(value) if isinstance(value, tuple) else str(value))
@@ -243,7 +243,7 @@ def _shown(head: Column, value: object) -> str | tuple[str, ...]:
         if head.kind == "size":
             return size_text(value)
         if head.kind == "time":
-            return moment(value)[:16]
+            return moment(value)[:16] if is_known(value) else ""
         if head.kind == "duration":
             return duration_text(value)
         return f"{value:,}"

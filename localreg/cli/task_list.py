@@ -38,6 +38,7 @@ from localreg.operations.tasks import lifecycle, search
 from localreg.registry import Chain
 from localreg.values.records import TaskRecord
 from localreg.values.secrets import masked_text
+from localreg.values.units import is_known
 
 STATUSES = (
     "created",
@@ -177,7 +178,9 @@ def _say_none(chain: Chain, *, filtered: bool, archived: bool) -> None:
 
 
 def duration(task: TaskRecord) -> int | None:
-    """Return how many seconds a task took, or has taken until now; None if it has not begun."""
+    """Return how many seconds a task took, or has taken until now; None if that is not known."""
+    if not is_known(task.created):
+        return None
     if task.ended is not None:
         return max(round((task.ended - task.created) / 1_000_000), 0)
     if task.status == "in_progress":

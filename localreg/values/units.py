@@ -12,6 +12,7 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SPANS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)b?", re.IGNORECASE)
 _SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhdw])", re.IGNORECASE)
+_FIRST_DAY = 86_400_000_000  # microseconds
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -21,11 +22,28 @@ def moment(microseconds: int) -> str:
     Args:
         microseconds: since 1970, as records hold it.
 
-
     >>> moment(0)
     '1970-01-01 00:00:00'
     """
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def is_known(microseconds: int) -> bool:
+    """Return True if a time is one; what was imported without times has those of 1 January 1970.
+
+    >>> is_known(1_700_000_000_000_000), is_known(0)
+    (True, False)
+    """
+    return microseconds >= _FIRST_DAY
+
+
+def when(microseconds: int) -> str:
+    """Return a time in UTC for people.
+
+    >>> when(1_700_000_000_000_000), when(0)
+    ('2023-11-14 22:13:20 UTC', 'not known')
+    """
+    return f"{moment(microseconds)} UTC" if is_known(microseconds) else "not known"
 
 
 def size_text(size: int | None) -> str:

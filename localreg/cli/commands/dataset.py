@@ -39,7 +39,7 @@ from localreg.progress import shown_progress
 from localreg.values.datasets import DatasetFile
 from localreg.values.records import Json
 from localreg.values.secrets import masked_text
-from localreg.values.units import amount_text, moment
+from localreg.values.units import amount_text, when
 from localreg.values.urls import public_url, safe_filename
 
 COLUMNS = (
@@ -213,8 +213,8 @@ def _facts(shown: Details, made_by: str) -> list[tuple[str, str]]:
         ("made by task", made_by),
         ("used by", "\n".join(f"{each.name} ({each.task[:8]}) as {each.alias}"
                               for each in shown.uses)),
-        ("created", f"{moment(row.created)} UTC"),
-        ("updated", f"{moment(row.updated)} UTC"),
+        ("created", when(row.created)),
+        ("updated", when(row.updated)),
     ]  # fmt: skip
 
 

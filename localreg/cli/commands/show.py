@@ -38,7 +38,7 @@ from localreg.operations.weights.contested import publication_text
 from localreg.registry import Chain, OpenRegistry
 from localreg.values.records import Json, ModelRecord
 from localreg.values.secrets import masked, masked_config, masked_text
-from localreg.values.units import amount_text, moment
+from localreg.values.units import amount_text, moment, when
 from localreg.values.urls import public_url
 
 MOST = 10  # versions
@@ -146,8 +146,8 @@ def _facts(chain: Chain, registry: OpenRegistry, details: Details) -> list[tuple
         ("configuration", masked_config(record.config.rstrip("\n"))),
         ("made by task", id_text(chain, record.task) if record.task else ""),
         ("parent", id_text(chain, record.parent) if record.parent else ""),
-        ("created", f"{moment(record.created)} UTC"),
-        ("updated", f"{moment(record.updated)} UTC"),
+        ("created", when(record.created)),
+        ("updated", when(record.updated)),
     ]
 
 

@@ -46,6 +46,7 @@ from localreg.values.checks import check_name
 from localreg.values.dataset_names import is_data_project
 from localreg.values.records import Json, Owner
 from localreg.values.secrets import masked_code, masked_text
+from localreg.values.units import when
 
 
 @click.group("task", cls=CommandGroup, synonyms=TASK_SYNONYMS)
@@ -137,6 +138,8 @@ def _facts(chain: Chain, task: Json, found: Found) -> list[tuple[str, str]]:
 
 def _when(at: str | None) -> str:
     """Return a time in ISO 8601 as the other commands show it."""
+    if at is not None and at.startswith("1970-01-01T"):
+        return when(0)
     return f"{at[:19].replace('T', ' ')} UTC" if at else ""
 
 

@@ -13,7 +13,7 @@ from localreg.registry import Chain
 from localreg.values import dataset_names
 from localreg.values.datasets import DatasetFile
 from localreg.values.frozen import replace
-from localreg.values.units import amount_text, moment, size_text
+from localreg.values.units import amount_text, is_known, moment, size_text, when
 from localreg.values.urls import public_url
 
 PATHS = 8  # of a change that a page lists
@@ -70,8 +70,8 @@ def _facts(chain: Chain, shown: Details, site: Site) -> Iterator[Fact]:
         yield Fact("links", f"{shown.links:,}")
     if row.task:
         yield Fact("made by task", id_text(chain, row.task), site.page("task", row.task))
-    yield Fact("created", f"{moment(row.created)} UTC")
-    yield Fact("updated", f"{moment(row.updated)} UTC")
+    yield Fact("created", when(row.created))
+    yield Fact("updated", when(row.updated))
 
 
 def _files(files: list[DatasetFile]) -> Iterator[PageFile]:
@@ -108,7 +108,7 @@ def _versions(chain: Chain, shown: Details, site: Site) -> Iterator[Version]:
         yield Version(
             link=Link(each.version or each.id[:8], None if here else site.page("model", each.id)),
             aliases=(),
-            created=moment(each.created),
+            created=moment(each.created) if is_known(each.created) else "",
             here=here,
         )
 

@@ -28,6 +28,7 @@ from localreg.values.dataset_names import is_data_project, shown_project
 from localreg.values.metrics import better
 from localreg.values.records import shown_aliases
 from localreg.values.secrets import masked_text
+from localreg.values.units import is_known
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -283,8 +284,11 @@ def _places(rows: Sequence[tuple[object, ...]]) -> dict[int, int]:
 
 
 def _seconds(times: Iterable[object]) -> list[float | None]:
-    """Return times in microseconds as seconds, to the millisecond."""
-    return [None if each is None else int(each) // 1000 / 1000 for each in times]  # type: ignore[call-overload]  # checked
+    """Return times in microseconds as seconds, to the millisecond; None for one not known."""
+    checked = (None if each is None else int(each) for each in times)  # type: ignore[call-overload]  # by the table
+    return [
+        each // 1000 / 1000 if each is not None and is_known(each) else None for each in checked
+    ]
 
 
 def _comments(texts: Iterable[object]) -> list[str | None]:

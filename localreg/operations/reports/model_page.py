@@ -45,7 +45,7 @@ from localreg.store.rows.model_rows import Connection
 from localreg.values.frozen import Frozen
 from localreg.values.records import ModelRecord, WeightsRecord, shown_aliases
 from localreg.values.secrets import masked, masked_config, masked_text
-from localreg.values.units import amount_text, moment, size_text
+from localreg.values.units import amount_text, is_known, moment, size_text, when
 from localreg.values.urls import public_url
 
 TYPE_CHECKING = False
@@ -137,7 +137,8 @@ def _made_by(connection: Connection, record: ModelRecord, site: Site) -> dict[st
 def history_line(entry: HistoryEntry) -> Change:
     """Return a change as a line of a page."""
     outcome = entry.outcome if entry.outcome in ("lost", "kept") else None
-    return Change(f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.actor, entry.text, outcome)
+    at = f"{entry.at:%Y-%m-%d %H:%M:%S}" if is_known(round(entry.at.timestamp() * 1e6)) else ""
+    return Change(at, entry.actor, entry.text, outcome)
 
 
 def _conflicts(found: Conflicts, record: ModelRecord, site: Site) -> Iterator[Conflict]:
@@ -188,8 +189,8 @@ def _facts(chain: Chain, registry: OpenRegistry, record: ModelRecord, site: Site
         yield Fact("parent", text, site.page("model", record.parent))
     if record.system_tags:
         yield Fact("system tags", ", ".join(record.system_tags))
-    yield Fact("created", f"{moment(record.created)} UTC")
-    yield Fact("updated", f"{moment(record.updated)} UTC")
+    yield Fact("created", when(record.created))
+    yield Fact("updated", when(record.updated))
     yield Fact("id", record.id)
 
 
@@ -258,7 +259,7 @@ def _versions(connection: Connection, record: ModelRecord, site: Site) -> Iterat
         yield Version(
             link=Link(f"{version}", None if here else site.page("model", model_id)),
             aliases=shown_aliases(*model_rows.aliases_and_held(connection, model_id)),
-            created=moment(created),
+            created=moment(created) if is_known(created) else "",
             here=here,
         )
 

@@ -32,7 +32,7 @@ from localreg.values.secrets import (
     masked_text,
     secret_values,
 )
-from localreg.values.units import amount_text, moment
+from localreg.values.units import amount_text, moment, when
 
 LOG_LINES = 5_000
 
@@ -148,9 +148,9 @@ def _facts(chain: Chain, record: TaskRecord, system_tags: list[str], site: Site)
     if record.parent:
         yield Fact("parent", id_text(chain, record.parent), site.page("task", record.parent))
     yield from _run_facts(record.run)
-    yield Fact("created", f"{moment(record.created)} UTC")
+    yield Fact("created", when(record.created))
     if record.ended is not None:
-        yield Fact("ended", f"{moment(record.ended)} UTC")
+        yield Fact("ended", when(record.ended))
         if record.ended >= record.created:  # else a clock was wrong
             yield Fact("duration", _duration((record.ended - record.created) / 1_000_000))
     yield Fact("id", record.id)
