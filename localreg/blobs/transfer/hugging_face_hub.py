@@ -12,6 +12,14 @@ from localreg.errors import DownloadError, MissingPackageError
 _OTHER_ERRORS = ("EntryNotFoundError", "HFValidationError", "RevisionResolutionError",
                  "XetDownloadError")  # fmt: skip
 
+_REASONS = {
+    "GatedRepoError": "accept its conditions on the hub first, and set HF_TOKEN",
+    "RepositoryNotFoundError": "the hub has no such model, or shows it only to HF_TOKEN",
+    "RevisionNotFoundError": "the hub has no such revision of it",
+    "IncompleteSnapshotError": "the hub cannot be reached, and the cache has only a part of it",
+    "LocalEntryNotFoundError": "the hub cannot be reached, and the cache lacks it",
+}
+
 
 def downloaded_snapshot(repository: str, revision: str | None, *, only_here: bool) -> Path:
     """Return the folder of a model in the cache of the hub, where it is downloaded to if it lacks.
@@ -39,9 +47,14 @@ def downloaded_snapshot(repository: str, revision: str | None, *, only_here: boo
     try:
         return Path(snapshot_download(repository, revision=revision, local_files_only=only_here))
     except (OSError, *network, *others) as error:
-        first = str(error).strip().partition("\n")[0][:300]
-        why = "a dry run downloads nothing, and the cache lacks it" if only_here else first
+        why = "a dry run downloads nothing, and the cache lacks it" if only_here else _why(error)
         status = getattr(getattr(error, "response", None), "status_code", None)
-        raise DownloadError(
-            f"{url} could not be downloaded: {why}", url=url, status=status
-        ) from error
+        raise DownloadError(f"{url} did not come: {why}", url=url, status=status) from error
+
+
+def _why(error: BaseException) -> str:
+    """Return why a download failed: in our words where the library's begin with a status."""
+    for each in type(error).__mro__:
+        if each.__name__ in _REASONS:
+            return _REASONS[each.__name__]
+    return str(error).strip().partition("\n")[0][:300]

@@ -40,7 +40,7 @@ from localreg.operations.importers.source_files import (
 from localreg.operations.models.written_card import README
 from localreg.values.frameworks import Framework
 from localreg.values.frozen import Frozen
-from localreg.values.paths import is_package_path, printable_path
+from localreg.values.paths import is_package_path
 from localreg.values.records import MetadataValue
 from localreg.values.urls import is_sha256
 
@@ -49,6 +49,7 @@ _MODELS = "models--"
 _OTHERS = {"datasets--": "data sets", "spaces--": "spaces", "kernels--": "kernels"}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
+_REVISION = re.compile(r"(?:(?!\.\.)[^\s\\~^:?*\[\x00-\x20\x7f\ud800-\udfff]){0,250}")  # of git
 _CONFIGS = ("config.json", "adapter_config.json", "model_index.json", "config.yaml")
 _WEIGHTS = (".safetensors", ".bin", ".gguf", ".onnx", ".h5", ".msgpack", ".pt", ".pth", ".ckpt")
 _PYTORCH = re.compile(r"(?:.*/)?(?:(?:diffusion_)?pytorch_model.*|adapter_model)\.bin")
@@ -140,7 +141,8 @@ def _downloaded(given: Given) -> Path:
     _, _, rest = given.source.partition("://")
     name, _, revision = rest.removeprefix("models/").partition("@")
     parts = name.split("/")
-    if not 1 <= len(parts) <= 2 or not all(_NAME.fullmatch(each) for each in parts):
+    is_name = 1 <= len(parts) <= 2 and all(_NAME.fullmatch(each) for each in parts)
+    if not is_name or not _REVISION.fullmatch(revision):
         raise InvalidValueError(
             f"{given.source} must be {SCHEME}://ORG/REPO[@REVISION], a model on the hub",
             argument="source",
@@ -322,7 +324,7 @@ class HuggingFaceCache:
                 **{key: MetadataValue(text, "str") for key, text in own.items()},
             },
             parent=parent if head.bases != (repository.name,) else None,
-            weights=(_weights(files, name, are_blobs=True),),
+            weights=(_weights(files, name, commit),),
             aliases=tuple(aliases),
             changed=max(each.at for each in files),
         )
@@ -365,7 +367,7 @@ class ModelFolder:
             framework=_framework(each.name for each in files),
             tags=head.tags,
             metadata={**head.metadata, **own},
-            weights=(_weights(files, name, are_blobs=False),),
+            weights=(_weights(files, name, None),),
             changed=max(each.at for each in files),
         )
 
@@ -420,19 +422,27 @@ def _framework(names: Iterable[str]) -> str | None:
     return framework_of(None, listed)
 
 
-def _weights(files: Iterable[LinkedFile], name: str, *, are_blobs: bool) -> FoundWeights:
-    """Return the package of a model, which may lack files whose bytes are gone."""
+def _weights(files: Iterable[LinkedFile], name: str, commit: str | None) -> FoundWeights:
+    """Return the package of a model, which may lack files whose bytes are gone.
+
+    Args:
+        files: of the model.
+        name: of the package.
+        commit: of a revision in a cache; None for a folder, whose files have any names.
+    """
     found, gone = [], []
     for each in files:
         if each.target is None:
             gone.append(each.name)
         else:
-            digest = _digest(each.path, each.target.name) if are_blobs else None
+            digest = None if commit is None else _digest(each.path, each.target.name)
             found.append(FoundFile(each.name, each.path, digest))
     missing = None
     if gone:
         more = f" and {len(gone) - 1:,} more" if len(gone) > 1 else ""
-        missing = f"the bytes of {printable_path(gone[0])}{more} are not in the cache"
+        place = "the folder" if commit is None else "the cache"
+        revision = "" if commit is None else f" of revision {commit[:8]}"
+        missing = f"the bytes of {gone[0]}{more}{revision} are not in {place}"
     return FoundWeights(files=tuple(found), package=True, filename=name, missing=missing)
 
 

@@ -22,7 +22,7 @@ class LinkedFile(Frozen):
         name: its path in the folder, with slashes.
         path: where it is, or the link to it.
         target: the real path of the file that has its bytes; None if a link leads to nothing.
-        at: when those bytes were written, microseconds; of a link to nothing, when it was made.
+        at: when those bytes were written, microseconds; 0 if there are none.
         outside: True if it is a link out of the store; then nothing may be read there.
     """
 
@@ -73,8 +73,7 @@ def linked_file(name: str, path: Path, root: Path) -> LinkedFile:
     try:
         status = path.lstat() if outside else path.stat()
     except OSError:  # nothing is there, or the link leads to nothing or to itself
-        at = moment(path.lstat().st_mtime_ns) if path.is_symlink() else 0
-        return LinkedFile(name, path, None, at)
+        return LinkedFile(name, path, None, 0)
     if not (outside or stat.S_ISREG(status.st_mode)):
         raise damaged(path, "is no file, and no link to one")
     return LinkedFile(name, path, target, moment(status.st_mtime_ns), outside)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from support.command_line import run_cli
-from support.foreign_stores import STORES, brought, counts, files_of, said_of
+from support.foreign_stores import STORES, brought, counts, files_of, said_of, survives
+from support.proofs import TIMES
 from support.servers.fake_hub import FakeHub, serving
 from support.stores.make_huggingface import REPOSITORIES, safetensors
 
@@ -200,8 +202,9 @@ def test_a_blob_that_is_gone_is_listed_and_the_other_files_come(registry, cache)
     assert link.is_symlink()
     done = brought(registry, cache, "huggingface")
     assert [each.why for each in done.arrived.missing] == [
-        "the bytes of config.json are not in the cache"
-    ] * 3
+        f"the bytes of config.json of revision {each[:8]} are not in the cache"
+        for each in (ONE, OTHER, TWO)
+    ]
     assert "config.json" not in files_of(version(registry, "acme", "tiny", TWO))
 
 
@@ -408,14 +411,19 @@ def test_a_model_of_the_hub_comes_by_its_cache_and_later_without_a_network(regis
     assert files_of(model)["model.safetensors"] == safetensors(1.0, 2.0)
     gone = run(tmp_path, hub, "import", "hf://acme/tiny@v1.0")  # nobody listens any more
     assert gone.returncode == 0, gone.stderr
+    never = run(tmp_path, hub, "import", "hf://acme/tiny-lora")
+    assert "the hub cannot be reached, and the cache lacks it" in never.stderr
 
 
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("hf://acme/nothing", "hf://acme/nothing could not be downloaded"),
-        ("hf://acme/tiny@v9", "hf://acme/tiny@v9 could not be downloaded"),
+        ("hf://acme/nothing", "hf://acme/nothing did not come: the hub has no such model"),
+        ("hf://acme/tiny@v9", "hf://acme/tiny@v9 did not come: the hub has no such revision"),
         ("hf://datasets/acme/words", "must be hf://ORG/REPO[@REVISION]"),
+        ("hf://acme/tiny@../../x", "must be hf://ORG/REPO[@REVISION]"),
+        ("hf://acme/tiny@a b", "must be hf://ORG/REPO[@REVISION]"),
+        ("hf://a--b/c", "Cannot have -- or .. in repo_id"),
         ("hf://../x", "must be hf://ORG/REPO[@REVISION]"),
     ],
 )
@@ -425,3 +433,19 @@ def test_what_the_hub_does_not_have_is_an_error(registry, tmp_path, source, says
     assert done.returncode not in (0, 2)
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# --- damage at random
+
+
+@pytest.mark.parametrize("seed", range(40 * TIMES))
+def test_no_damage_of_a_card_ref_or_listing_is_more_than_an_error(registry, cache, seed):
+    made = random.Random(seed)
+    repository = cache / "models--acme--tiny"
+    card = Path(os.path.realpath(snapshot(cache) / "README.md"))
+    unnamed = card.with_name("f" * 10)  # no digest, so that it is read further
+    card.rename(unnamed)
+    (snapshot(cache) / "README.md").unlink()
+    (snapshot(cache) / "README.md").symlink_to(f"../../blobs/{unnamed.name}")
+    files = [unnamed, unnamed, repository / "refs/main", repository / f"trees/{TWO}.json"]
+    survives(registry, cache, "huggingface", made, made.choice(files))
