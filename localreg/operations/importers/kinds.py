@@ -66,7 +66,7 @@ KINDS: dict[str, Kind] = {
     "wandb": Kind(title="runs of Weights & Biases", module="wandb_runs"),
     "tensorboard": Kind(title="event files of TensorBoard", module="tensorboard_events"),
     "huggingface": Kind(
-        title="a cache or snapshot of Hugging Face",
+        title="a model or cache of Hugging Face",
         module="hugging_face",
         schemes=("hf",),
         links=True,
