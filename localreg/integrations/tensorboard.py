@@ -19,6 +19,7 @@ from importlib import import_module
 
 from localreg import log
 from localreg.plots.histogram_bars import board_edges, even_bins
+from localreg.plots.precision_recall import curve_figure
 from localreg.values.board_tags import (
     AUDIO,
     CURVE,
@@ -264,33 +265,9 @@ class Board:
             recorder.histogram(line.title, line.series, iteration, *even_bins(heights, edges))
 
     def _curve(self, recorder: Recorder, folder: str, value: Any, event: Any) -> None:  # noqa: ANN401
-        rows = _array(value.tensor)  # TP, FP, TN, FN, precision, recall of each threshold
         line = self._line(recorder, folder, CURVE, value.tag)
-        thresholds = [place / max(1, rows.shape[1] - 1) for place in range(rows.shape[1])]
-        curve = {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "name": line.series,
-            "x": rows[-1].tolist(),
-            "y": rows[-2].tolist(),
-            "text": [
-                f"threshold {threshold:.3f}<br>"
-                + ", ".join(
-                    f"{name} {number:g}" for name, number in zip(_COUNTS, column, strict=False)
-                )
-                for threshold, column in zip(thresholds, rows.T.tolist(), strict=True)
-            ],
-        }
-        layout = {
-            "xaxis": {"title": {"text": "recall"}},
-            "yaxis": {"title": {"text": "precision"}},
-        }
-        recorder.plotly(
-            line.title, line.series, line.iteration(event.step), {"data": [curve], "layout": layout}
-        )
-
-
-_COUNTS = ("TP", "FP", "TN", "FN")
+        figure = curve_figure(line.series, _array(value.tensor))
+        recorder.plotly(line.title, line.series, line.iteration(event.step), figure)
 
 
 def _difference(folder: str, other: str) -> str:

@@ -15,7 +15,8 @@ from localreg.operations.importers.source_files import damaged
 from localreg.operations.tasks.parameters import value_of
 from localreg.plots import drawings
 from localreg.plots.histogram_bars import bars_figure, board_edges, even_bins
-from localreg.values.board_tags import AUDIO, HISTOGRAM, IMAGE, SCALAR, TEXT, place_of_tag
+from localreg.plots.precision_recall import curve_figure
+from localreg.values.board_tags import AUDIO, CURVE, HISTOGRAM, IMAGE, SCALAR, TEXT, place_of_tag
 from localreg.values.frozen import Frozen
 from localreg.values.protobuf_wire import Message, WireError
 from localreg.values.records import MetadataValue
@@ -34,6 +35,7 @@ _SECTION = "TB_hparams"  # of parameters, as when they are reported while a scri
 _LATEST = 253_402_300_799  # seconds: the end of the year 9999
 _LARGEST_STEP = 2**53
 _MOST_BINS = 1_000_000
+_CURVE_ROWS = 6
 _LARGEST = 1e300  # in a histogram: differences stay finite
 # Of tensors, by the number of their type: NumPy's type, and the field of their values.
 _TYPES = {1: ("<f4", 5), 2: ("<f8", 6), 3: ("<i4", 7), 9: ("<i8", 10), 19: ("<f2", 13)}
@@ -236,6 +238,8 @@ class BoardReports:
                 self._left["scalars that are no number"] += 1
         elif plugin == "histograms":
             self._note_rows(tag, step, _numbers(tensor))
+        elif plugin == "pr_curves":
+            self._note_curve(tag, step, _numbers(tensor))
         else:
             self._left[f"values of the plugin {plugin[:50] or 'unknown'!r}"] += 1
 
@@ -260,6 +264,16 @@ class BoardReports:
             return
         title, series = self._place(HISTOGRAM, tag)
         figure = bars_figure(series, *even_bins(heights, edges))
+        self._spool.add_plot(title, series, step, drawings.plotly(figure), self._at)
+
+    def _note_curve(self, tag: str, step: int, numbers: NDArray[Any]) -> None:
+        """Note a curve of TP, FP, TN, FN, precision and recall, each of all thresholds."""
+        rows = numbers.reshape(_CURVE_ROWS, -1) if len(numbers) % _CURVE_ROWS == 0 else None
+        if rows is None or not rows.size or not all(abs(each) < _LARGEST for each in numbers):
+            self._left["curves without numbers"] += 1
+            return
+        title, series = self._place(CURVE, tag)
+        figure = curve_figure(series, rows)
         self._spool.add_plot(title, series, step, drawings.plotly(figure), self._at)
 
     def _note_image(self, tag: str, step: int, data: bytes) -> None:
