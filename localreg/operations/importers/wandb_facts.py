@@ -201,7 +201,7 @@ class RunFacts:
         """
         self.is_known = True
         if (found := files.file("config.yaml")) is not None:
-            for name, each in _mapping(read_yaml(found), found).items():
+            for name, each in _mapping(read_yaml(found, by_pyyaml=True), found).items():
                 if name in (INTERNAL, "wandb_version"):
                     continue
                 self.config[str(name)] = each.get("value") if isinstance(each, dict) else each
