@@ -384,6 +384,7 @@ CALLS = {
     "bulk_rows:tags": lambda c: [*bulk_rows.tags(c, "task", [1]), *bulk_rows.tags(c, "model", [1])],
     "bulk_rows:aliases": lambda c: list(bulk_rows.aliases(c, [1])),
     "bulk_rows:current_weights": lambda c: list(bulk_rows.current_weights(c, [1])),
+    "model_rows:renew_private_url": lambda c: model_rows.renew_private_url(c, ID, ID, URL),
     "model_rows:has_uploaded": lambda c: model_rows.has_uploaded(c, URL),
     "model_rows:with_digest": lambda c: model_rows.with_digest(c, DIGEST, archived=True),
     "model_rows:having_digest": lambda c: model_rows.having_digest(c, DIGEST, "a.pt"),

@@ -113,6 +113,7 @@ def arrive(
     renumber: bool = False,
     aliases: bool = False,
     dry_run: bool = False,
+    lines: Iterable[str] = (),
     first: Callable[[Change], None] | None = None,
     then: Callable[[Change], None] | None = None,
 ) -> Arrived:
@@ -123,6 +124,7 @@ def arrive(
         renumber: where two models have one number, give new ones to the later.
         aliases: set the aliases that the models had, where they are as they were before.
         dry_run: change nothing. The bytes need not be here.
+        lines: differences that were found before.
         first: called in the same transaction, before events come.
         then: called in it when events and reports are here.
 
@@ -133,6 +135,7 @@ def arrive(
     try:
         with chain.first.store.write() as change:
             arriving = _Arriving(chain, change, incoming, blobs)
+            arriving.differences += lines
             if not dry_run:
                 blobs.record(change)
                 arriving.record_packages()

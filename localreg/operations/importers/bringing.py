@@ -3,6 +3,10 @@
 One pass reads the source: bytes become blobs, reports and events go to temporary files. Then one
 transaction records all of it. What an event says depends on the source alone, apart from the order
 of events: see `event_log`.
+
+Each task, model and alias has an origin of its own, so that the numbers of its events depend on
+nothing else. Of what was removed here nothing is read. What has an id that is here already, and was
+not made by an import of the same kind, is left as it is.
 """
 
 from __future__ import annotations
@@ -11,9 +15,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from localreg.errors import BundleError, InvalidEventError, InvalidValueError, SourceError
+from localreg.errors import (
+    BundleError,
+    InvalidEventError,
+    InvalidURLError,
+    InvalidValueError,
+    SourceError,
+)
 from localreg.operations.carry.arrival import Arrived, arrive
 from localreg.operations.carry.export import Missing
+from localreg.operations.finding.gates import check_alias
 from localreg.operations.finding.references import check_project_name
 from localreg.operations.importers.arriving_files import ArrivingFiles
 from localreg.operations.importers.event_log import EventLog, Unit, derived_id, project_of
@@ -23,11 +34,12 @@ from localreg.operations.importers.found import (
     FoundTask,
     FoundWeights,
 )
-from localreg.operations.importers.report_spool import ReportSpool, stream_of
+from localreg.operations.importers.report_spool import ReportSpool, Spooled, pieces_of
 from localreg.operations.importers.source_files import damaged
 from localreg.operations.tasks.artifacts import PREVIEW
 from localreg.operations.weights.arriving_blobs import ArrivingBlobs
 from localreg.registry import Chain
+from localreg.store.events.change import canonical
 from localreg.store.rows import claim_rows, logged_rows, model_rows
 from localreg.store.rows.keys import next_number
 from localreg.values.checks import NAME_LIMIT, check_text, kept_name
@@ -38,18 +50,35 @@ from localreg.values.records import (
     LoggedEvent,
     MetadataValue,
     Owner,
+    Project,
     WeightsRecord,
     line_payload,
+    reference,
 )
-from localreg.values.urls import is_remote, is_stored_url, parse_weights_url, safe_filename
+from localreg.values.urls import (
+    is_remote,
+    is_stored_url,
+    parse_weights_url,
+    safe_filename,
+    without_secrets,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from localreg.operations.importers.found import Source
     from localreg.progress import Progress
     from localreg.store.events.change import Change
     from localreg.values.manifest import Manifest
     from localreg.values.records import Json
+
+    _Value = TypeVar("_Value")
+
+TWIN = "localreg:"
+"""What a key begins with if localreg wrote it to the source: the id of the original follows."""
+
+_MOST = 2**60  # as events hold numbers
 
 
 class Brought(Frozen):
@@ -115,12 +144,15 @@ def bring(chain: Chain, source: Source, wish: Wish, progress: Progress | None = 
                 blobs,
                 renumber=wish.renumber,
                 dry_run=wish.dry_run,
+                lines=incoming.lines,
                 first=incoming.note_urls,
             )
         except (InvalidEventError, BundleError) as error:
             raise damaged(source.place, f"cannot be kept: {error}") from error
         finally:
             incoming.close()
+    if not wish.dry_run:
+        incoming.renew_urls()
     left = Counter(source.left) + incoming.left
     tasks = {each: incoming.names[each] for each in arrived.tasks}
     return Brought(source.kind, source.place, arrived, tasks, dict(sorted(left.items())))
@@ -143,20 +175,23 @@ class _Incoming:
         self.source = source.place
         self.left: Counter[str] = Counter()
         self.names: dict[str, str] = {}  # of tasks, by their ids
+        self.lines: list[str] = []  # what is different here from the source, as sentences
         self._registry = chain.first
         self._found = source
         self._wish = wish
         self._project = project
         self._files = files
         self._spool = spool
-        self._writer = open(spool / "events", "wb")  # noqa: SIM115  (closed by `close`)
+        # Closed by `close`.
+        self._writer = open(spool / "events", "wb")  # noqa: SIM115
+        self._spooled = open(spool / "reports", "w+b")  # noqa: SIM115
         self._origins: dict[str, str] = {}
-        self._reports: list[tuple[Owner, Path]] = []
+        self._reports: list[tuple[Owner, Spooled]] = []
         self._missing: list[Missing] = []
-        self._urls: dict[str, str] = {}  # by revision
-        self._ids: dict[str, str] = {}
+        self._urls: dict[str, tuple[str, str]] = {}  # model and address, by revision
+        self._models: dict[str, str] = {}  # references in the source, by id
         self._numbers: dict[tuple[str, str], set[int]] = {}
-        self._aliases: dict[tuple[str, str, str], tuple[str, str, int]] = {}
+        self._aliases: dict[tuple[str, str, str], tuple[str, str | None, int]] = {}
 
     # --- what `arrive` asks for
 
@@ -166,16 +201,17 @@ class _Incoming:
 
     def events(self) -> Iterator[LoggedEvent]:
         """Yield the events that are new or different here."""
-        yield from read_events(stream_of(self._spool / "events"), "events")
+        with open(self._spool / "events", "rb", buffering=0) as reader:
+            yield from read_events(pieces_of(reader), "events")
 
     def packages(self) -> Iterator[tuple[str, Manifest]]:
         """Yield the packages that came."""
-        yield from self._files.packages.items()
+        yield from self._files.packages()
 
     def reports(self) -> Iterator[tuple[Owner, Iterable[bytes], int | None]]:
         """Yield what was reported to each task."""
-        for owner, path in self._reports:
-            yield owner, stream_of(path), path.stat().st_size
+        for owner, spooled in self._reports:
+            yield owner, spooled.pieces(self._spooled), spooled.size
 
     def models(self) -> Iterator[tuple[str, Json]]:
         """Yield nothing: copies of models are not made."""
@@ -187,8 +223,15 @@ class _Incoming:
 
     def note_urls(self, change: Change) -> None:
         """Store the addresses on this machine, which no event may hold, where the fold looks."""
-        for revision, url in self._urls.items():
+        for revision, (_, url) in self._urls.items():
             model_rows.keep_private_url(change.connection, revision, url)
+
+    def renew_urls(self) -> None:
+        """Change the addresses of revisions that were here, if the source has another place now."""
+        if self._urls:
+            with self._registry.store.write() as change:
+                for revision, (model_id, url) in self._urls.items():
+                    model_rows.renew_private_url(change.connection, model_id, revision, url)
 
     # --- reading
 
@@ -203,50 +246,73 @@ class _Incoming:
         for model in self._found.models():
             self._checked(f"model {model.name}", self._take_model, model)
         self._take_aliases()
-        self.close()
+        self._writer.close()
 
     def close(self) -> None:
-        """Close the temporary file of the events."""
+        """Close the temporary files."""
         self._writer.close()
+        self._spooled.close()
 
     @staticmethod
     def _checked(what: str, take: Callable[..., None], found: object) -> None:
         try:
             take(found)
         except InvalidValueError as error:
-            if isinstance(error, SourceError):
+            if isinstance(error, SourceError) or error.argument == "link":
                 raise
             raise damaged(what, f"cannot be kept: {error}") from error
 
     def _log(self, subject: str, user: str | None) -> EventLog:
         """Return the log of one task, model or alias: each has an origin of its own."""
-        origin = derived_id(self._found.kind, "origin", subject)
-        self._origins[origin] = self._found.kind
+        kind = self._found.kind
+        origin = derived_id(kind, "origin", subject)
         with self._registry.store.read() as connection:
             held = list(logged_rows.of_unit(connection, subject))
-        actor = self._found.kind if not user else f"{kept_name(user)[:200]}@{self._found.kind}"
-        return EventLog(origin, actor, {subject: held})
+        actor = f"{_name(user)[:200]}@{kind}" if user else kind
+        return EventLog(origin, kind, actor, {subject: held})
 
     def _write(self, log: EventLog) -> None:
-        self._writer.writelines(map(event_line, log.events))
+        if log.events:
+            self._origins[log.origin] = self._found.kind
+            self._writer.writelines(map(event_line, log.events))
 
     def _id(self, what: str, key: str) -> str:
         """Return the id here of a task or model of the source."""
-        named = key if self._project is None else f"{self._project}\n{key}"
-        if named not in self._ids:
-            wanted = named if is_id(named) else derived_id(self._found.kind, what, named)
-            self._ids[named] = self._free(wanted)
-        return self._ids[named]
+        check_text("key", key)
+        if self._project is not None:  # a copy that is put there
+            return derived_id(self._found.kind, what, canonical([self._project, key]))
+        twin = key.removeprefix(TWIN)
+        if twin != key and is_id(twin) and self._is_here(twin):
+            return twin
+        # Models are not looked for by their ids, and a task may have the same.
+        if what == "task" and is_id(key):
+            return key
+        return derived_id(self._found.kind, what, key)
 
-    def _free(self, wanted: str) -> str:
-        """Return an id, or another one if something else has it here."""
-        own = derived_id(self._found.kind, "origin", wanted)
+    def _is_here(self, subject: str) -> bool:
         with self._registry.store.read() as connection:
-            events = logged_rows.of_unit(connection, wanted)
-            first = next(events, None)
-            if first is None or first.origin == own or any(each.origin == own for each in events):
-                return wanted
-        return derived_id(self._found.kind, "other", wanted)
+            return logged_rows.has_unit(connection, subject)
+
+    def _is_wanted(self, what: str, unit: Unit, taken: Mapping[str, str], subject: str) -> bool:
+        """Return True if a task or model is to be recorded; else count it."""
+        if unit.is_foreign:
+            self.left[f"{what}s that are here already, and not by an import"] += 1
+        elif unit.is_removed:
+            self.left[f"{what}s that were removed here"] += 1
+        elif subject in taken:
+            self.left[f"{what}s that an earlier one has the key of"] += 1
+        else:
+            return True
+        return False
+
+    def _named(self, what: str, found: Mapping[str, _Value]) -> list[tuple[str, _Value]]:
+        """Return what a mapping holds by the names that are kept, sorted; the last of each."""
+        named = {_name(key): value for key, value in found.items()}
+        if len(named) < len(found):
+            self.left[f"{what} whose names differ only in blanks or forms of letters"] += len(
+                found
+            ) - len(named)
+        return sorted(named.items())
 
     # --- tasks
 
@@ -254,6 +320,8 @@ class _Incoming:
         task_id = self._id("task", task.key)
         log = self._log(task_id, task.user)
         unit = log.unit(task_id)
+        if not self._is_wanted("task", unit, self.names, task_id):
+            return
         name, start = _name(task.name) or "Untitled task", task.created
         born: Json = {
             "name": _name(task.first_name or "") or name, "type": "training",
@@ -272,26 +340,39 @@ class _Incoming:
         unit.write("task.moved", {"new": project}, start)
         for tag in _tags(task.tags):
             unit.add_tag("task.tag", tag, start)
-        for (section, key), value in sorted(task.parameters.items()):
-            payload = {"section": _name(section), "new": _pair(value)}
-            unit.write("task.parameter", payload, start, field=_name(key))
-        for key, text in sorted(task.configurations.items()):
-            payload = {"new": [check_text(key, text)]}
-            unit.write("task.configuration", payload, start, field=_name(key))
-        for artifact in task.artifacts:
-            kept = self._artifact(task, artifact)
-            at = artifact.at or task.ended or start
-            unit.write("task.artifact", {"new": kept}, at, field=_name(artifact.name))
-        for role, models in (("input", task.inputs), ("output", task.outputs)):
-            for key, model in models.items():
-                payload = {"role": role, "new": self._id("model", model)}
-                unit.write("task.model", payload, task.ended or start, field=_name(key))
+        self._write_settings(unit, task)
+        self._write_files(unit, task)
         if task.status != "in_progress":
             ended = max(task.ended or start, start)
             state = {"status": task.status, "reason": task.reason, "ended": ended}
             unit.write("task.state", {"new": state}, ended)
         self._write(log)
         self._take_reports(task, Owner("task", task_id))
+
+    def _write_settings(self, unit: Unit, task: FoundTask) -> None:
+        """Write parameters and configurations."""
+        sections: dict[str, dict[str, MetadataValue]] = {}
+        for (section, key), value in task.parameters.items():
+            sections.setdefault(_name(section), {})[key] = value
+        for section, found in sorted(sections.items()):
+            for key, value in self._named("parameters", found):
+                payload: Json = {"section": section, "new": _pair(value)}
+                unit.write("task.parameter", payload, task.created, field=key)
+        for key, text in self._named("configurations", task.configurations):
+            payload = {"new": [check_text(key, text)]}
+            unit.write("task.configuration", payload, task.created, field=key)
+
+    def _write_files(self, unit: Unit, task: FoundTask) -> None:
+        """Write artifacts and models; bring the bytes."""
+        end = task.ended or task.created
+        artifacts = {each.name: each for each in task.artifacts}
+        for key, artifact in self._named("artifacts", artifacts):
+            payload: Json = {"new": self._artifact(task, artifact)}
+            unit.write("task.artifact", payload, artifact.at or end, field=key)
+        for role, models in (("input", task.inputs), ("output", task.outputs)):
+            for key, model in self._named("models", models):
+                payload = {"role": role, "new": self._id("model", model)}
+                unit.write("task.model", payload, end, field=key)
 
     def _project_of_task(self, task: FoundTask) -> Json | None:
         parts = [each for each in (self._project, task.project) if each]
@@ -301,24 +382,20 @@ class _Incoming:
     def _take_reports(self, task: FoundTask, owner: Owner) -> None:
         if task.report is None:
             return
-        path = self._spool / f"reports-{len(self._reports)}"
-        spool = ReportSpool(path, self._files)
-        try:
-            task.report(spool)
-            has_any = spool.finish()
-        finally:
-            spool.close()
+        spool = ReportSpool(self._spooled, self._files)
+        task.report(spool)
         if spool.repeated:
             self.left["points of which a later one has the same iteration"] += spool.repeated
-        if has_any:
-            self._reports.append((owner, path))
+        spooled = spool.finish()
+        if spooled is not None:
+            self._reports.append((owner, spooled))
 
     def _artifact(self, task: FoundTask, found: FoundArtifact) -> Json:
         """Return an artifact as events hold it; bring its bytes."""
         stem = (safe_filename(found.name) or "artifact").replace(".", "_")
         kind, total = found.kind, None
         if found.text is not None:
-            digest, size = self._files.bytes(found.text.encode())
+            digest, size = self._files.bytes(check_text("text", found.text).encode())
             filename = safe_filename(found.filename or "") or f"{stem}.txt"
         elif found.package and found.files:
             manifest = self._files.package(found.files)
@@ -329,13 +406,16 @@ class _Incoming:
             digest, size = self._files.file(found.files[0])
             filename = safe_filename(found.filename or found.files[0].name) or stem
         else:
-            address = found.url or ""
+            address = check_text("url", found.url or "")
+            is_link = is_remote(address) and is_stored_url(address)
+            address = address if is_link else without_secrets(address)
             digest, size = self._files.bytes(address.encode())
-            kind = "url" if is_remote(address) and is_stored_url(address) else "text"
-            filename = f"{stem}.url"
-            why = found.missing or "only their address came"
-            ref = f"artifact {found.name} of task {task.name}"
-            self._missing.append(Missing(ref, None, found.size, why))
+            kind, filename = ("url" if is_link else "text"), f"{stem}.url"
+            self._lacks(
+                f"artifact {found.name} of task {task.name}",
+                found.size,
+                found.missing or "only their address came",
+            )
         preview = None if found.preview is None else found.preview[:PREVIEW]
         details: Json = {"metadata": dict(found.metadata) or None, "preview": preview}
         if kind == "pandas":
@@ -349,9 +429,13 @@ class _Incoming:
         model_id = self._id("model", model.key)
         log = self._log(model_id, model.user)
         unit = log.unit(model_id)
+        if not self._is_wanted("model", unit, self._models, model_id):
+            return
         name = _name(model.name) or "model"
         project = check_project_name(self._project or model.project)
-        number = model.version or 1
+        number = 1 if model.version is None else model.version
+        if not 0 < number < _MOST:
+            raise InvalidValueError(f"its version is {number:.3g}", argument="version")
         at = model.changed or model.created
         born: Json = {
             "name": name, "project": None if project is None else project_of(project),
@@ -360,9 +444,9 @@ class _Incoming:
             "created": model.created, "birth": model.created, "config": "", "labels": {},
             "tags": [], "system_tags": [], "metadata": {}, "aliases": [], "weights": [],
         }  # fmt: skip
-        is_new = unit.create("model.created", born, model.created)
-        if is_new:
-            self._renumber(unit, born, number, model)
+        self._models[model_id] = _line(project, name, number)
+        if unit.create("model.created", born, model.created):
+            self._renumber(unit, born, model)
         # What follows may change in the source.
         task = None if model.task is None else self._id("task", model.task)
         parent = None if model.parent is None else self._id("model", model.parent)
@@ -377,8 +461,8 @@ class _Incoming:
             unit.write("model.changed", {"new": new}, at, field=column)
         for tag in _tags(model.tags):
             unit.add_tag("model.tag", tag, at)
-        for key, value in sorted(model.metadata.items()):
-            unit.write("model.metadata", {"new": _pair(value)}, at, field=_name(key))
+        for key, value in self._named("metadata", model.metadata):
+            unit.write("model.metadata", {"new": _pair(value)}, at, field=key)
         if model.config or model.labels:
             design = {"config": check_text("config", model.config), "labels": dict(model.labels)}
             unit.write("model.design", {"new": design}, at)
@@ -386,48 +470,54 @@ class _Incoming:
             self._take_weights(unit, model, weights)
         self._write(log)
         for alias in model.aliases:
-            where = (project or "", name, _name(alias))
-            self._aliases[where] = (model_id, model.user or "", at)
+            self._aliases[project or "", name, alias] = model_id, model.user, at
 
-    def _renumber(self, unit: Unit, born: Json, number: int, model: FoundModel) -> None:
+    def _renumber(self, unit: Unit, born: Json, model: FoundModel) -> None:
         """Give a new model another number, if something else has its number here."""
         project = "" if born["project"] is None else born["project"]["name"]
-        name = born["name"]
+        name, number = born["name"], born["version"]
         taken = self._numbers.setdefault((project, name), set())
         with self._registry.store.read() as connection:
             is_taken = number in taken or claim_rows.was_named(connection, project, name, number)
-            free = max([next_number(connection, project, name), *(each + 1 for each in taken)])
+            free = next_number(connection, project, name)
         if is_taken:
+            free = max(free, max(taken, default=0) + 1)
             place = line_payload(None, name, number) | {"project": born["project"]}
             payload = {"old": place, "new": place | {"version": free}}
             unit.write("model.renumbered", payload, model.created)
             if model.version is not None:
-                self.left["version numbers that other models have here"] += 1
+                line = _line(project, name, number)
+                self.lines.append(f"{line} is {free} here: another model has its number")
         taken.add(free if is_taken else number)
 
     def _take_weights(self, unit: Unit, model: FoundModel, weights: FoundWeights) -> None:
         """Bring the bytes of a revision and write that it was added, or note that they miss."""
         what = model.name if model.version is None else f"{model.name}:{model.version}"
         if weights.missing is not None:
-            self._missing.append(Missing(what, None, weights.size, weights.missing))
+            self._lacks(what, weights.size, weights.missing)
         filename = safe_filename(weights.filename or "")
-        record, private = None, None
+        private = None
         if weights.files:
             if self._wish.reference:
                 private = _common_place(weights)
             record = self._weights_of_files(weights, filename, kept=private is None)
         elif weights.url is not None:
-            url = parse_weights_url(weights.url)
+            try:
+                url = parse_weights_url(weights.url)
+            except InvalidURLError as error:
+                self._lacks(what, weights.size, str(error))
+                return
             if url.public is None:
-                self._missing.append(Missing(what, None, weights.size, "no such file is there"))
+                text = without_secrets(weights.url)
+                self._lacks(what, weights.size, f"there is no such file: {text}")
                 return
             record = WeightsRecord(url=url.public, filename=filename or url.filename)
             private = None if url.text == url.public else url.text
-        if record is None:
+        else:
             return
-        revision = unit.add_revision(record, model.created)
-        if revision is not None and private is not None:
-            self._urls[revision] = private
+        revision, is_kept = unit.add_revision(record, model.created)
+        if private is not None and not is_kept:
+            self._urls[revision] = self._id("model", model.key), private
 
     def _weights_of_files(
         self, weights: FoundWeights, filename: str | None, *, kept: bool
@@ -444,17 +534,45 @@ class _Incoming:
             total=manifest.total, kept=kept,
         )  # fmt: skip
 
+    def _lacks(self, what: str, size: int | None, why: str) -> None:
+        """Note bytes that do not come."""
+        known = size if size is not None and 0 <= size < _MOST else None
+        self._missing.append(Missing(what, None, known, why))
+
     # --- aliases
 
     def _take_aliases(self) -> None:
-        """Write the aliases, except those that point elsewhere here."""
+        """Write the aliases, except those that lead elsewhere here, by something done here."""
         for (project, name, alias), (model_id, user, at) in sorted(self._aliases.items()):
-            subject = alias_id(project, name, alias)
+            try:
+                check_alias(alias)
+            except InvalidValueError:
+                self.left["aliases with names that no alias has here"] += 1
+                continue
+            subject = alias_id(project, name, _name(alias))
             log = self._log(subject, user)
             unit = log.unit(subject)
+            there, is_changed_here = unit.alias()
+            if there == model_id:
+                continue
+            # Another source of this kind may have set it: then its model is not in this one.
+            if is_changed_here or (there is not None and there not in self._models):
+                where = "was dropped here" if there is None else f"stays at {self._ref(there)}"
+                line = f"{_line(project, name)}@{alias}"
+                self.lines.append(f"{line} {where}; in the source it is {self._models[model_id]}")
+                continue
             payload = {"project": project, "name": name, "new": model_id}
-            unit.write("alias.set", payload, at, field=alias)
+            unit.write("alias.set", payload, at, field=_name(alias))
             self._write(log)
+
+    def _ref(self, model_id: str) -> str:
+        with self._registry.store.read() as connection:
+            row = model_rows.model_row(connection, model_id)
+        return model_id[:8] if row is None else row.ref
+
+
+def _line(project: str | None, name: str, number: int | None = None) -> str:
+    return reference(Project("", project) if project else None, name, number)
 
 
 def _common_place(weights: FoundWeights) -> str | None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from localreg.blobs.staging.hashing import file_digest
 from localreg.errors import (
     BundleError,
     InvalidEventError,
@@ -18,7 +16,9 @@ from localreg.errors import (
 from localreg.operations.carry.arrival import Arrived, arrive
 from localreg.operations.carry.export import Missing
 from localreg.operations.finding.references import require_task
+from localreg.operations.importers.arriving_files import ArrivingFiles
 from localreg.operations.importers.event_log import EventLog, derived_id, project_of
+from localreg.operations.importers.found import FoundFile
 from localreg.operations.importers.session_files import (
     TASK,
     SessionFile,
@@ -121,8 +121,8 @@ def import_session(
         with registry.blobs.temporary_folder() as spool:
             read = read_reports(files, session.owners, spool, root=session.root, offset=offset)
             with ArrivingBlobs(chain) as blobs:
-                bytes_of = _Bytes(blobs, dry_run=dry_run, progress=progress)
-                incoming = _Incoming(session, read, bytes_of)
+                arriving = ArrivingFiles(registry, blobs, dry_run=dry_run, progress=progress)
+                incoming = _Incoming(session, read, arriving)
                 with registry.store.read() as connection:
                     incoming.prepare(connection)
                 try:
@@ -275,60 +275,19 @@ class _Session:
                 yield _Weights(file, path, filename, uri, step)
 
 
-class _Bytes:
-    """Brings the files of a session as blobs; each once."""
-
-    def __init__(self, blobs: ArrivingBlobs, *, dry_run: bool, progress: Progress | None) -> None:
-        self._blobs = blobs
-        self._dry_run = dry_run
-        self._progress = progress
-        self.held: dict[Path, tuple[str, int]] = {}
-
-    def bring(self, paths: Iterable[SessionFile]) -> None:
-        """Bring files."""
-        wanted = {each.path: each.name for each in paths if each.path not in self.held}
-        total, done = sum(path.stat().st_size for path in wanted), 0
-        for path, name in wanted.items():
-            digest, size = file_digest(path), path.stat().st_size
-            self.held[path] = digest, size
-            if self._blobs.lacks(digest, size):
-                if self._dry_run:
-                    self._blobs.would_come[digest] = size
-                else:
-                    self._blobs.add_file(path, digest, size, safe_filename(name))
-            done += size
-            if self._progress is not None:
-                self._progress(done, total)
-
-    def bring_text(self, text: str) -> tuple[str, int]:
-        """Bring a text as a blob; return its digest and size."""
-        data = text.encode()
-        digest, size = hashlib.sha256(data).hexdigest(), len(data)
-        if self._blobs.lacks(digest, size):
-            if self._dry_run:
-                self._blobs.would_come[digest] = size
-            else:
-                self._blobs.add_bytes(data, digest)
-        return digest, size
-
-    def flush(self) -> None:
-        """Keep what came."""
-        if not self._dry_run:
-            self._blobs.flush()
-
-
 class _Incoming:
     """What a session brings, for `arrive`."""
 
     whole = False
 
-    def __init__(self, session: _Session, read: Read, held: _Bytes) -> None:
+    def __init__(self, session: _Session, read: Read, arriving: ArrivingFiles) -> None:
         self.source = session.files.source
         self._session = session
         self._read = read
         self._missing: list[Missing] = []
         self._events: list[LoggedEvent] = []
-        self._held = held
+        self._arriving = arriving
+        self._held: dict[Path, tuple[str, int]] = {}
         task = session.task
         reports = read.by_owner[session.owners[session.given_id]]
         times = [
@@ -350,9 +309,9 @@ class _Incoming:
             for each in found.media.values()
         ]
         weights = [each.file for model in session.models for each in model.weights]
-        held.bring([*media, *(each for each in weights if each is not None)])
+        self._bring([*media, *(each for each in weights if each is not None)])
         self._models = [self._model(each) for each in session.models]
-        held.flush()
+        arriving.flush()
 
     # --- what `arrive` asks for
 
@@ -372,7 +331,7 @@ class _Incoming:
         """Yield what was reported to the task and to each model."""
         for owner, found in self._read.by_owner.items():
             if not found.is_empty():
-                yield owner, found.stream(self._held.held), None
+                yield owner, found.stream(self._held), None
 
     def models(self) -> Iterator[tuple[str, Json]]:
         """Yield nothing: copies of models are not made."""
@@ -397,6 +356,11 @@ class _Incoming:
 
     # --- bytes
 
+    def _bring(self, files: Iterable[SessionFile]) -> None:
+        """Bring files, and note their digests."""
+        for each in files:
+            self._held[each.path] = self._arriving.file(FoundFile(each.name, each.path))
+
     def _lacks(self, ref: str, url: str, size: int | None) -> None:
         """Note bytes that the session does not have."""
         why = f"only their address came: {without_secrets(url)}" if url else "they have no address"
@@ -409,7 +373,7 @@ class _Incoming:
         """
         found = {each.name: each for each in self._session.task.artifacts}
         files = {name: self._file_of(each) for name, each in found.items()}
-        self._held.bring(each for each in files.values() if each is not None)
+        self._bring(each for each in files.values() if each is not None)
         for name, given in found.items():
             file = files[name]
             details: Json = {
@@ -418,12 +382,12 @@ class _Incoming:
             }
             stem = (safe_filename(name) or "artifact").replace(".", "_")
             if file is None:
-                digest, size = self._held.bring_text(given.uri)
+                digest, size = self._arriving.bytes(given.uri.encode())
                 remote = is_remote(given.uri) and is_stored_url(given.uri)
                 kind, filename = ("url" if remote else "text"), f"{stem}.url"
                 self._lacks(f"artifact {name}", given.uri, given.size)
             else:
-                digest, size = self._held.held[file.path]
+                digest, size = self._held[file.path]
                 filename = safe_filename(file.name) or stem
                 kind = _kind(given.type, filename)
                 if kind == "pandas" and given.type != "pandas":
@@ -449,7 +413,7 @@ class _Incoming:
         known: Json = {"revision": number, "at": self._ended}
         known["id"] = model.id if number == 1 else derived_id(model.id, f"revision {number}")
         if given.file is not None:
-            digest, size = self._held.held[given.file.path]
+            digest, size = self._held[given.file.path]
             filename = safe_filename(given.filename or "")
             return WeightsRecord(**known, filename=filename, digest=digest, size=size, kept=True)
         if given.uri is None:
@@ -478,7 +442,7 @@ class _Incoming:
         subjects = [session.task_id, *(model.id for model, _ in self._models)]
         held = {each: list(logged_rows.of_unit(connection, each)) for each in subjects}
         actor = ORIGIN if self._read.worker is None else f"{ORIGIN}@{self._read.worker}"
-        log = EventLog(session.origin, actor, held)
+        log = EventLog(session.origin, actor, actor, held)
         if session.previous is None:
             self._write_task(log)
         numbers: dict[str, int] = {}

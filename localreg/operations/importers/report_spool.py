@@ -1,22 +1,27 @@
 """What a source reported of one task, written to a temporary file as a stream of reports.
 
 So the transaction that records it reads nothing else, and the memory does not grow with what comes.
+One file has the streams of all tasks, one after the other.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from os import SEEK_END
 
+from localreg.errors import InvalidValueError
 from localreg.operations.reports.writing import media_spec, packed_drawing
 from localreg.plots import drawings
 from localreg.plots.options import check_iteration, check_series, check_title
 from localreg.store.rows import report_transfer
+from localreg.values.checks import check_text
+from localreg.values.frozen import Frozen
 from localreg.values.urls import safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from io import BufferedRandom, RawIOBase
     from typing import Any
 
     from numpy.typing import NDArray
@@ -32,23 +37,46 @@ _PIECE = 1 << 20
 _LONGEST = 1_000_000  # characters of a line of a log
 
 
+class Spooled(Frozen):
+    """A stream in the temporary file: where it begins, and its bytes."""
+
+    start: int
+    size: int
+
+    def pieces(self, file: BufferedRandom) -> Iterator[bytes]:
+        """Yield the bytes of the stream."""
+        file.seek(self.start)
+        left = self.size
+        while left:
+            piece = file.read(min(left, _PIECE))
+            if not piece:
+                return
+            left -= len(piece)
+            yield piece
+
+
 class ReportSpool:
     """Takes what was reported to one task.
 
-    Of several points of one series and iteration the later one counts; of two with the same time
-    the one that was added last.
+    Of several points of one series and iteration the later one counts, and of two with the same
+    time the one with the larger value, as when registries meet.
 
     Attributes:
-        path: the temporary file.
         repeated: how many points were left out, since a later one has the same iteration.
     """
 
-    def __init__(self, path: Path, files: ArrivingFiles) -> None:
-        self.path = path
+    def __init__(self, file: BufferedRandom, files: ArrivingFiles) -> None:
+        """Begin.
+
+        Args:
+            file: the temporary file; the stream is written at its end.
+            files: takes the bytes of pictures.
+        """
         self.repeated = 0
         self._files = files
-        self._writer = open(path, "wb")  # noqa: SIM115  (closed by `finish`)
-        self._writer.write(report_transfer.BEGIN)
+        self._file = file
+        self._start = file.seek(0, SEEK_END)
+        self._file.write(report_transfer.BEGIN)
         self._held: dict[tuple[str, str], tuple[array[int], array[float], array[int]]] = {}
         self._count = 0
         self._lines: list[tuple[int, int, int, str]] = []
@@ -67,18 +95,18 @@ class ReportSpool:
             ms: milliseconds since 1970.
 
         Raises:
-            InvalidValueError: title or series cannot be one.
+            InvalidValueError: title or series cannot be one, or a step, value or time is too large.
         """
         import numpy as np
 
         if not len(steps):
             return
-        self._write_points(
-            *_key(title, series),
-            np.asarray(steps, "i8"),
-            np.asarray(values, "f8"),
-            np.asarray(ms, "i8"),
-        )
+        key = _key(title, series)
+        try:
+            arrays = np.asarray(steps, "i8"), np.asarray(values, "f8"), np.asarray(ms, "i8")
+        except OverflowError as error:
+            raise _too_large(title, series) from error
+        self._write_points(*key, *arrays)
 
     def add_point(self, title: str, series: str, step: int, value: float, ms: int) -> None:
         """Add one point; better give many at once to `add_points`."""
@@ -86,9 +114,14 @@ class ReportSpool:
         if held is None:
             _key(title, series)
             held = self._held[title, series] = (array("q"), array("d"), array("q"))
-        held[0].append(check_iteration(step))
-        held[1].append(value)
-        held[2].append(ms)
+        check_iteration(step)
+        try:
+            number, at = float(value), array("q", (ms,))[0]
+        except OverflowError as error:
+            raise _too_large(title, series) from error
+        held[0].append(step)
+        held[1].append(number)
+        held[2].append(at)
         self._count += 1
         if self._count >= _MOST_HELD:
             self._flush_points()
@@ -131,24 +164,21 @@ class ReportSpool:
             text: one line.
         """
         self._stamp = max(at, self._stamp + 1)  # so lines of one time keep their order
-        self._lines.append((self._stamp, at, level, text[:_LONGEST]))
+        self._lines.append((self._stamp, at, level, check_text("text", text[:_LONGEST])))
         self._note(at)
         if len(self._lines) >= _MOST_LINES:
             self._flush_lines()
 
-    def finish(self) -> bool:
-        """Write the rest; return False if nothing was reported."""
+    def finish(self) -> Spooled | None:
+        """Write the rest, and return where the stream is; None if nothing was reported."""
         self._flush_points()
         self._flush_lines()
-        if not self._is_empty:
-            self._writer.write(report_transfer.last_frame(self._last))
-        self._writer.write(report_transfer.END)
-        self._writer.close()
-        return not self._is_empty
-
-    def close(self) -> None:
-        """Close the file, after an error."""
-        self._writer.close()
+        if self._is_empty:
+            self._file.seek(self._start)
+            self._file.truncate()
+            return None
+        self._write([report_transfer.last_frame(self._last), report_transfer.END])
+        return Spooled(self._start, self._file.tell() - self._start)
 
     # --- writing
 
@@ -165,9 +195,15 @@ class ReportSpool:
     ) -> None:
         import numpy as np
 
+        if not len(steps) == len(values) == len(ms):
+            raise InvalidValueError(
+                f"{title}/{series} has {len(steps):,} steps, {len(values):,} values and "
+                f"{len(ms):,} times",
+                argument="steps",
+            )
         if len(steps) > 1 and not (steps[1:] > steps[:-1]).all():
-            # Sorted by iteration, then time; of equal ones the order in which they came.
-            order = np.lexsort((np.arange(len(steps)), ms, steps))
+            # Sorted by iteration, then time, then value; any number counts more than NaN.
+            order = np.lexsort((np.where(np.isnan(values), -np.inf, values), ms, steps))
             steps, values, ms = steps[order], values[order], ms[order]
             kept = np.append(steps[1:] != steps[:-1], [True])
             self.repeated += len(steps) - int(kept.sum())
@@ -182,7 +218,7 @@ class ReportSpool:
         self._lines = []
 
     def _write(self, pieces: Iterator[bytes] | Sequence[bytes]) -> None:
-        self._writer.writelines(pieces)
+        self._file.writelines(pieces)
 
     def _note(self, at: int) -> None:
         self._is_empty = False
@@ -193,8 +229,14 @@ def _key(title: str, series: str) -> tuple[str, str]:
     return check_title("title", title), check_series(series)
 
 
-def stream_of(path: Path) -> Iterator[bytes]:
-    """Yield the bytes of a spooled stream."""
-    with open(path, "rb", buffering=0) as reader:
-        while piece := reader.read(_PIECE):
-            yield piece
+def _too_large(title: str, series: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"{title}/{series} has a number that is too large for a step, value or time",
+        argument="steps",
+    )
+
+
+def pieces_of(reader: RawIOBase) -> Iterator[bytes]:
+    """Yield the bytes of a file, in pieces."""
+    while piece := reader.read(_PIECE):
+        yield piece

@@ -15,6 +15,7 @@ from localreg.blobs.staging import hashing, staging
 from localreg.blobs.trees.staging import SMALL, StagedFile
 from localreg.errors import CorruptBlobError, DigestMismatchError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import discard
 from localreg.filesystem.portable_files import make_readonly_at, replace_file
 from localreg.filesystem.syncing import open_for_sync, sync_of_all, sync_tree
 from localreg.operations.weights.deleting import delete_unneeded
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Protocol
 
+    from localreg.blobs.staging.staging import Mode
     from localreg.operations.weights.sources import KeptUpstream
     from localreg.progress import Progress
     from localreg.store.events.change import Change
@@ -70,6 +72,7 @@ class ArrivingBlobs:
         self._damaged: set[str] = set()
         self._unspared: list[str] = []
         self._staged: list[StagedFile] = []
+        self._waiting: set[str] = set()  # the digests of what is staged
         self._bytes = 0
         self._batch = ExitStack()
         self._folder: Path | None = None
@@ -93,7 +96,7 @@ class ArrivingBlobs:
 
         What an upstream registry keeps is not wanted.
         """
-        if digest in self.came or digest in self.there:
+        if digest in self.came or digest in self.there or digest in self._waiting:
             return False
         with self._registry.store.read() as connection:
             row = blob_rows.blob(connection, digest)
@@ -175,6 +178,37 @@ class ArrivingBlobs:
             )
         self._take(blob, filename)
 
+    def bring_file(
+        self, path: Path, mode: Mode, filename: str | None, progress: Progress | None = None
+    ) -> tuple[str, int]:
+        """Stage a file, unless its bytes are here already; return its digest and size.
+
+        It is read once: nobody has to know its digest before.
+
+        Args:
+            path: a file of somebody else.
+            mode: "copy", which clones where the file system can; or "link", which then makes a
+                hard link, and the file read-only.
+            filename: helps to find out what is in it.
+            progress: called with the number of bytes done, and the total.
+
+        Raises:
+            InvalidValueError: it changed meanwhile, or cannot be linked.
+        """
+        target = self._target()
+        with disk_errors("keeping weights", path):
+            size = path.stat().st_size
+            blob = staging.stage_file(
+                path, target, mode, sync=self._alone(size), progress=progress,
+                group=self._blobs.group,
+            )  # fmt: skip
+            if self.lacks(blob.digest, blob.size):
+                shared = mode == "link" and target.samefile(path)
+                self._take(blob, filename, shared=shared)
+            else:
+                discard(target)
+        return blob.digest, blob.size
+
     def move_in(self, blob: staging.StagedBlob, filename: str | None = None) -> None:
         """Stage a temporary file of the registry whose bytes were hashed; it is moved.
 
@@ -253,14 +287,17 @@ class ArrivingBlobs:
                 )
         blob_rows.mark_many_referred(connection, held)
 
-    def _take(self, blob: staging.StagedBlob, filename: str | None) -> None:
+    def _take(
+        self, blob: staging.StagedBlob, filename: str | None, *, shared: bool = False
+    ) -> None:
         with open(blob.path, "rb", buffering=0) as reader:
             start = reader.read(START)
         facts: Json = {}
         if may_have_facts(start, filename or ""):
             facts = inside_of(blob, filename)
         ends = hashing.sample(blob.path) if blob.size > SMALL else None
-        self._staged.append(StagedFile(blob.digest, blob.size, str(blob.path), ends, facts))
+        self._staged.append(StagedFile(blob.digest, blob.size, str(blob.path), ends, facts, shared))
+        self._waiting.add(blob.digest)
         self._bytes += blob.size
         if len(self._staged) >= AT_ONCE or self._bytes >= BYTES_AT_ONCE:
             self.flush()
@@ -279,4 +316,5 @@ class ArrivingBlobs:
         self._batch.close()
         self._folder = self._opened = None
         self._staged = []
+        self._waiting = set()
         self._bytes = 0

@@ -506,6 +506,17 @@ def keep_private_url(connection: Connection, revision: str, url: str) -> None:
     connection.execute("INSERT OR REPLACE INTO private_url VALUES (?, ?)", (revision, url))
 
 
+def renew_private_url(connection: Connection, model_id: str, revision: str, url: str) -> None:
+    """Change the real URL of a revision that has another one; as `keep_private_url`."""
+    changed = connection.execute(
+        "UPDATE weights SET url = ?3 WHERE model = (SELECT pk FROM model WHERE id = ?1) "
+        "AND id = ?2 AND url IS NOT ?3",
+        (model_id, revision, url),
+    )
+    if changed.rowcount:
+        keep_private_url(connection, revision, url)
+
+
 def touch(connection: Connection, model_id: str, stamp: int, at: int) -> None:
     """Set stamp and time of a model's last change; its tags have the stamp too."""
     rows = connection.execute(
