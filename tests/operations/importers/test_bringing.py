@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import pytest
-from support.contents import below, blobs, check_sound, rows, unaccounted
+from support.contents import below, rows, unaccounted
 from support.found_sources import (
     RUN,
     START,
@@ -21,8 +19,7 @@ from support.found_sources import (
 )
 
 from localreg import Model, Registry, Task
-from localreg.errors import InvalidValueError, ReadOnlyRegistryError, SourceError
-from localreg.operations.importers.found import FoundArtifact, FoundFile, FoundWeights
+from localreg.operations.importers.found import FoundArtifact, FoundFile
 
 # What is there, without what only this registry has: keys, and when something arrived.
 STATE = {
