@@ -23,5 +23,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.importers import clearml_session as clearml_session
     from localreg.operations.importers import kinds as kinds
+    from localreg.operations.importers import mlflow_store as mlflow_store
 
 __getattr__ = modules_of(__name__)
