@@ -139,7 +139,7 @@ def _blocks(text: str) -> dict[str, str]:
 
 
 def _by_ruamel(path: Path) -> dict[str, object]:
-    found = read_yaml(path, _LIMIT)
+    found = read_yaml(path, _LIMIT, by_pyyaml=True)
     if not isinstance(found, dict):
         raise damaged(path, "is no mapping of keys to values")
     return {key: value for key, value in found.items() if isinstance(key, str)}
