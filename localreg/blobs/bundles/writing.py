@@ -6,7 +6,6 @@ bundle is not finished: no file and no folder appears, and a stream ends without
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,11 +15,11 @@ from localreg.blobs.bundles.drafting import Contents
 from localreg.blobs.bundles.parts import part_paths
 from localreg.blobs.bundles.tar_entries import end, header, padding
 from localreg.blobs.staging.staging import FAT_LIMIT, check_room, check_size_allowed
-from localreg.errors import PathExistsError, StorageError
+from localreg.errors import StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.pipes import widen
 from localreg.filesystem.plain_files import replacing_plain
-from localreg.filesystem.syncing import EarlySync, sync, sync_folder, sync_tree
+from localreg.filesystem.syncing import EarlySync, sync, sync_folder
 from localreg.values.bundle_format import BLOBS_NAME, INDEX_NAME, LAYOUT, LAYOUT_NAME
 
 TYPE_CHECKING = False
@@ -111,47 +110,28 @@ def write_folder(
         PathExistsError: something is there.
         CorruptBlobError: a blob is damaged or missing.
     """
-    from localreg.blobs.archives.unpacking import remove_tree
-    from localreg.filesystem.temporary_owners import unfinished
+    from localreg.blobs.local_files.new_folder import new_folder
 
-    if os.path.lexists(folder) and (
-        folder.is_symlink() or not folder.is_dir() or any(folder.iterdir())
-    ):
-        raise PathExistsError(
-            f"{folder} exists already; choose a new folder, or an empty one", path=str(folder)
-        )
-    temporary = unfinished(folder)
-    with disk_errors("writing the bundle", folder):
-        check_room(folder.parent, contents.tar_size)
-        temporary.mkdir()
-        try:
-            place = temporary.joinpath(*BLOBS_NAME.rstrip("/").split("/"))
-            place.mkdir(parents=True)
-            (temporary / LAYOUT_NAME).write_bytes(LAYOUT)
-            _write_pieces(temporary / INDEX_NAME, contents.index())
-            for digest, _, pieces in contents.spooled():
-                _write_pieces(place / digest, pieces)
-            done, total = 0, contents.blob_bytes
-            for digest, size in contents.blobs():
-                with open(place / digest, "xb") as writer:
-                    early = EarlySync(writer.fileno())
-                    for piece in contents.pieces(digest, size, find):
-                        writer.write(piece)
-                        early.wrote(len(piece))
-                        done += len(piece)
-                        if progress is not None:
-                            progress(done, total)
-                    if size >= PIECE:
-                        writer.flush()
-                        early.wrote_all()
-            sync_tree(temporary)
-            if folder.exists():  # it is empty, and not every system replaces a folder
-                folder.rmdir()
-            temporary.rename(folder)
-        except BaseException:
-            remove_tree(temporary)
-            raise
-        sync_folder(folder.parent)
+    with new_folder(folder, contents.tar_size, "the bundle") as temporary:
+        place = temporary.joinpath(*BLOBS_NAME.rstrip("/").split("/"))
+        place.mkdir(parents=True)
+        (temporary / LAYOUT_NAME).write_bytes(LAYOUT)
+        _write_pieces(temporary / INDEX_NAME, contents.index())
+        for digest, _, pieces in contents.spooled():
+            _write_pieces(place / digest, pieces)
+        done, total = 0, contents.blob_bytes
+        for digest, size in contents.blobs():
+            with open(place / digest, "xb") as writer:
+                early = EarlySync(writer.fileno())
+                for piece in contents.pieces(digest, size, find):
+                    writer.write(piece)
+                    early.wrote(len(piece))
+                    done += len(piece)
+                    if progress is not None:
+                        progress(done, total)
+                if size >= PIECE:
+                    writer.flush()
+                    early.wrote_all()
 
 
 def _write_tar(
