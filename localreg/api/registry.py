@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from localreg.operations.carry.backup import Backup
     from localreg.operations.carry.export import Exported
     from localreg.operations.carry.undo import Undone
+    from localreg.operations.exporters.written import Written
     from localreg.operations.finding.search import Hit
     from localreg.operations.finding.upstream import Found
     from localreg.operations.remotes.names import Remote
@@ -1012,6 +1013,7 @@ class Registry:
         self,
         *models: str | Model,
         path: str | os.PathLike[str] | BinaryIO,
+        format: str = "bundle",  # noqa: A002  (as on the command line)
         project: str | None = None,
         name: str | None = None,
         tags: Sequence[str | None] | None = None,
@@ -1027,17 +1029,20 @@ class Registry:
         plain_http: bool = False,
         project_name: str | None = None,
         model_name: str | None = None,
-    ) -> Exported:
+    ) -> Exported | Written:
         """Write models into a bundle, which `import_bundle` of another registry takes in.
 
         With each model go its weights, its history and reports, and the task that made it. The
-        same models give the same bytes.
+        same models give the same bytes. Other formats are for other programs: see
+        `localreg guide migrating`.
 
         Args:
             models: models, or references to them; each is one version.
             path: a new file whose name ends with ``.tar``, a new folder, or a file that is open
                 for writing bytes, such as a pipe; or ``oci://host/repository:tag``, a place in a
-                container registry.
+                container registry. Other formats need a new folder.
+            format: "bundle", "mlflow" (a folder that MLflow opens), "hf" (one to upload to the
+                Hugging Face Hub) or "parquet" (tables).
             project, name, tags, metadata: export all models that match, as for `models`.
             everything: export the whole registry: also aliases, tasks without a model, and what
                 was removed.
@@ -1053,15 +1058,33 @@ class Registry:
             project_name, model_name: ClearML's names of project and name.
 
         Returns:
-            ``.models``, ``.size`` in bytes, and ``.missing``: what is not in the bundle.
+            ``.models``, ``.size`` in bytes, and ``.missing``: what is not in the bundle. In other
+            formats also ``.left`` and ``.changed``: what they have no place for.
 
         Raises:
-            InvalidValueError: (a ValueError) not exactly one of models, filters and everything.
+            InvalidValueError: (a ValueError) not exactly one of models, filters and everything; or
+                an argument is for bundles only.
             ModelNotFoundError: (a LookupError) no model matches.
             PathExistsError: (an OSError) something is at `path` already.
             CorruptBlobError: (an OSError) stored bytes are damaged; nothing was written.
             UploadError: (an OSError) a container registry does not take it.
+            TrustError: (a PermissionError) only signed weights are given to other programs, and no
+                trusted key signed some of these.
+            MissingPackageError: (an ImportError) tables need polars.
         """
+        exporting = operations.exporters.formats
+        chosen_format = exporting.check_format(format)
+        exporting.check_options(
+            chosen_format,
+            {
+                "since": since is not None,
+                "reports": not check_flag("reports", reports),
+                "history": not check_flag("history", history),
+                "image": check_flag("image", image),
+                "split": split is not None,
+                "plain_http": check_flag("plain_http", plain_http),
+            },
+        )
         filters = {
             "project": one_of(project=project, project_name=project_name),
             "name": one_of(name=name, model_name=model_name),
@@ -1079,15 +1102,24 @@ class Registry:
             versions=check_flag("versions", versions),
         )
         with shown_progress("Exporting") as progress:
+            if chosen_format != exporting.BUNDLE:
+                return exporting.export_as(
+                    self._chain,
+                    chosen,
+                    chosen_format,
+                    path,
+                    dry_run=check_flag("dry_run", dry_run),
+                    progress=progress,
+                )
             return operations.carry.container_registries.export_models(
                 self._chain,
                 chosen,
                 path,
-                plain_http=check_flag("plain_http", plain_http),
+                plain_http=plain_http,
                 since=since,
-                reports=check_flag("reports", reports),
-                history=check_flag("history", history),
-                image=check_flag("image", image),
+                reports=reports,
+                history=history,
+                image=image,
                 split=split,
                 dry_run=check_flag("dry_run", dry_run),
                 progress=progress,

@@ -130,6 +130,10 @@ dataset show vision/cats:1.0.0
 dataset get vision/cats -o cats
 export --all -o all.tar --dry-run
 export --all -o all.tar
+export --all --format mlflow -o runs --dry-run
+export --all --format mlflow -o runs
+export vision/resnet --format hf -o upload
+export --all --format parquet -o tables
 -R other import all.tar --dry-run
 -R other import all.tar
 -R other import {session} --dry-run

@@ -592,6 +592,16 @@ CALLS = {
         [None, 5, "", "a\0b", [], 1.5, "oci://", "oci://a b/c", "oci://h/UPPER", "oci://h/a:?"],
         "path",
     ),
+    "Registry.export(format=)": (
+        lambda at, value: at.registry.export(
+            at.model, path=at.registry.path.parent / "out", format=value
+        ),
+        [None, 5, "", "zip", "MLflow", b"hf", [], 1.5], "format",
+    ),
+    "Registry.export(path= of a folder)": (
+        lambda at, value: at.registry.export(at.model, path=value, format="hf"),
+        [None, 5, "", "a\0b", [], 1.5, "-", "oci://h/a:1", io.BytesIO()], "path",
+    ),
     "Registry.export(since=)": (
         lambda at, value: at.registry.export(
             at.model, path=at.registry.path.parent / "b.tar", since=value

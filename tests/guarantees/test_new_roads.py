@@ -30,6 +30,7 @@ CHECKED = {
     "operations/models/revisions.py": {"_url"},
     "operations/models/written_card.py": {"written_card"},
     "operations/datasets/copies.py": {"put_together"},
+    "operations/exporters/given_files.py": {"files_of_model"},
 }
 ASKING = {"_trust", "trust_of", "_check_trusted", "_is_given_out", "check"}
 # They are called by those, or give what those gave them.
@@ -40,6 +41,7 @@ BELOW = {
     },
     "operations/models/revisions.py": {"_own_url", "revisions"},
     "operations/datasets/copies.py": {"local_folder", "copy_out"},
+    "operations/exporters/given_files.py": {"_package", "_path_of"},
     "api/models/local_copies.py": {
         "_copy", "get_local_copy.get", "get_weights", "get_weights_package",
     },
@@ -95,6 +97,7 @@ NONE = {
         "operations/reports/pages.py": {"_blob_url.linked", "_blob_url.inlined"},
         "operations/reports/reported.py": {"debug_samples"},
         "operations/tasks/artifacts.py": {"given_url", "local_path"},
+        "operations/exporters/given_files.py": {"files_of_artifact"},
     },
 }  # fmt: skip
 

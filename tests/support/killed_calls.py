@@ -328,6 +328,9 @@ CALLS = {
     "export": lambda: exporting("b.tar"),
     "export in parts": lambda: exporting("b.tar", split=8_192),
     "export to a folder": lambda: exporting("b"),
+    "export for MLflow": lambda: exporting("b", format="mlflow"),
+    "export for the Hub": lambda: exporting("b", format="hf"),
+    "export tables": lambda: exporting("b", format="parquet"),
     "prune": lambda: (
         lambda registry: lambda: cache.prune(registry._chain, max_size=0, dry_run=False)
     )(opened()),

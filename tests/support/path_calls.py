@@ -248,6 +248,15 @@ API = {
     ),
     "Registry.backup(target)": Call(lambda w, p: w.registry.backup(p)),
     "Registry.export(path)": Call(lambda w, p: w.registry.export("net", path=p)),
+    "Registry.export(path), for MLflow": Call(
+        lambda w, p: w.registry.export("net", path=p, format="mlflow")
+    ),
+    "Registry.export(path), for the Hub": Call(
+        lambda w, p: w.registry.export("net", path=p, format="hf")
+    ),
+    "Registry.export(path), tables": Call(
+        lambda w, p: w.registry.export("net", path=p, format="parquet")
+    ),
     "Registry.export(since)": Call(
         lambda w, p: w.registry.export("net", path=w.folder / "b.tar", since=p)
     ),
@@ -376,6 +385,9 @@ COMMANDS = {
         lambda w, p: w.cli("compare", "net:1", "net:2", "-o", p, *w.here()), FOLDER
     ),
     "backup target": Call(lambda w, p: w.cli("backup", p, *w.here())),
+    "export --output, for MLflow": Call(
+        lambda w, p: w.cli("export", "net", "--format", "mlflow", "-o", p, *w.here())
+    ),
     "export --output": Call(lambda w, p: w.cli("export", "net", "-o", p, *w.here())),
     "merge source": Call(lambda w, p: w.cli("merge", p, *w.here())),
     "sign --key": Call(lambda w, p: w.cli("sign", "net", "--key", p, *w.here())),

@@ -86,6 +86,22 @@ def copied(case, *arguments):
     return read(place)
 
 
+def exported(case, kind, weights):
+    """Return the files of a model in a folder for another program; None without any.
+
+    Args:
+        weights: the folder of them.
+    """
+    place = case.new_folder() / "out"
+    try:
+        case.command("export", case.model.id, "--format", kind, "-o", place)
+    except TrustError:
+        assert not place.exists()
+        raise
+    (place / "README.md").unlink(missing_ok=True)  # a card, made of what is recorded
+    return read(place / weights) or None
+
+
 def printed(case, *arguments):
     return read(case.command("path", case.model.id, *arguments).strip())
 
@@ -130,5 +146,7 @@ ROADS = {
         "get", case.model.id, "--file", case.file, "-o", "-"
     ).encode(),
     "get --archive": lambda case: copied(case, "--archive"),
+    "export --format hf": lambda case: exported(case, "hf", ""),
+    "export --format mlflow": lambda case: exported(case, "mlflow", "mlartifacts/models"),
     "get --as-of": lambda case: copied(case, "--as-of", f"{LATER:%Y-%m-%d}"),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import BinaryIO
 
 import click
@@ -29,6 +30,8 @@ from localreg.cli.streams import already
 from localreg.errors import InvalidValueError
 from localreg.operations.carry import container_registries, export, selection
 from localreg.operations.carry.export import Exported
+from localreg.operations.exporters import formats
+from localreg.operations.exporters.written import Written
 from localreg.operations.finding import queries
 from localreg.progress import shown_progress
 from localreg.values.oci import is_oci
@@ -54,6 +57,14 @@ from localreg.values.units import parse_size, size_text
     metavar="PATH",
     help="A new file FILE.tar, a new folder, - for stdout, or oci://HOST/REPOSITORY[:TAG]. By "
     "default NAME-VERSION.tar, or models.tar, in the working directory.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(formats.NAMES),
+    default=formats.BUNDLE,
+    show_default=True,
+    help="Other formats are for other programs; they need -o and a new folder.",
 )
 @PLAIN_HTTP
 @click.option(
@@ -81,6 +92,7 @@ def export_command(
     everything: bool,
     versions: bool,
     output: str | None,
+    format_: str,
     plain_http: bool,
     since: str | None,
     no_reports: bool,
@@ -92,10 +104,13 @@ def export_command(
     quiet: bool,
     directory: str | None,
 ) -> int:
-    """Write models into a bundle (a file or a folder) or a container registry.
+    """Write models into a bundle, a container registry, or a folder for others.
 
     With each MODEL go its weights, history and reports, and the task that made it. Filters take
     all models that match. The exit code is 4 if bytes are missing that the registry must have.
+
+    A folder that MLflow opens is written with --format mlflow, one to upload to the Hugging Face
+    Hub with hf, and tables for pandas, polars and DuckDB with parquet.
 
     In a container registry (oci://) a version is a tag. Several versions go to REPOSITORY/NAME,
     each with its number as the tag. Log in by `docker login` or `podman login`.
@@ -107,6 +122,19 @@ def export_command(
         )
     if output == "-" and as_json:
         raise click.UsageError("With -o - the bundle goes to stdout, so --json cannot be used.")
+    if format_ != formats.BUNDLE:
+        _check_folder(format_, output)
+        _check_fits(
+            format_,
+            {
+                "--since": since is not None,
+                "--no-reports": no_reports,
+                "--no-history": no_history,
+                "--image": image,
+                "--split": split is not None,
+                "--plain-http": plain_http,
+            },
+        )
     query = None
     if filtered:
         names = named(None, project, name)
@@ -121,6 +149,12 @@ def export_command(
         chosen = selection.select(
             chain, models, query=query, everything=everything, versions=versions
         )
+        if format_ != formats.BUNDLE:
+            with shown_progress("Exporting") as progress:
+                written = formats.export_as(
+                    chain, chosen, format_, output, dry_run=dry_run, progress=progress
+                )
+            return _print_written(written, as_json=as_json, quiet=quiet)
         target: str | BinaryIO = output or export.default_name(chosen)
         if target == "-" and not dry_run:
             target = _standard_output()
@@ -148,8 +182,52 @@ def export_command(
     return CORRUPT if any(each.lost for each in done.missing) else 0
 
 
-def _print(done: Exported, since: str | None) -> None:
-    """Print what was written: the path on stdout, the rest on stderr."""
+def _check_folder(name: str, output: str | None) -> None:
+    """Raise UsageError unless the output can be a folder."""
+    if output is None:
+        raise click.UsageError(f"With --format {name} name a new folder: -o FOLDER.")
+    if output == "-" or is_oci(output):
+        raise click.UsageError(f"--format {name} writes a folder, and not {output}: -o FOLDER.")
+
+
+def _check_fits(name: str, given: Mapping[str, bool]) -> None:
+    """Raise UsageError if an option was given that only bundles have."""
+    for option, is_given in given.items():
+        if is_given:
+            raise click.UsageError(f"{option} is for bundles: leave it out with --format {name}.")
+
+
+def _print_written(done: Written, *, as_json: bool, quiet: bool) -> int:
+    """Print what was written for another program; return the exit code."""
+    if as_json:
+        print_json(record_json(done))
+    elif quiet:
+        click.echo(done.path)
+    else:
+        _print_models(done)
+        for what, count in done.left.items():
+            say(f"{'Would not be' if done.dry_run else 'Not'} exported: {count:,} {what}")
+        for what, count in done.changed.items():
+            say(f"Changed: {count:,} {what}")
+        what = ", ".join(
+            counted(count, each)
+            for each, count in (
+                ("model", len(done.models)), ("task", done.tasks), ("point", done.points),
+                ("file", done.files),
+            )
+            if count or each == "model"
+        )  # fmt: skip
+        if done.dry_run:
+            remark(f"A folder would hold {what}, {size_text(done.size)}.")
+        else:
+            remark(f"Exported {what}, {size_text(done.size)}.")
+            with already(f"{done.path} was written"):
+                click.echo(done.path)
+    return CORRUPT if any(each.lost for each in done.missing) else 0
+
+
+def _print_models(done: Exported | Written) -> None:
+    """Print the models of a dry run, and what is missing."""
     if done.dry_run:
         print_table(
             (Column("MODEL", "name"), Column("SIZE", "size", 1), Column("ID", "id")),
@@ -157,11 +235,17 @@ def _print(done: Exported, since: str | None) -> None:
         )
         for path in filter(is_oci, done.paths):
             remark(f"To {path}")
+    place = "in the folder" if isinstance(done, Written) else "in the bundle"
     for each in done.missing:
-        say(f"Not in the bundle: {one_line(each.ref)}: {one_line(each.why)}")
+        say(f"Not {place}: {one_line(each.ref)}: {one_line(each.why)}")
     missing = sum(each.size or 0 for each in done.missing)
     if missing:
-        say(f"Bytes not in the bundle: {missing:,} ({size_text(missing)})")
+        say(f"Bytes not {place}: {missing:,} ({size_text(missing)})")
+
+
+def _print(done: Exported, since: str | None) -> None:
+    """Print what was written: the path on stdout, the rest on stderr."""
+    _print_models(done)
     what = (
         f"{counted(len(done.models), 'model')}, {counted(done.tasks, 'task')}, "
         f"{counted(done.events, 'event')}, {counted(done.blobs, 'blob')}, {size_text(done.size)}"

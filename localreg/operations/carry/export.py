@@ -423,12 +423,12 @@ class _Exporting:
         """Return the files of a revision, if all of them are here, and further layers for it."""
         if weights.digest is None:
             if weights.url is not None:
-                self._lack(record.ref, None, None, *_pointed_to(weights), lost=False)
+                self._lack(record.ref, None, None, *pointed_to(weights), lost=False)
             return [], []
         if not weights.tree:
             name = weights.filename or record.name
-            if not self._take(registry, weights.digest, weights.size or 0, _file_at(weights)):
-                why = _pointed_to(weights)
+            if not self._take(registry, weights.digest, weights.size or 0, file_at(weights)):
+                why = pointed_to(weights)
                 self._lack(record.ref, weights.digest, weights.size, *why, lost=weights.kept)
                 return [], []
             return [PackageFile(_safe_name(name), weights.digest, weights.size or 0)], []
@@ -668,7 +668,7 @@ def _public(url: str | None) -> str | None:
     return None if url is None or local_path(url) is not None else public_url(url)
 
 
-def _pointed_to(weights: WeightsRecord) -> tuple[str, str]:
+def pointed_to(weights: WeightsRecord) -> tuple[str, str]:
     """Return why the bytes of a revision are not here: for this machine, and for others."""
     if weights.url is None:
         return "its bytes are not here", "its bytes were not there"
@@ -683,7 +683,7 @@ def _pointed_to(weights: WeightsRecord) -> tuple[str, str]:
     )
 
 
-def _file_at(weights: WeightsRecord) -> Path | None:
+def file_at(weights: WeightsRecord) -> Path | None:
     """Return the path of the file that a revision points to; None without one."""
     return None if weights.url is None else local_path(weights.url)
 

@@ -24,7 +24,7 @@ from localreg.filesystem.plain_files import replacing_plain
 from localreg.operations.finding import values
 from localreg.operations.finding.upstream import Found, model_row, read_each
 from localreg.operations.models.lineage import lineage, tree
-from localreg.operations.models.written_card import CARD, README, written_card
+from localreg.operations.models.written_card import CARD, README, split_head, written_card
 from localreg.operations.reports.model_page import model_values
 from localreg.operations.reports.page_links import Site, reports_folder
 from localreg.pages.page_values import ModelPage
@@ -125,6 +125,19 @@ def card_text(chain: Chain, found: Found) -> str:
         _lineage(chain, found),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def completed_card(chain: Chain, found: Found, text: str) -> str:
+    """Return a written card with those known fields in its head that it lacks; else as it is."""
+    registry = found.registry
+    page = model_values(chain, registry, found.id, Site(reports_folder(registry), root=None))
+    with registry.store.read() as connection:
+        record = model_rows.record(connection, found.id)
+    assert record is not None  # `model_values` found it
+    has = values.model_values(registry, [found.id])[found.id]
+    head, rest = split_head(text)
+    joined = _joined_head(head, _head(chain, record, page, has))
+    return text if joined == head else f"---\n{joined}---\n{rest}"
 
 
 def in_markdown(text: str) -> str:

@@ -281,6 +281,13 @@ def drawing_of(connection: Connection, row: PlotRow, *, full: bool = True) -> Dr
     return Drawing(row.kind, spec["options"], unpack(spec["parts"], data))
 
 
+def figure_json(figure: Figure) -> str:
+    """Return a figure as JSON; Plotly's own encoder knows its arrays."""
+    from plotly.io.json import to_json_plotly
+
+    return str(to_json_plotly(figure))
+
+
 class NamedFigure(Frozen):
     """A figure, and the title, series and iteration that it shows."""
 

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from itertools import groupby
 
-from localreg.operations.reports.charts import named_figures
+from localreg.operations.reports.charts import figure_json, named_figures
 from localreg.operations.reports.reading import NAN, reading
 from localreg.operations.weights.locations import local_file
 from localreg.registry import Chain, OpenRegistry
@@ -41,18 +41,11 @@ def plots(registry: OpenRegistry, owner: Owner, number: int) -> list[dict[str, A
                 "metric": title,
                 "variant": series,
                 "iter": each.iteration,
-                "plot_str": _text(each.figure),
+                "plot_str": figure_json(each.figure),
             }
             for each in list(steps)[-number:]
         ]
     return found
-
-
-def _text(figure: object) -> str:
-    """Return a figure as JSON; Plotly's own encoder knows its arrays."""
-    from plotly.io.json import to_json_plotly
-
-    return str(to_json_plotly(figure))
 
 
 def debug_samples(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from operator import lt
 
@@ -305,6 +305,7 @@ _SERIES = Columns(
     low=or_null(NUMBER), high=or_null(NUMBER),
 )  # fmt: skip
 _SINGLES = Columns("single", name=TEXT, value=or_null(NUMBER))
+_TIMED_SINGLES = Columns("single", name=TEXT, value=or_null(NUMBER), at=TIME)
 _PLOTS = Columns(
     "plot", 1, pk=WHOLE, title=TEXT, series=TEXT, iteration=WHOLE, kind=TEXT, spec=TEXT,
     digest=or_null(DIGEST), size=or_null(COUNT), at=TIME,
@@ -312,6 +313,8 @@ _PLOTS = Columns(
 _MESSAGES = Columns("message", at=TIME, level=WHOLE, text=TEXT)
 
 
+_POINTS = "SELECT iteration, value, ms FROM scalar WHERE series = ? ORDER BY iteration"
+_AT_ONCE = 10_000  # points in memory
 # SQL that is true for a point with values that no report writes.
 STRANGE_POINT = (
     "NOT (typeof(iteration) = 'integer' AND typeof(value) IN ('real', 'null') "
@@ -333,14 +336,47 @@ def series(connection: Connection, owner: Owner) -> list[SeriesRow]:
 
 def points(connection: Connection, series_pk: int) -> list[tuple[int, float | None, int]]:
     """Return iteration, value, and milliseconds since `SeriesRow.epoch`, of each point."""
+    _check_points(connection, series_pk)
+    return connection.execute(_POINTS, (series_pk,)).fetchall()
+
+
+def _check_points(connection: Connection, series_pk: int) -> None:
     strange = connection.execute(
         f"SELECT iteration FROM scalar WHERE series = ? AND {STRANGE_POINT} LIMIT 1", (series_pk,)
     ).fetchone()
     if strange is not None:
         raise damaged_row("scalar", series_pk, "value", "must be a number, at a whole iteration")
-    return connection.execute(
-        "SELECT iteration, value, ms FROM scalar WHERE series = ? ORDER BY iteration", (series_pk,)
-    ).fetchall()
+
+
+def point_stream(
+    connection: Connection, series_pk: int
+) -> Iterator[list[tuple[int, float | None, int]]]:
+    """Yield the points of a series as `points` does, some at a time: there may be millions."""
+    _check_points(connection, series_pk)
+    cursor = connection.execute(_POINTS, (series_pk,))
+    while rows := cursor.fetchmany(_AT_ONCE):
+        yield rows
+
+
+def timed_singles(connection: Connection, owner: Owner) -> list[tuple[str, float | None, int]]:
+    """Return name, value and microseconds of the single values of an owner, sorted by name."""
+    return _TIMED_SINGLES.all(
+        connection,
+        f"SELECT s.name, s.value, s.at FROM {owner.kind} o JOIN single s ON s.{owner.kind} = o.pk "
+        "WHERE o.id = ? ORDER BY s.name",
+        (owner.id,),
+    )
+
+
+def message_stream(connection: Connection, owner: Owner) -> Iterator[Message]:
+    """Yield the lines of a log, oldest first."""
+    rows = _MESSAGES.stream(
+        connection,
+        f"SELECT m.at, m.level, m.text FROM {owner.kind} o JOIN message m "
+        f"ON m.{owner.kind} = o.pk WHERE o.id = ? ORDER BY m.stamp, m.at, m.level, m.text",
+        (owner.id,),
+    )
+    return (Message(*row) for row in rows)
 
 
 def singles(connection: Connection, owner: Owner) -> list[tuple[str, float | None]]:
