@@ -59,21 +59,21 @@ def metadata_of(
         if value is None or value in ("", [], {}):
             continue
         try:
-            each = entry(f"{prefix}{key}", _plain(value))
+            each = entry(f"{prefix}{key}", plain_of(value))
         except (InvalidValueError, RecursionError) as error:
             raise damaged(place, f"has a value that cannot be kept: {str(error)[:200]}") from error
         made[each.key] = MetadataValue(each.value, each.type)
     return made
 
 
-def _plain(value: object) -> object:
-    """Return a value in which dates are texts, as in ISO 8601, and sets are lists."""
+def plain_of(value: object) -> object:
+    """Return a value as JSON may hold it: dates as texts in ISO 8601, sets as lists."""
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain_of(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain_of(each) for each in value]
     if isinstance(value, set | frozenset):
         return sorted(str(each) for each in value)
     if isinstance(value, bytes):
