@@ -9,9 +9,9 @@ from io import StringIO
 from itertools import accumulate, chain
 from pathlib import Path
 
-from localreg.errors import MissingPackageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import open_plain
+from localreg.operations.importers.parquet_files import ParquetFile
 from localreg.operations.importers.source_files import (
     LINE_LIMIT,
     damaged,
@@ -21,7 +21,6 @@ from localreg.operations.importers.source_files import (
 )
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
-from localreg.values.paths import printable_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -296,31 +295,18 @@ class _Rows:
 def _of_parquet(path: Path) -> Iterator[Piece]:
     import numpy as np
 
-    try:
-        import polars
-    except ImportError as error:
-        raise MissingPackageError(
-            f"{printable_path(str(path))} is Parquet; to read it: pip install 'localreg[parquet]'",
-            package="polars",
-        ) from error
+    file = ParquetFile(path)
+    names = [each.strip() for each in file.columns]
+    step = max(1, _CELLS // max(1, len(names)))
     start = 0
-    while (frame := _frame(polars, path, start)) is not None:
-        step = max(1, _CELLS // max(1, frame.width))
+    while (frame := file.collected(file.rows.slice(start, _FRAME))).height:
         for offset in range(0, frame.height, step):
             part = frame.slice(offset, step)
             rows = np.arange(part.height)
             columns: dict[str, Column] = {
-                each.name.strip(): (rows, each.to_list()) for each in part.get_columns()
+                name: (rows, each.to_list())
+                for name, each in zip(names, part.get_columns(), strict=True)
             }
             first = start + offset + 1
             yield Piece(path, "row", range(first, first + part.height), columns)
         start += frame.height
-
-
-def _frame(polars: Any, path: Path, start: int) -> Any:  # noqa: ANN401  (polars is optional)
-    """Return rows of a file as a DataFrame; None after the last."""
-    try:
-        frame = polars.scan_parquet(path, glob=False).slice(start, _FRAME).collect()
-    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
-        raise damaged(path, f"is not Parquet: {str(error)[:200]}") from error
-    return frame if frame.height else None
