@@ -66,7 +66,10 @@ def ms(text):
 
 
 def numbers(logs):
-    """Return the numbers that were logged, by metric and step; of one step the last."""
+    """Return the numbers that were logged, by metric and step; of one step the largest.
+
+    In this store they have the same time.
+    """
     found = {}
 
     def note(name, step, value):
@@ -74,7 +77,7 @@ def numbers(logs):
             for inner, each in value.items():
                 note(f"{name}/{inner}", step, each)
         elif isinstance(value, int | float):
-            found[name, step] = value
+            found[name, step] = max(value, found.get((name, step), value))
 
     for row in logs:
         for name, value in row.items():
@@ -221,7 +224,7 @@ def test_a_second_import_brings_only_what_is_new(registry, store):
     brought(registry, store, "trackio")
     task = Task.get_task(run["id"])
     assert task.name == "renamed"
-    assert task.get_reported_scalars()["loss"]["loss"] == {"x": [10, 11], "y": [2, 1]}
+    assert task.get_reported_scalars()["loss"]["loss"] == {"x": [10, 11], "y": [3, 1]}
 
 
 def test_registries_that_imported_at_different_times_can_meet(registry, store, tmp_path):
