@@ -384,9 +384,9 @@ class _Incoming:
             return
         spool = ReportSpool(self._spooled, self._files)
         task.report(spool)
+        spooled = spool.finish()  # which also writes, and so counts, the points that it held
         if spool.repeated:
             self.left["points of which a later one has the same iteration"] += spool.repeated
-        spooled = spool.finish()
         if spooled is not None:
             self._reports.append((owner, spooled))
 
