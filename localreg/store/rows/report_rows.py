@@ -314,7 +314,7 @@ _MESSAGES = Columns("message", at=TIME, level=WHOLE, text=TEXT)
 
 
 _POINTS = "SELECT iteration, value, ms FROM scalar WHERE series = ? ORDER BY iteration"
-_AT_ONCE = 10_000  # points in memory
+_PIECE = 10_000  # points in memory
 # SQL that is true for a point with values that no report writes.
 STRANGE_POINT = (
     "NOT (typeof(iteration) = 'integer' AND typeof(value) IN ('real', 'null') "
@@ -354,7 +354,7 @@ def point_stream(
     """Yield the points of a series as `points` does, some at a time: there may be millions."""
     _check_points(connection, series_pk)
     cursor = connection.execute(_POINTS, (series_pk,))
-    while rows := cursor.fetchmany(_AT_ONCE):
+    while rows := cursor.fetchmany(_PIECE):
         yield rows
 
 
