@@ -250,6 +250,16 @@ def test_a_model_comes_if_its_bytes_are_in_the_folder(store, registry):
     assert done.left["logged artifacts that are no models ('run_table')"] == 1
 
 
+def test_a_model_comes_later_once_its_file_was_put_into_the_folder(store, registry):
+    brought(registry, store, "wandb")
+    (run_of(store, "whole") / "files" / "gone.bin").write_bytes(b"gOne")
+    assert len(brought(registry, store, "wandb").arrived.missing) == 1  # it has another MD5
+    (run_of(store, "whole") / "files" / "gone.bin").write_bytes(b"gone")
+    assert brought(registry, store, "wandb").arrived.missing == ()
+    (other,) = registry.query_models(model_name="other")
+    assert files_of(other) == {"gone.bin": b"gone"}
+
+
 def test_files_that_a_run_saved_become_artifacts(store, registry):
     brought(registry, store, "wandb")
     artifacts = task_of("whole").artifacts
