@@ -68,13 +68,12 @@ def points_of(owner, kind):
     """Return the rows of a task or model, by the API."""
     values = owner.get_reported_scalars(max_samples=0)
     times = owner.get_reported_scalars(max_samples=0, x_axis="timestamp")
-    rows = [
+    return [
         (owner.id, kind, title, name, step, ms * 1_000, value)
         for title, series in sorted(values.items())
         for name, points in sorted(series.items())
         for step, value, ms in zip(points["x"], points["y"], times[title][name]["x"], strict=True)
     ]
-    return rows
 
 
 def plain(row):
