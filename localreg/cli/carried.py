@@ -67,7 +67,8 @@ def print_brought(done: Brought, *, as_json: bool, quiet: bool) -> int:
         print_json(record_json(done))
         return CONFLICT if done.arrived.conflict else 0
     if not quiet:
-        _print_new([f"task {each}" for each in done.tasks.values()], "tasks")
+        tasks = [f"task {name} ({task_id[:8]})" for task_id, name in done.tasks.items()]
+        _print_new(tasks, "tasks")
     code = print_arrival(done.arrived, as_json=False, quiet=quiet)
     _print_left(done.left, dry_run=done.arrived.dry_run)
     return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 
 import pytest
@@ -23,7 +24,8 @@ def run(monkeypatch, tmp_path):
 def test_it_says_what_it_is_what_came_and_what_did_not(run):
     assert run("init", "registry")[0] == 0
     code, out, err = run("import", "history.csv", "--task", "base")
-    assert (code, out) == (0, "new: task base\n")
+    (task,) = json.loads(run("task", "ls", "--json")[1])
+    assert (code, out) == (0, f"new: task base ({task['id'][:8]})\n")
     assert err.splitlines() == [
         "history.csv is metrics in CSV or JSON lines.",
         "2 events, 1 task, 2 reported values came.",
@@ -34,7 +36,8 @@ def test_it_says_what_it_is_what_came_and_what_did_not(run):
 def test_a_dry_run_says_what_would_come_and_changes_nothing(run):
     assert run("init", "registry")[0] == 0
     code, out, err = run("import", "history.csv", "--task", "base", "--dry-run")
-    assert (code, out) == (0, "new: task base\n")
+    assert code == 0
+    assert out.startswith("new: task base (")
     assert err.splitlines()[1:] == [
         "2 events, 1 task, 2 reported values would come.",
         "Would not be imported: 1 values that are no numbers",

@@ -175,6 +175,11 @@ class ArrivingFiles:
     def _bring(self, file: FoundFile) -> Bytes:
         # A link has one mode for all names, so what can be run is copied.
         mode: Mode = "link" if self._link and not file.executable else "copy"
+        if mode == "link" and file.digest is None:
+            # One link more changes a time of the file, by which the blob is known.
+            found = self._hash(file)
+            if not self._blobs.lacks(*found):
+                return found
         try:
             return self._blobs.bring_file(
                 file.path, mode, safe_filename(file.name.rpartition("/")[2]), self._report

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from localreg.blobs.trees.listing import folder_entries
 from localreg.errors import (
     BundleError,
     InvalidEventError,
@@ -42,7 +43,7 @@ from localreg.registry import Chain
 from localreg.store.events.change import canonical
 from localreg.store.rows import claim_rows, logged_rows, model_rows
 from localreg.store.rows.keys import next_number
-from localreg.values.checks import NAME_LIMIT, check_text, kept_name
+from localreg.values.checks import NAME_LIMIT, check_text, kept_name, shown
 from localreg.values.event_lines import event_line, read_events
 from localreg.values.frozen import Frozen
 from localreg.values.ids import alias_id, is_id
@@ -435,7 +436,7 @@ class _Incoming:
         project = check_project_name(self._project or model.project)
         number = 1 if model.version is None else model.version
         if not 0 < number < _MOST:
-            raise InvalidValueError(f"its version is {number:.3g}", argument="version")
+            raise InvalidValueError(f"its version is {shown(number)}", argument="version")
         at = model.changed or model.created
         born: Json = {
             "name": name, "project": None if project is None else project_of(project),
@@ -576,15 +577,23 @@ def _line(project: str | None, name: str, number: int | None = None) -> str:
 
 
 def _common_place(weights: FoundWeights) -> str | None:
-    """Return the URL of the file, or of the folder of a package; None if it has no one folder."""
+    """Return the URL of the file, or of the folder of a package.
+
+    None if no folder has exactly the files of the package, under their names: what is fetched from
+    it later would be something else.
+    """
     first = weights.files[0]
     if not weights.package:
         return first.path.as_uri()
-    depth = first.name.count("/") + 1
-    folder = first.path.parents[depth - 1]
+    folder = first.path.parents[first.name.count("/")]
     if any(each.path != folder / each.name for each in weights.files):
         return None
-    return folder.as_uri()
+    try:
+        there = {(each.name, each.executable) for each in folder_entries(folder).entries}
+    except InvalidValueError:  # it holds what no package can have
+        return None
+    named = {(each.name, each.executable) for each in weights.files}
+    return folder.as_uri() if named == there else None
 
 
 def _name(text: str) -> str:

@@ -58,7 +58,7 @@ class Kind(Frozen, kw_only=True):
     links: bool = False
 
 
-BUNDLE, CLEARML = "bundle", "clearml"
+BUNDLE, CLEARML, TENSORBOARD = "bundle", "clearml", "tensorboard"
 KINDS: dict[str, Kind] = {
     BUNDLE: Kind(title="a bundle", schemes=("oci",)),
     CLEARML: Kind(title="an offline session of ClearML"),
@@ -115,6 +115,8 @@ def kind_of(source: str) -> str:
     ]
     if is_session(source):
         found.append(CLEARML)
+    if len(found) > 1 and TENSORBOARD in found:
+        found.remove(TENSORBOARD)  # its files are in the folders of many other programs
     if len(found) > 1:
         both = " or ".join(f"{KINDS[each].title} (--from {each})" for each in found)
         raise InvalidValueError(

@@ -384,6 +384,10 @@ def _package(
         digest, path = _check_outside(
             chain.first, Outside(outside, weights.filename, pinned), what, progress
         )
+        if weights.tree and weights.digest is not None and is_folder(path):
+            from localreg.operations.weights.outside_folders import check_folder
+
+            check_folder(chain.first, path, weights.digest, found.id)
         if part.archive:
             if part.signed:
                 raise _unsigned_archive(found)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from support.contents import below, rows, unaccounted
+from support.contents import below, blobs, rows, unaccounted
 from support.found_sources import (
     RUN,
     START,
@@ -19,7 +20,14 @@ from support.found_sources import (
 )
 
 from localreg import Model, Registry, Task
-from localreg.operations.importers.found import FoundArtifact, FoundFile
+from localreg.errors import (
+    DigestMismatchError,
+    InvalidValueError,
+    LocalregError,
+    ReadOnlyRegistryError,
+    SourceError,
+)
+from localreg.operations.importers.found import FoundArtifact, FoundFile, FoundWeights
 
 # What is there, without what only this registry has: keys, and when something arrived.
 STATE = {
@@ -410,3 +418,306 @@ class TestAliases:
         done = brought(registry, models=[net(aliases=("a b", "x@y", "fine"))])
         assert done.left == {"aliases with names that no alias has here": 2}
         assert self.at(registry) == {"fine": "net:1"}
+
+
+class TestReference:
+    """Bytes of models that stay where they are."""
+
+    @pytest.fixture
+    def store(self, tmp_path):
+        """A file, and a folder of two."""
+        store = tmp_path / "store"
+        (store / "folder/deep").mkdir(parents=True)
+        (store / "net.pt").write_bytes(b"weights")
+        (store / "folder/a.bin").write_bytes(b"a" * 100)
+        (store / "folder/deep/b.bin").write_bytes(b"b" * 100)
+        return store
+
+    def models(self, store):
+        return [
+            net(1, weights=(file_weights(store / "net.pt"),)),
+            net(2, weights=(package_weights(store / "folder"),)),
+        ]
+
+    def test_they_are_used_from_there(self, registry, store):
+        done = brought(registry, models=self.models(store), reference=True)
+        assert done.arrived.blobs == 1, "the list of the files of the package"
+        one, two = registry.model("net:1"), registry.model("net:2")
+        assert Path(one.get_local_copy()) == store / "net.pt"
+        assert (Path(two.get_local_copy()) / "deep/b.bin").read_bytes() == b"b" * 100
+        assert one.url == (store / "net.pt").as_uri()
+        assert registry.verify(full=True).ok
+        assert registry.gc(grace_seconds=0, dry_run=False).failed == ()
+        assert (Path(two.get_local_copy()) / "a.bin").read_bytes() == b"a" * 100
+        assert brought(registry, models=self.models(store), reference=True).arrived.events == 0
+
+    def test_no_event_holds_a_path_of_this_machine(self, registry, store):
+        brought(registry, models=self.models(store), reference=True)
+        assert str(store) not in "".join(map(str, rows(registry, "SELECT payload FROM event")))
+
+    def test_what_is_changed_there_afterwards_is_not_given_out(self, registry, store):
+        brought(registry, models=self.models(store), reference=True)
+        (store / "net.pt").write_bytes(b"others!")
+        (store / "folder/a.bin").write_bytes(b"other")
+        for ref in ("net:1", "net:2"):
+            with pytest.raises(DigestMismatchError):
+                registry.model(ref).get_local_copy(raise_on_error=True)
+        (store / "folder/a.bin").write_bytes(b"a" * 100)
+        assert registry.model("net:2").get_local_copy(raise_on_error=True)
+        (store / "folder/more.bin").write_bytes(b"a" * 100)
+        with pytest.raises(DigestMismatchError, match="has other files"):
+            registry.model("net:2").get_local_copy(raise_on_error=True)
+
+    def test_a_store_that_was_moved_is_found_by_the_next_import(self, registry, store):
+        brought(registry, models=self.models(store), reference=True)
+        moved = store.rename(store.with_name("moved"))
+        assert brought(registry, models=self.models(moved), reference=True).arrived.events == 0
+        assert Path(registry.model("net:1").get_local_copy()) == moved / "net.pt"
+        assert (Path(registry.model("net:2").get_local_copy()) / "a.bin").is_file()
+        assert registry.model("net:2").url == (moved / "folder").as_uri()
+
+    def test_without_reference_the_next_import_keeps_them(self, registry, store):
+        brought(registry, models=self.models(store), reference=True)
+        done = brought(registry, models=self.models(store))
+        assert done.arrived.blobs == 3
+        shutil.rmtree(store)
+        registry.gc(grace_seconds=0, dry_run=False)
+        assert Path(registry.model("net:1").get_local_copy()).read_bytes() == b"weights"
+        assert (Path(registry.model("net:2").get_local_copy()) / "a.bin").is_file()
+        assert rows(registry, "SELECT revision, kept FROM weights") == [(1, 1), (1, 1)]
+
+    def test_what_the_registry_keeps_it_keeps(self, registry, store):
+        brought(registry, models=self.models(store))
+        before = state(registry)
+        assert brought(registry, models=self.models(store), reference=True).arrived.events == 0
+        assert state(registry) == before
+        assert rows(registry, "SELECT * FROM private_url") == []
+
+    def test_of_a_folder_that_holds_more_the_bytes_come(self, registry, store):
+        models = self.models(store)
+        (store / "folder/other").write_bytes(b"other")
+        assert brought(registry, models=models, reference=True).arrived.blobs == 3
+        shutil.rmtree(store)
+        assert (Path(registry.model("net:2").get_local_copy()) / "a.bin").is_file()
+
+
+class TestLinks:
+    """Hard links instead of copies."""
+
+    def test_the_file_is_the_one_of_the_source_and_read_only(self, registry, tmp_path):
+        path = tmp_path / "net.pt"
+        path.write_bytes(b"weights" * 1_000)
+        brought(registry, models=[net(weights=(file_weights(path),))], link=True)
+        (blob,) = blobs(registry.path)
+        if not blob.samefile(path):
+            pytest.skip("the file system makes clones")
+        assert path.stat().st_mode & 0o222 == 0
+        assert registry.verify(full=True).ok
+        again = brought(registry, models=[net(weights=(file_weights(path),))], link=True)
+        assert (again.arrived.events, again.arrived.blobs) == (0, 0)
+
+    def test_what_can_be_run_is_copied(self, registry, tmp_path):
+        path = tmp_path / "run.sh"
+        path.write_bytes(b"#!/bin/sh")
+        path.chmod(0o755)
+        file = FoundFile("run.sh", path, executable=True)
+        weights = FoundWeights(files=(file,), package=True, filename="p")
+        brought(registry, models=[net(weights=(weights,))], link=True)
+        assert path.stat().st_mode & 0o777 == 0o755
+
+    def test_to_another_file_system_it_is_an_error_that_says_what_to_do(
+        self, registry, tmp_path, small_disk
+    ):
+        path = small_disk("-t", "tmpfs", "none") / "net.pt"
+        path.write_bytes(b"weights")
+        with pytest.raises(InvalidValueError, match="leave out --link") as raised:
+            brought(registry, models=[net(weights=(file_weights(path),))], link=True)
+        assert raised.value.argument == "link"
+        assert registry.models() == []
+        assert path.stat().st_mode & 0o200
+
+
+class TestFiles:
+    """Bytes that come."""
+
+    def test_a_file_that_is_another_than_the_source_says_is_an_error(self, registry, tmp_path):
+        path = tmp_path / "net.pt"
+        path.write_bytes(b"weights")
+        weights = FoundWeights(files=(FoundFile("net.pt", path, "0" * 64),))
+        for options in ({}, {"dry_run": True}, {"reference": True}):
+            with pytest.raises(SourceError, match="should have the sha256 0000") as raised:
+                brought(registry, models=[net(weights=(weights,))], **options)
+            assert raised.value.file == str(path)
+        assert (registry.models(), blobs(registry.path)) == ([], [])
+
+    def test_files_with_equal_bytes_come_once(self, registry, tmp_path):
+        for name in ("a", "b", "c"):
+            (tmp_path / name).write_bytes(b"")
+        models = [
+            net(n, weights=(file_weights(tmp_path / each),)) for n, each in enumerate("abc", 1)
+        ]
+        assert brought(registry, models=models).arrived.blobs == 1
+        assert registry.verify(full=True).ok
+
+    def test_two_files_with_one_name_in_a_package_are_an_error(self, registry, tmp_path):
+        (tmp_path / "a").write_bytes(b"a")
+        files = (FoundFile("a", tmp_path / "a"), FoundFile("a", tmp_path / "a"))
+        with pytest.raises(SourceError, match="cannot be a package"):
+            brought(registry, models=[net(weights=(FoundWeights(files=files, package=True),))])
+
+    def test_a_file_that_vanished_is_an_error(self, registry, tmp_path):
+        with pytest.raises(LocalregError):
+            brought(registry, models=[net(weights=(file_weights(tmp_path / "gone"),))])
+        assert registry.models() == []
+
+    def test_an_address_that_none_can_have_is_named(self, registry):
+        weights = FoundWeights(url="s3://", size=-5)
+        done = brought(registry, models=[net(weights=(weights, FoundWeights(missing="gone")))])
+        assert [each.why for each in done.arrived.missing][1] == "gone"
+        assert [each.size for each in done.arrived.missing] == [None, None]
+        assert registry.model("net:1").url is None
+
+
+class TestMeeting:
+    """Registries that imported the same source, at different times."""
+
+    FIRST = staticmethod(
+        lambda: {"tasks": [run(status="in_progress")], "models": [net(1, aliases=("prod",))]}
+    )
+    SECOND = staticmethod(
+        lambda: {
+            "tasks": [run(comment="second", report=points(5)), run("b")],
+            "models": [net(1, comment="second"), net(2, aliases=("prod",))],
+        }
+    )
+
+    @pytest.mark.parametrize(
+        ("one", "two"),
+        [
+            ([0], [0]),
+            ([0], [1]),
+            ([0, 1], [1]),
+            ([0, 1], [0]),
+            ([0, 1], [0, 1]),
+            ([0, 1, 0], [1, 0]),
+        ],
+    )
+    def test_they_hold_the_same_after_they_met(self, new, one, two):
+        versions = [self.FIRST, self.SECOND]
+        here, there = new("here"), new("there")
+        for registry, numbers in ((here, one), (there, two)):
+            for number in numbers:
+                brought(registry, **versions[number]())
+        here.merge(there.path)
+        there.merge(here.path)
+        assert state(here) == state(there)
+        assert here.merge(there.path).events == 0
+        for registry in (here, there):
+            assert registry.verify(full=True).ok
+
+    def test_what_they_hold_after_both_have_imported_the_newest_is_the_newest(self, new):
+        here, there = new("here"), new("there")
+        brought(here, **self.FIRST())
+        brought(here, **self.SECOND())
+        brought(there, tasks=[run(comment="third")])
+        here.merge(there.path)
+        there.merge(here.path)
+        for registry in (here, there):
+            brought(registry, tasks=[run(comment="third")])
+            comments = rows(registry, "SELECT comment FROM task WHERE id = ?", RUN)
+            assert comments == [("third",)]
+        here.merge(there.path)
+        there.merge(here.path)
+        assert state(here) == state(there)
+
+    def test_a_change_here_holds_against_an_import_there(self, new):
+        here, there = new("here"), new("there")
+        brought(here, **self.FIRST())
+        Task.get_task(RUN, registry=here).set_comment("mine")
+        brought(there, **self.FIRST())
+        here.merge(there.path)
+        there.merge(here.path)
+        assert rows(there, "SELECT comment FROM task WHERE id = ?", RUN) == [("mine",)]
+        assert state(here) == state(there)
+
+
+class TestUnusable:
+    """What cannot be kept is an error that names it, and nothing is recorded."""
+
+    @pytest.mark.parametrize(
+        "task",
+        [
+            run(name="half \ud800"),
+            run(key="half \ud800"),
+            run(comment="half \ud800"),
+            run(user="half \ud800"),
+            run(reason="half \ud800"),
+            run(name="nul \0"),
+            run(name="x" * 2_000),
+            run(created=10**400),
+            run(created=-(10**30)),
+            run(ended=10**5_000),
+            run(run={"a": float("nan")}),
+            run(run={"half": "\ud800"}),
+            run(run={"big": 10**5_000}),
+            run(parameters={("a", "b"): text("\udfff")}),
+            run(configurations={"a": "\udfff"}),
+            run(tags=("\udfff",)),
+            run(artifacts=(FoundArtifact(name="a", text="\udfff"),)),
+            run(artifacts=(FoundArtifact(name="a", url="\udfff"),)),
+            run(artifacts=(FoundArtifact(name="a", text="a", preview="\udfff"),)),
+            run(artifacts=(FoundArtifact(name="a", text="a", at=10**40),)),
+            run(report=lambda spool: spool.add_points("\udfff", "a", [1], [1.0], [1])),
+            run(report=lambda spool: spool.add_points("a", "a", [10**30], [1.0], [1])),
+            run(report=lambda spool: spool.add_points("a", "a", [2**60], [1.0], [1])),
+            run(report=lambda spool: spool.add_points("a", "a", [1], [10**400], [1])),
+            run(report=lambda spool: spool.add_points("a", "a", [1], [1.0], [10**18])),
+            run(report=lambda spool: spool.add_points("a", "a", [1, 2], [1.0], [1, 2])),
+            run(report=lambda spool: spool.add_point("a", "a", 1, 10**400, 1)),
+            run(report=lambda spool: spool.add_point("a", "a", 1, 1.0, 10**30)),
+            run(report=lambda spool: spool.add_point("a", "a", 10**30, 1.0, 1)),
+            run(report=lambda spool: spool.add_single("a", 1.0, 10**30)),
+            run(report=lambda spool: spool.add_line(1, 20, "\udfff")),
+            run(report=lambda spool: spool.add_line(10**30, 20, "a")),
+        ],
+    )  # fmt: skip
+    def test_of_a_task(self, registry, task):
+        with pytest.raises(SourceError, match=r"cannot be kept.*Nothing was imported"):
+            brought(registry, tasks=[run("good"), task])
+        assert registry.tasks() == []
+        assert below(registry.path / "tmp") == []
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            net(name="half \ud800"),
+            net(key="half \ud800"),
+            net(project="half \ud800"),
+            net(comment="half \ud800"),
+            net(user="half \ud800"),
+            net(framework="\ud800"),
+            net(config="\ud800"),
+            net(labels={"\ud800": 1}),
+            net(labels={"a": 2**70}),
+            net(tags=("\ud800",)),
+            net(metadata={"a": text("\ud800")}),
+            net(metadata={"x" * 5_000: text("a")}),
+            net(version=0),
+            net(version=-1),
+            net(version=2**63),
+            net(version=10**400),
+            net(created=-1),
+            net(created=10**30),
+            net(changed=10**30),
+            net(task="\ud800"),
+            net(parent="\ud800"),
+        ],
+    )
+    def test_of_a_model(self, registry, model):
+        with pytest.raises(SourceError, match=r"cannot be kept.*Nothing was imported"):
+            brought(registry, models=[net(9), model])
+        assert registry.models() == []
+
+    def test_a_registry_that_is_only_read_says_so(self, registry, tmp_path):
+        with Registry(registry.path, readonly=True) as reader, pytest.raises(ReadOnlyRegistryError):
+            brought(reader, tasks=[run()])
