@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from localreg.errors import InvalidValueError
+from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.importers.dvc_cache import (
     DvcCache,
     Entry,
@@ -65,9 +66,12 @@ _METRICS_LIMIT = 4_000_000
 
 def is_one(path: Path) -> bool:
     """Return True if a path is a repository of DVC, or one of its files."""
-    if path.name in (_LOCK, _PIPELINE) or (path.suffix == _ENDING and path.stem):
-        return path.is_file()
-    return (path / ".dvc").is_dir()
+    try:
+        if path.name in (_LOCK, _PIPELINE) or (path.suffix == _ENDING and path.stem):
+            return path.is_file()
+        return (path / ".dvc").is_dir()
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -215,7 +219,7 @@ class DvcFiles:
         while waiting:
             prefix = waiting.pop()
             place = self._root.path / prefix
-            with os.scandir(place) as found:
+            with disk_errors("reading what is imported", place), os.scandir(place) as found:
                 names = {each.name: each for each in found}
             count += len(names)
             if count > MOST_FILES:

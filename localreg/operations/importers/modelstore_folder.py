@@ -46,7 +46,10 @@ _LARGEST = 8_000_000  # bytes of what is known of an upload
 
 def is_one(path: Path) -> bool:
     """Return True if a path is the folder of a store, or the one above."""
-    return any((each / "domains").is_dir() for each in _roots(path))
+    try:
+        return any((each / "domains").is_dir() for each in _roots(path))
+    except OSError:
+        return False
 
 
 def _roots(path: Path) -> tuple[Path, ...]:

@@ -6,7 +6,9 @@ import io
 import json
 import os
 from collections.abc import Iterator
+from errno import ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 from localreg.errors import MissingPackageError, SourceError
 from localreg.filesystem.disk_errors import disk_errors
@@ -76,11 +78,11 @@ class SourceFolder:
             SourceError: the name leads out of the source.
         """
         place = self._inside(name)
-        return place if place.is_file() else None
+        return place if S_ISREG(_mode(place)) else None
 
     def names(self) -> list[str]:
         """Return the names in the folder, sorted; none if it does not exist."""
-        if not self.path.is_dir():
+        if not S_ISDIR(_mode(self.path)):
             return []
         with disk_errors("reading what is imported", self.path):
             names = sorted(os.listdir(self.path))
@@ -91,7 +93,7 @@ class SourceFolder:
     def folders(self) -> Iterator[SourceFolder]:
         """Yield the folders in this one, by their names; links out of the source raise."""
         for name in self.names():
-            if (self.path / name).is_dir():
+            if S_ISDIR(_mode(self.path / name)):
                 yield self.folder(name)
 
     def files_below(self) -> Iterator[tuple[str, Path]]:
@@ -121,11 +123,11 @@ class SourceFolder:
                     raise damaged(self.path, f"has a file of the name {printable_path(path)}")
                 if not self._is_inside(found):
                     yield path, None
-                elif found.is_dir():
+                elif S_ISDIR(mode := _mode(found)):
                     if len(prefix) > 4_000:
                         raise damaged(found, "is too deep: is it a circle of links?")
                     waiting.append((f"{path}/", found))
-                elif found.is_file():
+                elif S_ISREG(mode):
                     yield path, found
 
     def _inside(self, name: str) -> Path:
@@ -138,6 +140,22 @@ class SourceFolder:
 
     def _is_inside(self, place: Path) -> bool:
         return Path(os.path.realpath(place)).is_relative_to(self.root)
+
+
+def _mode(place: Path) -> int:
+    """Return the mode of what is at a path, as `stat` has it; 0 if there is nothing.
+
+    Raises:
+        StorageError: it may not be looked at.
+    """
+    with disk_errors("reading what is imported", place):
+        try:
+            return place.stat().st_mode
+        except OSError as error:
+            # A name that is too long is that of no file; a circle of links leads to none.
+            if error.errno in (ENOENT, ENOTDIR, ENAMETOOLONG, ELOOP):
+                return 0
+            raise
 
 
 def read_bytes(path: Path, limit: int = TEXT_LIMIT) -> bytes:

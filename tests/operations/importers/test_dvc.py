@@ -155,6 +155,13 @@ def test_a_cache_elsewhere_is_not_read(registry, repository, place):
     assert place in missing["model.bin"]
 
 
+def test_a_path_that_no_system_has_is_missing(registry, repository):
+    change(repository / "data/raw.csv.dvc", "path: raw.csv", f"path: {'a' * 300}")
+    shutil.rmtree(repository / ".dvc/cache")
+    done = brought(registry, repository, "dvc")
+    assert f"data/{'a' * 300}" in {each.ref for each in done.arrived.missing}
+
+
 def test_a_file_that_was_imported_says_from_where(registry, repository):
     file = repository / "old/notes.txt.dvc"
     text = file.read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from support.proofs import TIMES
 from localreg import Registry
 from localreg.errors import InvalidValueError, SourceError
 from localreg.operations.importers import modelstore_folder
+from localreg.operations.importers.found import Given
 
 ROOT = "operatorai-model-store"
 
@@ -140,6 +141,16 @@ def test_a_missing_archive_is_named(registry, store):
     assert registry.model("churn:2").digest is None
 
 
+def test_what_was_unpacked_does_not_stay(store, tmp_path):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    given = Given(source=str(store), path=store, task=None, folder=folder)
+    with modelstore_folder.opened(given) as source:
+        unpacked_at_once = [len([*folder.iterdir()]) for _ in source.models()]
+    assert unpacked_at_once == [1, 1, 1, 1]
+    assert [*folder.iterdir()] == []
+
+
 def test_another_folder_is_refused(registry, tmp_path):
     assert not modelstore_folder.is_one(tmp_path)
     with pytest.raises(InvalidValueError, match="domains"):
@@ -166,6 +177,7 @@ def refused(registry, store, match):
         "../../etc/passwd",
         "operatorai-model-store/a\0b",
         "operatorai-model-store/",
+        "operatorai-model-store/../" + "a" * 300,
     ],
 )
 def test_a_path_that_leads_out_is_refused(registry, store, path):
