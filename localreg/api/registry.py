@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from localreg.operations.exporters.written import Written
     from localreg.operations.finding.search import Hit
     from localreg.operations.finding.upstream import Found
+    from localreg.operations.importers.bringing import Brought
+    from localreg.operations.importers.clearml_session import Imported
     from localreg.operations.remotes.names import Remote
     from localreg.operations.remotes.pulling import Pulled
     from localreg.operations.remotes.pushing import Pushed
@@ -1169,6 +1171,58 @@ class Registry:
                 dry_run=dry_run,
                 progress=progress,
             )
+
+    def import_from(
+        self,
+        source: str | os.PathLike[str],
+        kind: str | None = None,
+        *,
+        project: str | None = None,
+        task: str | None = None,
+        reference: bool = False,
+        link: bool = False,
+        renumber: bool = False,
+        dry_run: bool = False,
+    ) -> Brought | Imported:
+        """Bring the runs and models that another program recorded; a second call brings the rest.
+
+        Args:
+            source: what it left: a path, or a URL such as ``hf://org/repo``. It is only read.
+            kind: what it is, such as "mlflow" or "wandb"; None to find out.
+            project: put models into this project, and tasks into projects below it.
+            task: the name of the task that gets the metrics of a table.
+            reference: leave the bytes of models where they are.
+            link: make hard links instead of copies: the files of the source become read-only.
+            renumber: where two models have one number, give new ones to the later.
+            dry_run: change nothing.
+
+        Returns:
+            ``.tasks``: names of the new tasks by their ids; ``.left``: what did not come, counted
+            by the reason; ``.arrived``: models and differences, as `import_bundle` returns them.
+            Of an offline session of ClearML ``.task`` is the id of its task.
+
+        Raises:
+            SourceError: (a ValueError) it is damaged or forged, or cannot be kept; nothing was
+                recorded.
+            SourceNotFoundError: (an OSError) nothing is there.
+            InvalidValueError: (a ValueError) it is nothing that can be imported, or several kinds
+                of things, or an option is not for its kind; or it is a bundle, for `import_bundle`.
+            MissingPackageError: (an ImportError) a package is needed to read it.
+        """
+        kinds = operations.importers.kinds
+        text = kinds.check_source(source)
+        chosen = kinds.kind_of(text) if kind is None else kinds.check_kind(kind)
+        wish = kinds.Wish(
+            project=project,
+            reference=check_flag("reference", reference),
+            link=check_flag("link", link),
+            renumber=check_flag("renumber", renumber),
+            dry_run=check_flag("dry_run", dry_run),
+        )
+        kinds.check_options(chosen, wish, task)
+        chain = self._opened(make=not dry_run)
+        with shown_progress("Importing") as progress:
+            return kinds.import_from(chain, text, chosen, wish, task=task, progress=progress)
 
     def merge(
         self, directory: str | os.PathLike[str], *, renumber: bool = False, dry_run: bool = False

@@ -613,6 +613,19 @@ CALLS = {
         [None, 5, "", "a\0b", "not-there.tar", [], 1.5, "oci://", "oci://h", "oci://h/a@sha256:1"],
         "source|file",
     ),
+    "Registry.import_from(source=)": (
+        lambda at, value: at.registry.import_from(value),
+        [None, 5, "", "a\0b", "not-there.csv", [], 1.5, "s3://b", "hf://", "oci://h/a:1", "."],
+        "source|file|hf://ORG",
+    ),
+    "Registry.import_from(kind=)": (
+        lambda at, value: at.registry.import_from("a.csv", value),
+        [5, "", "zip", "MLflow", b"mlflow", [], 1.5], "kind",
+    ),
+    "Registry.import_from(task=)": (
+        lambda at, value: at.registry.import_from("a.csv", "metrics", task=value),
+        [None, 5, "", " ", "a\0b", b"x", [], 1.5, LARGE], "task",
+    ),
     "Registry.merge(directory=)": (
         lambda at, value: at.registry.merge(value),
         [None, 5, "", "a\0b", "not-there", [], 1.5], "directory|registry",

@@ -261,6 +261,9 @@ API = {
         lambda w, p: w.registry.export("net", path=w.folder / "b.tar", since=p)
     ),
     "Registry.import_bundle(source)": Call(lambda w, p: w.registry.import_bundle(p)),
+    "Registry.import_from(source)": Call(
+        lambda w, p: w.registry.import_from(p, "metrics", task="t")
+    ),
     "Registry.merge(directory)": Call(lambda w, p: w.registry.merge(p)),
     "Registry.add_remote(url)": Call(with_remote, FOLDER),
     "Registry.sign(key)": Call(lambda w, p: w.registry.sign("net", p)),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
 from localreg.errors import InvalidValueError, SourceNotFoundError
 from localreg.filesystem.given_paths import absolute, check_path
 from localreg.operations import importers
 from localreg.operations.carry.import_bundle import may_be_bundle
 from localreg.operations.importers import clearml_session
-from localreg.operations.importers.bringing import Brought, Wish, bring
+from localreg.operations.importers.bringing import Brought, bring
+from localreg.operations.importers.bringing import Wish as Wish
 from localreg.operations.importers.clearml_session import Imported
 from localreg.operations.importers.found import Given
 from localreg.operations.importers.session_files import is_session
 from localreg.registry import Chain
+from localreg.values.checks import check_name, check_text, shown
 from localreg.values.frozen import Frozen
 from localreg.values.paths import printable_path
 
@@ -87,6 +91,29 @@ def _importer(kind: str) -> Importer:
     return found
 
 
+def check_source(source: object) -> str:
+    """Return the text of a source: of a path, or a URL.
+
+    Raises:
+        InvalidValueError: it cannot be one.
+    """
+    text = os.fspath(source) if isinstance(source, os.PathLike) else source
+    return check_text("source", text, nul=False, empty=False)
+
+
+def check_kind(kind: object) -> str:
+    """Return the name of a kind of source.
+
+    Raises:
+        InvalidValueError: there is no such kind.
+    """
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise InvalidValueError(
+            f"kind must be one of {', '.join(KINDS)}, not {shown(kind)}", argument="kind"
+        )
+    return kind
+
+
 def kind_of(source: str) -> str:
     """Return what a source is, one of `KINDS`, by a short look at it.
 
@@ -103,9 +130,7 @@ def kind_of(source: str) -> str:
         if not found:
             raise _unknown(f"a URL that begins with {scheme[:20]}://")
         return found[0]
-    path = absolute("source", check_path("source", source))
-    if not path.exists():
-        raise SourceNotFoundError(f"there is no {path}; check the path", reference=str(path))
+    path = _existing(source)
     if may_be_bundle(path):
         return BUNDLE
     found = [
@@ -146,6 +171,12 @@ def check_options(kind: str, wish: Wish, task: str | None) -> None:
         InvalidValueError: its argument is the one that cannot be.
     """
     known = KINDS[kind]
+    if kind == BUNDLE:
+        raise InvalidValueError(
+            "the source is a bundle: it is for import_bundle", argument="source"
+        )
+    if task is not None:
+        check_name("task", task)
     if task is not None and not known.names_task:
         raise InvalidValueError(
             f"--task is for metrics in CSV or JSON lines, not for {known.title}", argument="task"
@@ -170,6 +201,29 @@ def check_options(kind: str, wish: Wish, task: str | None) -> None:
         raise InvalidValueError(
             f"--project and --reference are not for {known.title}", argument="project"
         )
+
+
+def _path_of(source: str, kind: str) -> Path | None:
+    """Return the absolute path of a source that exists; None for a URL."""
+    scheme, colon, _ = source.partition("://")
+    if colon:
+        known = KINDS[kind]
+        if scheme.lower() not in known.schemes:
+            raise InvalidValueError(
+                f"{printable_path(source)} cannot be {known.title}; give a path", argument="source"
+            )
+        return None
+    return _existing(source)
+
+
+def _existing(source: str) -> Path:
+    """Return the absolute path of a source that exists."""
+    path = absolute("source", check_path("source", source))
+    if not path.exists():
+        raise SourceNotFoundError(
+            f"there is no file or folder {path}; check the path", reference=str(path)
+        )
+    return path
 
 
 def import_from(
@@ -199,7 +253,7 @@ def import_from(
         return clearml_session.import_session(
             chain, source, renumber=wish.renumber, dry_run=wish.dry_run, progress=progress
         )
-    path = None if "://" in source else absolute("source", check_path("source", source))
+    path = _path_of(source, kind)
     with chain.first.blobs.temporary_folder() as folder:
         given = Given(source=source, path=path, task=task, folder=folder, dry_run=wish.dry_run)
         with _importer(kind).opened(given) as found:
