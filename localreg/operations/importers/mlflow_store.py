@@ -19,8 +19,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from localreg.errors import InvalidValueError
+from localreg.errors import InvalidValueError, SourceError
 from localreg.filesystem.given_paths import absolute, check_path
+from localreg.operations.importers.bringing import TWIN
 from localreg.operations.importers.found import (
     FoundArtifact,
     FoundFile,
@@ -86,6 +87,7 @@ _SHOWN = {
     "mlflow.log-model.history": "",  # the models come
 }
 _STAGES = {"Production": "production", "Staging": "staging"}
+_ID = "localreg.id"  # a tag of what localreg exported
 _NO_NOTES = ("mlflow.experiment", "localreg.")  # tags of experiments that programs write
 _PROMPT = "mlflow.prompt.is_prompt"
 _KINDS = {".png": "image", ".jpg": "image", ".jpeg": "image", ".gif": "image", ".webp": "image",
@@ -106,8 +108,8 @@ def opened(given: Given) -> Iterator[MLflowStore]:
     """Open a store.
 
     Raises:
-        SourceError: it is damaged.
-        InvalidValueError: it is none.
+        SourceError: it is damaged, or none.
+        InvalidValueError: a URL has no path.
     """
     path = given.path if given.path is not None else _path_of_url(given.source)
     if path.is_dir():
@@ -122,10 +124,11 @@ def opened(given: Given) -> Iterator[MLflowStore]:
             yield MLflowStore(path, MLflowFiles(folder), Places([folder]))
             return
         if not is_mlflow(path):
-            raise InvalidValueError(
-                f"{given.source} is no store of MLflow: neither a folder with experiments nor an "
-                "SQLite file with its tables",
-                argument="source",
+            raise SourceError(
+                f"{path} is no store of MLflow: neither a folder with experiments nor an SQLite "
+                "file with its tables. Nothing was imported",
+                file=str(path),
+                line=None,
             )
         connection = stack.enter_context(opened_foreign(path, given.folder))
         beside = SourceFolder(path.parent)
@@ -161,6 +164,7 @@ class MLflowStore:
         self._experiments: dict[str, Experiment] = {}
         self._heads: dict[str, RunHead] = {}
         self._logged: dict[str, str] = {}  # names of the logged models that come, by id
+        self._ours: set[str] = set()  # the runs that localreg exported
         # Models among the artifacts of runs: the run, and the folder there.
         self._models: dict[tuple[str, str], None] = {}
 
@@ -187,6 +191,9 @@ class MLflowStore:
             yield self._task(self._reader.run(run_id))
         self.left.update({what: count for what, count in self._reader.left().items() if count})
 
+    def _run_key(self, run_id: str) -> str:
+        return f"{TWIN}{run_id}" if run_id in self._ours else run_id
+
     def _is_active(self, experiment: str) -> bool:
         found = self._experiments.get(experiment)
         return found is not None and found.active
@@ -195,7 +202,9 @@ class MLflowStore:
         own = {key: value for key, value in run.tags.items() if value or key not in run.facts}
         tags = {**run.facts, **own}
         start = _micros(run.start)
-        ours = "localreg.id" in tags
+        ours = _ID in run.tags
+        if ours:
+            self._ours.add(run.id)
         parent = self._heads[run.id].parent
         if parent and parent not in self._heads:
             self.left["parents of runs that do not come"] += 1
@@ -218,7 +227,7 @@ class MLflowStore:
         if ours:
             status = tags.get("localreg.status", status)
         return FoundTask(
-            key=run.id,
+            key=self._run_key(run.id),
             name=run.name or tags.get("mlflow.runName") or run.id,
             first_name=run.id,
             project=self._project(run.experiment),
@@ -226,7 +235,7 @@ class MLflowStore:
             status=status,
             reason=tags.get("localreg.reason") if ours else None,
             comment=tags.get(_NOTE),
-            parent=parent or None,
+            parent=self._run_key(parent) if parent else None,
             user=tags.get(_USER) or run.user or None,
             tags=tuple(
                 sorted(key for key, value in run.tags.items() if not value and _is_own(key))
@@ -339,7 +348,7 @@ class MLflowStore:
             project=self._project(run.experiment),
             framework=framework,
             metadata=metadata,
-            task=run.id,
+            task=self._run_key(run.id),
             weights=(weights,),
             user=run.tags.get(_USER) or run.user or None,
             created=_micros(run.start),
@@ -365,7 +374,7 @@ class MLflowStore:
             framework=framework,
             tags=tags,
             metadata=metadata | own,
-            task=model.run if model.run in self._heads else None,
+            task=self._run_key(model.run) if model.run in self._heads else None,
             weights=(weights,),
             created=_micros(model.created),
             changed=_micros(model.updated),
@@ -386,12 +395,16 @@ class MLflowStore:
 
     def _version(self, model: Registered, version: Version, aliases: tuple[str, ...]) -> FoundModel:
         said = {**model.tags, **version.tags}
-        ours = "localreg.id" in version.tags
+        ours = _ID in version.tags
         name = said.get("localreg.name", model.name) if ours else model.name
         place, parent = self._origin(model, version)
         weights, framework, metadata = _weights(place, name, said if ours else {})
         own, tags = _tags(said)
         metadata |= own
+        key = f"{model.name}\n{version.number}\n{version.created}"
+        if ours:
+            key = f"{TWIN}{version.tags[_ID]}"
+            parent = f"{TWIN}{said['localreg.parent']}" if said.get("localreg.parent") else None
         if version.stage not in ("", "None") and not ours:
             metadata["stage"] = MetadataValue(version.stage, "str")
         if version.status not in ("", "READY"):
@@ -403,7 +416,7 @@ class MLflowStore:
         if version.description and model.description:
             metadata["description of all versions"] = MetadataValue(model.description, "str")
         return FoundModel(
-            key=f"{model.name}\n{version.number}\n{version.created}",
+            key=key,
             name=name,
             project=(said.get("localreg.project") or None) if ours else None,
             version=version.number,
@@ -415,7 +428,7 @@ class MLflowStore:
             metadata=metadata,
             archived=version.stage == "Archived",
             user=version.user or None,
-            task=version.run if version.run in self._heads else None,
+            task=self._run_key(version.run) if version.run in self._heads else None,
             parent=parent,
             weights=(weights,),
             aliases=aliases,

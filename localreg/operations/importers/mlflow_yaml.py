@@ -30,6 +30,9 @@ _FIXED: dict[str, object] = {"null": None, "true": True, "false": False}
 class _NotPlainError(ValueError):
     """A line may mean something else than it seems."""
 
+    def __init__(self, line: str) -> None:
+        super().__init__(f"is not plain: {line[:80]}")
+
 
 def read_mapping(path: Path) -> dict[str, object]:
     """Return the mapping that a YAML file holds.
@@ -39,6 +42,8 @@ def read_mapping(path: Path) -> dict[str, object]:
         SourceError: it is not YAML, or no mapping, or too long.
     """
     text = read_text(path, _LIMIT)
+    if not text.strip():
+        raise damaged(path, "is empty")
     try:
         return plain_mapping(text)
     except _NotPlainError:

@@ -111,9 +111,11 @@ class SourceFolder:
         Raises:
             SourceError: there are too many, or one has a name that no package can have.
         """
-        waiting, count = [("", self.path)], 0
+        # Each with the folders that it is in, as they are without links.
+        first: tuple[str, ...] = (os.path.realpath(self.path),)
+        waiting, count = [("", self.path, first)], 0
         while waiting:
-            prefix, place = waiting.pop()
+            prefix, place, above = waiting.pop()
             for name in SourceFolder(place, self.root).names():
                 count += 1
                 if count > MOST_FILES:
@@ -124,9 +126,10 @@ class SourceFolder:
                 if not self._is_inside(found):
                     yield path, None
                 elif S_ISDIR(mode := _mode(found)):
-                    if len(prefix) > 4_000:
+                    real = os.path.realpath(found)
+                    if real in above or len(prefix) > 4_000:
                         raise damaged(found, "is too deep: is it a circle of links?")
-                    waiting.append((f"{path}/", found))
+                    waiting.append((f"{path}/", found, (*above, real)))
                 elif S_ISREG(mode):
                     yield path, found
 
