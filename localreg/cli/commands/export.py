@@ -64,7 +64,7 @@ from localreg.values.units import parse_size, size_text
     type=click.Choice(formats.NAMES),
     default=formats.BUNDLE,
     show_default=True,
-    help="Other formats are for other programs; they need -o and a new folder.",
+    help="mlflow, hf and parquet write a new folder for other programs; they need -o.",
 )
 @PLAIN_HTTP
 @click.option(
@@ -187,7 +187,7 @@ def _check_folder(name: str, output: str | None) -> None:
     if output is None:
         raise click.UsageError(f"With --format {name} name a new folder: -o FOLDER.")
     if output == "-" or is_oci(output):
-        raise click.UsageError(f"--format {name} writes a folder, and not {output}: -o FOLDER.")
+        raise click.UsageError(f"--format {name} writes a folder, not {output}: -o FOLDER.")
 
 
 def _check_fits(name: str, given: Mapping[str, bool]) -> None:
@@ -217,10 +217,11 @@ def _print_written(done: Written, *, as_json: bool, quiet: bool) -> int:
             )
             if count or each == "model"
         )  # fmt: skip
+        what += f", {size_text(done.size)}" if done.files else ""
         if done.dry_run:
-            remark(f"A folder would hold {what}, {size_text(done.size)}.")
+            remark(f"A folder would hold {what}.")
         else:
-            remark(f"Exported {what}, {size_text(done.size)}.")
+            remark(f"Exported {what}.")
             with already(f"{done.path} was written"):
                 click.echo(done.path)
     return CORRUPT if any(each.lost for each in done.missing) else 0
