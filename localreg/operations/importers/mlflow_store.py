@@ -284,10 +284,12 @@ class MLflowStore:
         address = parse_address(run.artifacts)
         place = self._places.find(address, owner=run.id)
         if place.folder is None:
-            if place.url is None and self._places.has_none(address, run.id):
-                return [], outputs
-            there = FoundArtifact(name="artifacts", url=place.url, missing=place.missing)
-            return [there], outputs
+            if place.url is not None:
+                there = FoundArtifact(name="artifacts", url=place.url, missing=place.missing)
+                return [there], outputs
+            if not self._places.has_none(address, run.id):
+                self.left["runs whose folder of artifacts is not in the store"] += 1
+            return [], outputs
         files = list(place.folder.files_below())
         models = models_among(files)
         for folder in models:

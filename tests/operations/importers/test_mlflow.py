@@ -10,6 +10,8 @@ from support.foreign_stores import brought, files_of
 from support.mlflow_stores import said_of, unpacked
 
 from localreg import Task
+from localreg.operations.importers import mlflow_store
+from localreg.operations.importers.found import Given
 
 NAMES = tuple(f"{kind}-{version}" for kind in ("files", "sqlite") for version in (1, 2, 3))
 STATUS = {
@@ -295,3 +297,28 @@ def test_twice_is_once_and_a_run_that_went_on_brings_what_is_new(registry, store
     assert registry.db["event"].count == events + 1
     assert Task.get_task(run).status == "completed"
     assert points_of(registry, run) == {("late", "late"): [(1, "0.5", 1_700_000_009_000)]}
+
+
+def test_artifacts_that_are_put_beside_the_database_later_come_then(registry, tmp_path):
+    source = unpacked("sqlite-1", tmp_path)
+    (source / "mlruns").rename(tmp_path / "mlruns")
+    done = brought(registry, source, "mlflow")
+    assert done.left["runs whose folder of artifacts is not in the store"] == 4
+    assert not Task.get_task(task_name="parent run").artifacts
+    (tmp_path / "mlruns").rename(source / "mlartifacts")
+    done = brought(registry, source, "mlflow")
+    assert "runs whose folder of artifacts is not in the store" in done.left  # three have none
+    assert {*Task.get_task(task_name="parent run").artifacts} == {"notes.txt", "plots", "table.csv"}
+
+
+def test_a_parent_comes_before_its_children_though_it_began_later(tmp_path):
+    source = unpacked("files-2", tmp_path) / "mlruns"
+    (tag,) = source.glob("*/*/tags/mlflow.parentRunId")
+    meta = tag.parent.parent / "meta.yaml"
+    meta.write_text(
+        meta.read_text().replace("start_time: 1700000001000", "start_time: 1600000000000")
+    )
+    given = Given(source=str(source), path=source, task=None, folder=tmp_path)
+    with mlflow_store.opened(given) as store:
+        order = [task.key for task in store.tasks()]
+    assert order.index(tag.read_text()) < order.index(tag.parent.parent.name)
