@@ -44,22 +44,20 @@ from localreg.values.paths import is_package_path
 from localreg.values.records import MetadataValue
 from localreg.values.urls import is_sha256
 
-SCHEME = "hf"
 _MODELS = "models--"
 _OTHERS = {"datasets--": "data sets", "spaces--": "spaces", "kernels--": "kernels"}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 _REVISION = re.compile(r"(?:(?!\.\.)[^\s\\~^:?*\[\x00-\x20\x7f\ud800-\udfff]){0,250}")  # of git
-_CONFIGS = ("config.json", "adapter_config.json", "model_index.json", "config.yaml")
+_CONFIGS = ("config.json", "adapter_config.json", "config.yaml")
+_PIPELINE = "model_index.json"  # of diffusers
 _WEIGHTS = (".safetensors", ".bin", ".gguf", ".onnx", ".h5", ".msgpack", ".pt", ".pth", ".ckpt")
 _PYTORCH = re.compile(r"(?:.*/)?(?:(?:diffusion_)?pytorch_model.*|adapter_model)\.bin")
 # Beside the files of a model, but not of it.
 _BESIDE = (".git", ".cache/huggingface", "__pycache__")
 _LOCAL = ".cache/huggingface/download"  # what a download into a folder notes
 _OF_OTHERS = ("MLmodel", "model.yaml")  # folders of MLflow and BentoML
-_GIT_LIMIT = (
-    16_000_000  # bytes of a blob whose sha1 is checked: the Hub keeps larger ones by sha256
-)
+_GIT_LIMIT = 16_000_000  # bytes of a blob whose sha1 is checked; larger ones have sha256 names
 _LISTING_LIMIT = 64_000_000
 
 
@@ -79,20 +77,20 @@ def opened(given: Given) -> Iterator[HuggingFaceCache | ModelFolder]:
     """
     path = _downloaded(given) if given.path is None else given.path
     real = Path(os.path.realpath(path))
-    if not real.is_dir():
-        raise InvalidValueError(
-            f"{given.source} must be a folder: a cache of Hugging Face, a snapshot in it, or the "
-            "folder of a model",
-            argument="source",
-        )
     if real.parent.name == "snapshots" and _is_in_cache(real):
         yield HuggingFaceCache(given.source, real.parent.parent.parent, real.parent.parent, real)
     elif _is_in_cache(real):
         yield HuggingFaceCache(given.source, real.parent, real)
     elif (cache := _cache_at(real)) is not None:
         yield HuggingFaceCache(given.source, cache)
-    else:
+    elif _is_model(real):
         yield ModelFolder(given.source, real)
+    else:
+        raise InvalidValueError(
+            f"{given.source} is no cache of Hugging Face, no snapshot in it, and no folder of a "
+            "model: such a one has weights beside config.json, or beside a README.md with a head",
+            argument="source",
+        )
 
 
 def _is_in_cache(path: Path) -> bool:
@@ -116,22 +114,24 @@ def _cache_at(path: Path) -> Path | None:
 
 
 def _is_model(path: Path) -> bool:
-    """Return True if a folder has a configuration and weights, or a model card with a head."""
+    """Return True if a folder has a configuration and weights, or weights and a model card."""
     try:
         names = {*os.listdir(path)}
-        if names.isdisjoint(_OF_OTHERS):
-            if not names.isdisjoint(_CONFIGS) and any(each.endswith(_WEIGHTS) for each in names):
-                return True
-            if README in names and (path / README).is_file():
-                with open(path / README, "rb") as reader:
-                    return reader.read(4) == b"---\n" and any(map(_is_weights, names))
+        if not names.isdisjoint(_OF_OTHERS):
+            return False
+        if _PIPELINE in names:  # the weights are in the folders below
+            return True
+        has_weights = any(name.endswith(_WEIGHTS) for name in names)
+        return has_weights and (not names.isdisjoint(_CONFIGS) or _has_head(path / README))
     except OSError:  # no folder, or none that may be read
-        pass
-    return False
+        return False
 
 
-def _is_weights(name: str) -> bool:
-    return name.endswith(_WEIGHTS)
+def _has_head(card: Path) -> bool:
+    if not card.is_file():
+        return False
+    with open(card, "rb") as reader:
+        return reader.read(4) in (b"---\n", b"---\r")
 
 
 def _downloaded(given: Given) -> Path:
@@ -144,7 +144,7 @@ def _downloaded(given: Given) -> Path:
     is_name = 1 <= len(parts) <= 2 and all(_NAME.fullmatch(each) for each in parts)
     if not is_name or not _REVISION.fullmatch(revision):
         raise InvalidValueError(
-            f"{given.source} must be {SCHEME}://ORG/REPO[@REVISION], a model on the hub",
+            f"{given.source} must be hf://ORG/REPO[@REVISION], a model on the hub",
             argument="source",
         )
     return downloaded_snapshot(name, revision or None, only_here=given.dry_run)
@@ -352,12 +352,6 @@ class ModelFolder:
     def models(self) -> Iterator[FoundModel]:
         """Yield the model."""
         files = _kept(linked_files(self._folder, self._folder, _BESIDE), self.left)
-        if not files:
-            raise InvalidValueError(
-                f"{self.place} has no files of a model; give a cache, a snapshot in it, or a "
-                "folder with a model",
-                argument="source",
-            )
         head, commit = head_of(files, self.left), self._commit()
         name = self._folder.name or "model"
         own = {} if commit is None else {"commit": MetadataValue(commit, "str")}
@@ -378,7 +372,9 @@ class ModelFolder:
             return None
         commits = set()
         for each in map(check_inside, linked_files(notes, self._folder)):
-            if each.name.endswith(".metadata") and each.target is not None:
+            if each.name.endswith(".incomplete"):
+                self.left["downloads that were not finished"] += 1
+            elif each.name.endswith(".metadata") and each.target is not None:
                 first = read_bytes(each.path, 65_536).partition(b"\n")[0].strip()
                 commits.add(first.decode("ascii", "replace"))
         commit = commits.pop() if len(commits) == 1 else ""

@@ -134,10 +134,11 @@ class LMStudioModels:
             links = sum(each.is_symlink() and each.is_dir() for each in listing)
         if links:
             self.left["folders that are links"] += links
-        found = [each for each in _folders(place) if is_package_path(each.name)]
-        if len(found) < len(_folders(place)):
-            self.left["folders whose names no project can have"] += 1
-        return found
+        found = _folders(place)
+        named = [each for each in found if is_package_path(each.name)]
+        if len(named) < len(found):
+            self.left["folders whose names no project can have"] += len(found) - len(named)
+        return named
 
     def _versions(self, publisher: str, repository: Path) -> Iterator[FoundModel]:
         models, others = self._sorted(repository)

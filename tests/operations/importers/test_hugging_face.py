@@ -371,10 +371,40 @@ def test_a_folder_is_found_out(registry, folder, tmp_path, cache):
     assert "Hugging Face." not in err
 
 
-def test_an_empty_folder_is_no_model(registry, tmp_path):
+def test_the_folder_of_a_pipeline_has_its_weights_in_folders(registry, tmp_path):
+    (tmp_path / "paint/unet").mkdir(parents=True)
+    (tmp_path / "paint/model_index.json").write_bytes(b"{}")
+    (tmp_path / "paint/unet/model.safetensors").write_bytes(safetensors(1.0))
+    code, _, err = run_cli("import", tmp_path / "paint")
+    assert (code, "Hugging Face" in err) == (0, True), err
+    assert sorted(files_of(registry.model("paint:1"))) == [
+        "model_index.json", "unet/model.safetensors",
+    ]  # fmt: skip
+
+
+def test_weights_beside_a_card_with_a_head_are_a_model(registry, tmp_path):
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net/weights.gguf").write_bytes(b"x")
+    (tmp_path / "net/README.md").write_bytes(b"# Net\n")
+    with pytest.raises(InvalidValueError, match="no folder of a model"):
+        brought(registry, tmp_path / "net", "huggingface")
+    (tmp_path / "net/README.md").write_bytes(b"---\nlicense: mit\n---\n# Net\n")
+    brought(registry, tmp_path / "net", "huggingface")
+    assert registry.model("net:1").get_metadata("license") == "mit"
+
+
+def test_downloads_into_a_folder_that_were_not_finished_are_counted(registry, folder):
+    (folder / ".cache/huggingface/download/x.incomplete").write_bytes(b"a part")
+    assert brought(registry, folder, "huggingface").left == {"downloads that were not finished": 1}
+
+
+def test_what_is_no_model_is_refused(registry, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InvalidValueError, match="has no files of a model"):
-        brought(registry, tmp_path / "empty", "huggingface")
+    (tmp_path / "file").touch()
+    for name in ("empty", "file"):
+        with pytest.raises(InvalidValueError, match="no folder of a model"):
+            brought(registry, tmp_path / name, "huggingface")
+    assert not registry.query_models()
 
 
 # --- the hub
