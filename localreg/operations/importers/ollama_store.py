@@ -178,8 +178,8 @@ class OllamaStore:
         self.place = place
         self.left: Counter[str] = Counter()
         self._root = root
-        blobs = SourceFolder(root).folder(_BLOBS)
-        self._blobs = {each: blobs.path / each for each in blobs.names()}
+        folder = SourceFolder(root).folder(_BLOBS)
+        self._blobs = {name: folder.path / name for name in folder.names()}
 
     def tasks(self) -> Iterator[FoundTask]:
         """Yield nothing: a store has no runs."""
