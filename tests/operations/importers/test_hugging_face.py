@@ -184,6 +184,15 @@ def test_references_leave_the_bytes_in_the_cache(registry, cache):
     assert files_of(model)["model.safetensors"] == safetensors(1.0, 2.0, 3.0)
 
 
+def test_links_take_no_space_and_make_the_blobs_of_the_cache_read_only(registry, cache):
+    brought(registry, cache, "huggingface", link=True)
+    blob = (snapshot(cache) / "model.safetensors").stat()
+    assert (blob.st_nlink, blob.st_mode & 0o222) == (2, 0)
+    assert files_of(version(registry, "acme", "tiny", TWO))["model.safetensors"] == safetensors(
+        1.0, 2.0, 3.0
+    )
+
+
 def test_a_project_takes_all_models(registry, cache):
     brought(registry, cache, "huggingface", project="hub")
     assert len(registry.query_models(project_name="hub")) == 5
@@ -306,6 +315,9 @@ HEADS = {
     "bomb": b"---\nlanguage: &a [[x], [x], [x], [x], [x], [x]]\ndatasets: &b [*a, *a, *a, *a, *a]\n"
     b"metrics: &c [*b, *b, *b, *b, *b, *b, *b]\ntags: [*c, *c, *c, *c, *c, *c, *c]\n---\n",
     "long": b"---\nlicense: " + b"x" * 200_000 + b"\n---\n",
+    "long list": b"---\ntags: ["
+    + b", ".join(b"%0300d" % each for each in range(500))
+    + b"]\n---\n",
     "deep": b"---\nlicense: " + b"[" * 5_000 + b"]" * 5_000 + b"\n---\n",
     "number": b"---\nlicense: 1" + b"0" * 5_000 + b"\n---\n",
     "nul": b'---\nlicense: "a\\0b"\n---\n',
