@@ -51,15 +51,15 @@ def linked_files(folder: Path, root: Path, left_out: tuple[str, ...] = ()) -> It
         place = folder / prefix
         with disk_errors("reading what is imported", place), os.scandir(place) as listing:
             found = sorted(listing, key=lambda each: each.name)
-            count += len(found)
-            if count > MOST_FILES:
-                raise damaged(folder, f"has more than {MOST_FILES:,} files")
-            for each in found:
-                name = f"{prefix}{each.name}"
-                if not each.is_dir(follow_symlinks=False):
-                    yield linked_file(name, Path(each.path), root)
-                elif name not in left_out:
-                    waiting.append(f"{name}/")
+        count += len(found)
+        if count > MOST_FILES:
+            raise damaged(folder, f"has more than {MOST_FILES:,} files")
+        for each in found:
+            name = f"{prefix}{each.name}"
+            if not each.is_dir(follow_symlinks=False):
+                yield linked_file(name, Path(each.path), root)
+            elif name not in left_out:
+                waiting.append(f"{name}/")
 
 
 def linked_file(name: str, path: Path, root: Path) -> LinkedFile:
