@@ -133,13 +133,15 @@ def test_a_tag_that_was_pulled_again_is_the_next_version(registry, store):
     assert [*registry.model("tiny:1").aliases] == ["1b"]
 
 
-def test_older_manifests_are_lower_versions(registry, store):
-    older = files({TINY_NAME: (("old",), {}, [("model", OTHER, None)])})
-    write(store, older)
-    os.utime(manifest_of(store, tag="old"), (1_600_000_000, 1_600_000_000))
-    brought(registry, store.parent / "ollama", "ollama")
-    assert [*registry.model("tiny:1").aliases] == ["old"]
-    assert sorted(registry.model("tiny:2").aliases) == ["1b", "latest"]
+@pytest.mark.parametrize("data", [OTHER, TINY])
+@pytest.mark.parametrize(("when", "number"), [(1_600_000_000, 1), (1_900_000_000, 2)])
+def test_older_manifests_are_lower_versions(registry, store, data, when, number):
+    write(store, files({TINY_NAME: (("other",), {}, [("model", data, None)])}))
+    os.utime(manifest_of(store, tag="other"), (when, when))
+    for tag in ("latest", "1b"):
+        os.utime(manifest_of(store, tag=tag), (1_700_000_000, 1_700_000_000))
+    brought(registry, store, "ollama")
+    assert registry.model("tiny@other").version == number
 
 
 def test_manifests_of_newer_versions_are_links_to_blobs(registry, store):
@@ -150,7 +152,7 @@ def test_manifests_of_newer_versions_are_links_to_blobs(registry, store):
     blob = f"sha256-{hashlib.sha256(data).hexdigest()}"
     (store / "blobs" / blob).write_bytes(data)
     newer.symlink_to(f"../../../../blobs/{blob}")
-    place.unlink()
+    write(store, files({TINY_NAME: (("latest",), {}, [("model", OTHER, None)])}))  # a stale one
     brought(registry, store, "ollama")
     assert sorted(registry.model("tiny:1").aliases) == ["1b", "latest"]
     (store / "blobs" / blob).write_bytes(data + b" ")
