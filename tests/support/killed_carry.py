@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
+from support.found_sources import brought, file_weights, net, package_weights, run
 from support.sessions import CLOSED, folder_of, zip_of
 from support.signed_models import record_gate, record_signature
 
@@ -69,6 +71,15 @@ def session():
     return lambda: Task.import_offline_session("session.zip", registry=registry)
 
 
+def found():
+    """Return a call that brings runs and models of another program, with bytes and reports."""
+    registry = opened()
+    weights = file_weights(Path("net.pt").absolute())
+    package = package_weights(Path("pkg").absolute())
+    models = [net(1, weights=(weights,), aliases=("prod",)), net(2, weights=(package,))]
+    return lambda: brought(registry, tasks=[run(), run("b", parent=run().key)], models=models)
+
+
 def merged():
     registry = opened()
     return lambda: registry.merge("there", renumber=True)
@@ -91,6 +102,7 @@ ARRIVING = {
     "import copies": copied,
     "merge": merged,
     "import a session": session,
+    "import another program": found,
 }
 LEAVING = {"export a file": exported("new.tar"), "export a folder": exported("new")}
 CALLS = ARRIVING | LEAVING
