@@ -19,6 +19,7 @@ Each script beside this one measures one group of the budgets of the design and 
     python benchmarks/frameworks.py       # automatic logging: import torch, steps, a save
     python benchmarks/arrivals.py         # events that arrive, beside executemany of their rows
     python benchmarks/bundles.py          # export and import beside tar: 5 GB, file and pipe
+    python benchmarks/migrating.py        # runs of MLflow, beside its own client
     python benchmarks/remotes.py          # clone, pull and push beside deltalake and SQLite
 
 The rules that bind them:
