@@ -85,8 +85,8 @@ SECTIONS = {
         "dataset": "List and show data sets, and copy their files out.",
     },
     "Carry": {
-        "export": "Write models into a bundle, for another machine.",
-        "import": "Take in a bundle, or an offline session of ClearML.",
+        "export": "Write models into a bundle, or for other programs.",
+        "import": "Take in a bundle, or runs and models of other programs.",
         "merge": "Take in what another registry has and this one lacks.",
         "backup": "Copy the whole registry while others write to it.",
     },

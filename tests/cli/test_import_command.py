@@ -75,6 +75,48 @@ def test_an_unknown_url_is_an_error_that_lists_what_can_be_imported(run):
     assert "a URL that begins with s3:// is no bundle" in err
 
 
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("http://localhost:5000", "Of a server only its files can be read"),
+        ("gs://bucket/runs", "Copy it into a folder first"),
+        ("mysql+pymysql://host/db", "only files of SQLite can be read"),
+        ("net.pkl", "`localreg add FILE -n PROJECT/NAME`"),
+        ("nothing", "It is an empty folder"),
+        (".", "history.csv is metrics in CSV or JSON lines, and"),
+        ("repository/data", "repository is files that DVC tracks."),
+        ("repository/data/raw", "repository is files that DVC tracks."),
+    ],
+)
+def test_of_a_wrong_source_the_error_says_what_may_have_been_meant(run, tmp_path, source, hint):
+    for folder in ("nothing", "repository/data/raw"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("net.pkl", "repository/data/raw/a.bin"):
+        (tmp_path / name).write_bytes(b"something else")
+    (tmp_path / "repository" / ".dvc").mkdir()
+    code, out, err = run("import", source)
+    assert (code, out) == (1, "")
+    assert hint in " ".join(err.split())
+    assert "It imports: bundle, clearml, mlflow" in err
+
+
+def test_a_dry_run_needs_no_registry_and_makes_none(run, tmp_path):
+    there = sorted(tmp_path.iterdir())
+    code, out, err = run("import", "history.csv", "--task", "base", "--dry-run")
+    assert (code, out[:15]) == (0, "new: task base ")
+    said = f"There is no registry in {tmp_path}/registry: the import will make it."
+    assert said in err.splitlines()
+    assert sorted(tmp_path.iterdir()) == there
+
+
+def test_what_the_user_says_that_a_source_is_is_not_repeated(run):
+    _, _, err = run("import", "history.csv", "--task", "base", "--from", "metrics")
+    assert "history.csv is" not in err
+    code, _, err = run("import", "http://localhost:5000", "--from", "mlflow")
+    assert code == 1
+    assert "http://localhost:5000 cannot be an MLflow store. Of a server only its files" in err
+
+
 def test_what_looks_like_a_bundle_gets_the_errors_of_bundles(run, tmp_path):
     (tmp_path / "b.tar.001").write_bytes(b"")
     with tarfile.open(tmp_path / "packed", "w") as packed:

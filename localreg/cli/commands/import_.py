@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import click
 
 from localreg.cli.carried import print_arrival, print_brought, print_session
 from localreg.cli.output import AS_JSON, IN_REGISTRY, PLAIN_HTTP, SILENT, one_line, opened, remark
-from localreg.errors import InvalidValueError
+from localreg.errors import InvalidValueError, NoRegistryError
 from localreg.operations.carry import container_registries
 from localreg.operations.importers import kinds
 from localreg.operations.importers.bringing import Brought, Wish
 from localreg.progress import shown_progress
 from localreg.values.oci import is_oci
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.registry import Chain
 
 
 @click.command("import")
@@ -83,6 +90,7 @@ def import_command(
     the end. The exit code is 5 if a change that was made here has lost against another one, if a
     model was published twice with different weights, or if an alias that came is held by its gate.
     """
+    is_found_out = kind is None
     kind = kind or _kind(source)
     wish = Wish(project=project, reference=reference, link=link, renumber=renumber, dry_run=dry_run)
     if kind != kinds.BUNDLE:
@@ -92,8 +100,9 @@ def import_command(
             kinds.check_options(kind, wish, task)
         except InvalidValueError as error:
             raise click.UsageError(str(error)) from error
-        remark(f"{one_line(source)} is {kinds.KINDS[kind].title}.")
-        with opened(directory, make=not dry_run) as chain, shown_progress("Importing") as progress:
+        if is_found_out:
+            remark(f"{one_line(source)} is {kinds.KINDS[kind].title}.")
+        with _taking(directory, dry_run=dry_run) as chain, shown_progress("Importing") as progress:
             done = kinds.import_from(chain, source, kind, wish, task=task, progress=progress)
         if isinstance(done, Brought):
             return print_brought(done, as_json=as_json, quiet=quiet)
@@ -105,7 +114,7 @@ def import_command(
         if sys.stdin.isatty():
             raise click.UsageError("No bundle comes from a terminal: name a file, or use a pipe.")
         stream = sys.stdin.buffer
-    with opened(directory, make=not dry_run) as chain, shown_progress("Importing") as progress:
+    with _taking(directory, dry_run=dry_run) as chain, shown_progress("Importing") as progress:
         arrived = container_registries.import_models(
             chain,
             stream,
@@ -117,6 +126,21 @@ def import_command(
             progress=progress,
         )
     return print_arrival(arrived, as_json=as_json, quiet=quiet)
+
+
+@contextmanager
+def _taking(directory: str | None, *, dry_run: bool) -> Iterator[Chain]:
+    """Yield the registry that takes a source in; for a dry run an empty one if there is none."""
+    with ExitStack() as stack:
+        try:
+            chain = stack.enter_context(opened(directory, make=not dry_run))
+        except NoRegistryError as error:
+            if not dry_run:
+                raise
+            folder = stack.enter_context(TemporaryDirectory(prefix="localreg-"))
+            chain = stack.enter_context(opened(folder, make=True))
+            remark(f"There is no registry in {one_line(str(error.path))}: the import will make it.")
+        yield chain
 
 
 def _kind(source: str) -> str:

@@ -191,6 +191,7 @@ class _Incoming:
         self._missing: list[Missing] = []
         self._urls: dict[str, tuple[str, str]] = {}  # model and address, by revision
         self._models: dict[str, str] = {}  # references in the source, by id
+        self._renumbered: dict[str, str] = {}  # references here of those that are new
         self._numbers: dict[tuple[str, str], set[int]] = {}
         self._aliases: dict[tuple[str, str, str], tuple[str, str | None, int]] = {}
 
@@ -489,11 +490,12 @@ class _Incoming:
             if model.version is not None:
                 line = _line(project, name, number)
                 self.lines.append(f"{line} is {free} here: another model has its number")
+            self._renumbered[self._id("model", model.key)] = _line(project, name, free)
         taken.add(free if is_taken else number)
 
     def _take_weights(self, unit: Unit, model: FoundModel, weights: FoundWeights) -> None:
         """Bring the bytes of a revision and write that it was added, or note that they miss."""
-        what = model.name if model.version is None else f"{model.name}:{model.version}"
+        what = self._here(self._id("model", model.key))
         if weights.missing is not None:
             self._lacks(what, weights.size, weights.missing)
         filename = safe_filename(weights.filename or "")
@@ -560,11 +562,22 @@ class _Incoming:
             if is_changed_here or (there is not None and there not in self._models):
                 where = "was dropped here" if there is None else f"stays at {self._ref(there)}"
                 line = f"{_line(project, name)}@{alias}"
-                self.lines.append(f"{line} {where}; in the source it is {self._models[model_id]}")
+                self.lines.append(f"{line} {where}; in the source it is {self._known(model_id)}")
                 continue
             payload = {"project": project, "name": name, "new": model_id}
             unit.write("alias.set", payload, at, field=_name(alias))
             self._write(log)
+
+    def _known(self, model_id: str) -> str:
+        """Return what a model of the source is called there, and here if that is another name."""
+        there, here = self._models[model_id], self._here(model_id)
+        return there if here == there else f"{there}, which is {here} here"
+
+    def _here(self, model_id: str) -> str:
+        """Return what a model of the source is called here, or will be."""
+        if model_id in self._renumbered:
+            return self._renumbered[model_id]
+        return self._ref(model_id) if self._is_here(model_id) else self._models[model_id]
 
     def _ref(self, model_id: str) -> str:
         with self._registry.store.read() as connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from localreg.errors import InvalidValueError, SourceNotFoundError
+from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.given_paths import absolute, check_path
 from localreg.operations import importers
 from localreg.operations.carry.import_bundle import may_be_bundle
@@ -14,6 +15,7 @@ from localreg.operations.importers.bringing import Wish as Wish
 from localreg.operations.importers.clearml_session import Imported
 from localreg.operations.importers.found import Given
 from localreg.operations.importers.session_files import is_session
+from localreg.operations.importers.unknown_sources import hint_for_path, hint_for_url
 from localreg.registry import Chain
 from localreg.values.checks import check_name, check_text, shown
 from localreg.values.frozen import Frozen
@@ -128,35 +130,51 @@ def kind_of(source: str) -> str:
     if colon:
         found = [each for each, kind in KINDS.items() if scheme.lower() in kind.schemes]
         if not found:
-            raise _unknown(f"a URL that begins with {scheme[:20]}://")
+            raise _unknown(f"a URL that begins with {scheme[:20]}://", hint_for_url(scheme))
         return found[0]
     path = _existing(source)
     if may_be_bundle(path):
         return BUNDLE
-    found = [
-        each
-        for each, kind in KINDS.items()
-        if kind.module and hasattr(importers, kind.module) and _importer(each).is_one(path)
-    ]
-    if is_session(source):
-        found.append(CLEARML)
-    if len(found) > 1 and TENSORBOARD in found:
-        found.remove(TENSORBOARD)  # its files are in the folders of many other programs
+    with disk_errors("reading what is imported", path):
+        found = _kinds_of(path)
     if len(found) > 1:
         both = " or ".join(f"{KINDS[each].title} (--from {each})" for each in found)
         raise InvalidValueError(
             f"{printable_path(source)} may be {both}: say which by --from", argument="kind"
         )
     if not found:
-        raise _unknown(printable_path(source))
+        raise _unknown(printable_path(source), hint_for_path(path, _title_of))
     return found[0]
 
 
-def _unknown(what: str) -> InvalidValueError:
-    known = ", ".join(f"{kind.title} ({each})" for each, kind in KINDS.items())
+def _kinds_of(path: Path) -> list[str]:
+    """Return what a path may be, other than a bundle."""
+    found = [
+        each
+        for each, kind in KINDS.items()
+        if kind.module and hasattr(importers, kind.module) and _importer(each).is_one(path)
+    ]
+    if is_session(str(path)):
+        found.append(CLEARML)
+    if len(found) > 1 and TENSORBOARD in found:
+        found.remove(TENSORBOARD)  # its files are in the folders of many other programs
+    return found
+
+
+def _title_of(path: Path) -> str | None:
+    """Return what people call a path near a source that is nothing known; None for nothing."""
+    try:
+        found = [each for each in _kinds_of(path) if each != TENSORBOARD]  # it looks far below
+    except OSError:  # it cannot be read
+        return None
+    return KINDS[found[0]].title if len(found) == 1 else None
+
+
+def _unknown(what: str, hint: str) -> InvalidValueError:
     return InvalidValueError(
-        f"{what} is no bundle, and nothing else that localreg knows. It imports: {known}. "
-        "Name the file or folder itself, not one around it; --from KIND says what it is",
+        f"{what} is no bundle, and nothing else that localreg knows. {hint and f'{hint}. '}"
+        f"It imports: {', '.join(KINDS)}; `localreg guide migrating` says of each which file or "
+        "folder to name, and --from KIND says what it is",
         argument="source",
     )
 
@@ -209,8 +227,9 @@ def _path_of(source: str, kind: str) -> Path | None:
     if colon:
         known = KINDS[kind]
         if scheme.lower() not in known.schemes:
+            hint = hint_for_url(scheme) or "Give a path"
             raise InvalidValueError(
-                f"{printable_path(source)} cannot be {known.title}; give a path", argument="source"
+                f"{printable_path(source)} cannot be {known.title}. {hint}", argument="source"
             )
         return None
     return _existing(source)
@@ -254,6 +273,7 @@ def import_from(
             chain, source, renumber=wish.renumber, dry_run=wish.dry_run, progress=progress
         )
     path = _path_of(source, kind)
+    chain.first.store.check_writable()
     with chain.first.blobs.temporary_folder() as folder:
         given = Given(source=source, path=path, task=task, folder=folder, dry_run=wish.dry_run)
         with _importer(kind).opened(given) as found:

@@ -135,7 +135,7 @@ def opened(given: Given) -> Iterator[MLflowStore]:
         places = Places([beside.folder(each) for each in _BESIDE], beside)
         store = MLflowStore(path, MLflowTables(connection, str(path)), places)
         if is_file_store(path.parent / _RUNS):
-            store.left[f"a store of files beside it, {_RUNS}: import it, too"] += 1
+            store.left[f"store of files beside it, {_RUNS}: import it, too"] += 1
         yield store
 
 

@@ -93,10 +93,13 @@ def _runs(path: Path) -> dict[str, _Run]:
     if path.is_file():
         return {"": _Run("", (EventFile(path),))}
     found: dict[str, list[EventFile]] = {}
-    for name, file in SourceFolder(path).files_below():
+    source = SourceFolder(path)
+    for name, file in source.entries_below():
         folder, _, last = name.rpartition("/")
-        if _MARK in last:
-            found.setdefault(folder, []).append(EventFile(file))
+        if _MARK not in last or not _OTHERS.isdisjoint(folder.split("/")):
+            continue
+        if (there := file or source.file(name)) is not None:  # `file` raises if it leads out
+            found.setdefault(folder, []).append(EventFile(there))
     return {
         folder: _Run(folder, tuple(sorted(files, key=lambda each: each.path.name)))
         for folder, files in sorted(found.items())
@@ -113,6 +116,9 @@ class BoardRuns:
         self.left: Counter[str] = Counter()
         self._path = path
         self._runs = runs
+        for each in ("mlruns", "wandb"):
+            if path.is_dir() and (path / each).is_dir():
+                self.left[f"folder of another program, {each}: import it, too"] += 1
 
     def tasks(self) -> Iterator[FoundTask]:
         """Yield the runs, one that is a parent before its children."""

@@ -82,6 +82,7 @@ class _Part:
 
 def is_one(path: Path) -> bool:
     """Return True if a path is a log, the folder of a run, or has such folders."""
+    path = _named_by(path)
     if path.is_file():
         return path.suffix == ENDING
     if not path.is_dir():
@@ -89,6 +90,11 @@ def is_one(path: Path) -> bool:
     return _is_run(path) or any(
         _is_run(each) for each in path.iterdir() if _FOLDER.fullmatch(each.name)
     )
+
+
+def _named_by(path: Path) -> Path:
+    """Return the folder that a link such as `latest-run` names; else the path."""
+    return path.resolve() if path.is_symlink() else path
 
 
 def _is_run(path: Path) -> bool:
@@ -113,7 +119,7 @@ def opened(given: Given) -> Iterator[WandbRuns]:
             "(offline-run-20251130_120000-ID), or its log (run-ID.wandb)",
             argument="source",
         )
-    yield WandbRuns(path)
+    yield WandbRuns(_named_by(path))
 
 
 class WandbRuns:

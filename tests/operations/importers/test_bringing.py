@@ -407,6 +407,14 @@ class TestAliases:
             assert brought(registry, models=one).arrived.differences == ()
         assert self.at(registry) == {"prod": "net:1"}
 
+    def test_the_number_here_is_named_where_it_is_another_one(self, registry, tmp_path):
+        (tmp_path / "own.pt").write_bytes(b"own")
+        registry.add(tmp_path / "own.pt", "net", alias="prod")
+        said = "net@prod stays at net:1; in the source it is net:1, which is net:2 here"
+        for _ in range(2):
+            done = brought(registry, models=[net(1, aliases=("prod",))])
+            assert done.arrived.differences[-1] == said
+
     def test_one_with_a_gate_is_held_if_its_model_does_not_pass(self, registry):
         brought(registry, models=[net(1), net(2)])
         registry.protect("net@prod", require=["published"])
@@ -574,6 +582,7 @@ class TestFiles:
         weights = FoundWeights(url="s3://", size=-5)
         done = brought(registry, models=[net(weights=(weights, FoundWeights(missing="gone")))])
         assert [each.why for each in done.arrived.missing][1] == "gone"
+        assert [each.ref for each in done.arrived.missing] == ["net:1", "net:1"]
         assert [each.size for each in done.arrived.missing] == [None, None]
         assert registry.model("net:1").url is None
 

@@ -342,6 +342,16 @@ def test_a_link_out_of_the_folder_is_an_error(made, registry, tmp_path):
         brought(registry, logs, "tensorboard")
 
 
+def test_folders_of_other_programs_below_are_left_and_named(made, registry, tmp_path):
+    """W&B links its own logs to its cache, outside of the folder."""
+    made(scalar("loss", 1, 1.0), folder="wandb/offline-run-20251130_120000-ab/files")
+    logs = made(scalar("loss", 1, 1.0))
+    (logs / "wandb" / "debug.log").symlink_to(tmp_path)
+    done = brought(registry, logs, "tensorboard")
+    assert list(done.tasks.values()) == ["run"]
+    assert done.left == {"folder of another program, wandb: import it, too": 1}
+
+
 @pytest.mark.parametrize("seed", range(2 * TIMES))
 def test_damaged_files_are_errors_or_come_in_part(store, registry, seed):
     chance = random.Random(seed)

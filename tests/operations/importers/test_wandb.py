@@ -26,6 +26,7 @@ from support.reports import drawings
 from localreg import Registry, Task
 from localreg.errors import InvalidValueError, SourceError
 from localreg.operations.importers import wandb_runs
+from localreg.operations.importers.kinds import kind_of
 from localreg.operations.importers.wandb_log import WandbLog
 
 NAMES = {"whole": "first try"}  # of tasks, by the ids of runs; others have their ids
@@ -248,6 +249,13 @@ def test_a_model_comes_if_its_bytes_are_in_the_folder(store, registry):
     (missing,) = done.arrived.missing
     assert "gone.bin is not in the folder" in str(missing)
     assert done.left["logged artifacts that are no models ('run_table')"] == 1
+
+
+def test_the_link_to_the_latest_run_is_that_run(store, registry):
+    (store / "latest-run").symlink_to(run_of(store, "whole").name)
+    assert kind_of(str(store / "latest-run")) == "wandb"
+    done = brought(registry, store / "latest-run", "wandb")
+    assert list(done.tasks) == [task_of("whole").id]
 
 
 def test_a_model_comes_later_once_its_file_was_put_into_the_folder(store, registry):
