@@ -56,6 +56,7 @@ from localreg.values.records import (
     line_payload,
     reference,
 )
+from localreg.values.secrets import masked_text
 from localreg.values.urls import (
     is_remote,
     is_stored_url,
@@ -77,7 +78,8 @@ if TYPE_CHECKING:
     _Value = TypeVar("_Value")
 
 TWIN = "localreg:"
-"""What a key begins with if localreg wrote it to the source: the id of the original follows."""
+"""What a key begins with if localreg wrote it to the source: the id of the original follows, and
+after a line feed what else the creation of a model says."""
 
 _MOST = 2**60  # as events hold numbers
 
@@ -283,8 +285,8 @@ class _Incoming:
         check_text("key", key)
         if self._project is not None:  # a copy that is put there
             return derived_id(self._found.kind, what, canonical([self._project, key]))
-        twin = key.removeprefix(TWIN)
-        if twin != key and is_id(twin) and self._is_here(twin):
+        twin = key.removeprefix(TWIN).partition("\n")[0]
+        if key.startswith(TWIN) and is_id(twin) and self._is_here(twin):
             return twin
         # Models are not looked for by their ids, and a task may have the same.
         if what == "task" and is_id(key):
@@ -338,7 +340,7 @@ class _Incoming:
                    "parent": parent}  # fmt: skip
         for column, new in columns.items():
             unit.write("task.changed", {"new": new}, start, field=column)
-        unit.write("task.run", {"new": dict(task.run)}, start)
+        unit.write("task.run", {"new": _how(task.run)}, start)
         unit.write("task.moved", {"new": project}, start)
         for tag in _tags(task.tags):
             unit.add_tag("task.tag", tag, start)
@@ -540,7 +542,7 @@ class _Incoming:
     def _lacks(self, what: str, size: int | None, why: str) -> None:
         """Note bytes that do not come."""
         known = size if size is not None and 0 <= size < _MOST else None
-        self._missing.append(Missing(what, None, known, why))
+        self._missing.append(Missing(what, None, known, masked_text(why)))
 
     # --- aliases
 
@@ -611,6 +613,14 @@ def _common_place(weights: FoundWeights) -> str | None:
 
 def _name(text: str) -> str:
     return kept_name(check_text("name", text, limit=NAME_LIMIT, nul=False))
+
+
+def _how(run: Json) -> Json:
+    """Return how a task ran, without the passwords of URLs."""
+    return {
+        key: without_secrets(value) if isinstance(value, str) else value
+        for key, value in run.items()
+    }
 
 
 def _comment(text: str | None) -> str | None:

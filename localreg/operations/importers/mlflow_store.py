@@ -17,6 +17,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from localreg.errors import InvalidValueError, SourceError
@@ -56,7 +57,7 @@ from localreg.values.mlflow_records import (
     Version,
 )
 from localreg.values.records import MetadataValue
-from localreg.values.urls import is_remote, is_stored_url
+from localreg.values.urls import is_remote, is_stored_url, without_secrets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -405,14 +406,15 @@ class MLflowStore:
         metadata |= own
         key = f"{model.name}\n{version.number}\n{version.created}"
         if ours:
-            key = f"{TWIN}{version.tags[_ID]}"
-            parent = f"{TWIN}{said['localreg.parent']}" if said.get("localreg.parent") else None
+            key = _exported_key(model, version)
+            above = said.get("localreg.parent")
+            parent = self._exported.get(above, f"{TWIN}{above}") if above else None
         if version.stage not in ("", "None") and not ours:
             metadata["stage"] = MetadataValue(version.stage, "str")
         if version.status not in ("", "READY"):
             metadata["status"] = MetadataValue(version.status, "str")
         if version.run_link:
-            metadata["run_link"] = MetadataValue(version.run_link, "str")
+            metadata["run_link"] = MetadataValue(without_secrets(version.run_link), "str")
         if version.run and version.run not in self._heads:
             metadata["run_id"] = MetadataValue(version.run, "str")
         if version.description and model.description:
@@ -437,6 +439,16 @@ class MLflowStore:
             created=_micros(version.created),
             changed=_micros(version.updated),
         )
+
+    @cached_property
+    def _exported(self) -> Mapping[str, str]:
+        """The keys of the versions that localreg exported, by the ids that they had there."""
+        return {
+            version.tags[_ID]: _exported_key(model, version)
+            for model in self._reader.registered()
+            for version in model.versions
+            if _ID in version.tags
+        }
 
     def _origin(self, model: Registered, version: Version) -> tuple[Place, str | None]:
         """Return where the files of a version are, and the key of the model it was made from."""
@@ -475,6 +487,16 @@ class MLflowStore:
         return parse_address("/".join([self._reader.run(run_id).artifacts, *inner]))
 
 
+def _exported_key(model: Registered, version: Version) -> str:
+    """Return the key of a version that localreg exported.
+
+    The original may have been renamed between two exports: so its id is not all of the key.
+    """
+    said = {**model.tags, **version.tags}
+    line = said.get("localreg.project", ""), said.get("localreg.name", model.name)
+    return "\n".join([f"{TWIN}{version.tags[_ID]}", *line, str(version.number)])
+
+
 def _weights(
     place: Place, name: str, said: Mapping[str, str]
 ) -> tuple[FoundWeights, str | None, dict[str, MetadataValue]]:
@@ -486,7 +508,8 @@ def _weights(
     if place.url is not None:
         url = place.url if is_remote(place.url) and is_stored_url(place.url) else None
         why = f"only the address came: {place.url}"
-        return FoundWeights(url=url, missing=why), None, {"source": MetadataValue(place.url, "str")}
+        source = MetadataValue(without_secrets(place.url), "str")
+        return FoundWeights(url=url, missing=why), None, {"source": source}
     if place.folder is None:
         return FoundWeights(missing=place.missing), None, {}
     if place.name is not None:

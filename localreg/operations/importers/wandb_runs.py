@@ -48,7 +48,7 @@ from localreg.operations.tasks.parameters import GENERAL, value_of
 from localreg.values.checks import check_text
 from localreg.values.paths import is_package_path
 from localreg.values.records import TASK_TYPES, MetadataValue
-from localreg.values.urls import is_remote, without_secrets
+from localreg.values.urls import is_remote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -376,7 +376,7 @@ def _value(name: str, value: object) -> MetadataValue:
 def _how(facts: RunFacts, parts: list[_Part]) -> Json:
     """Return how a run ran, as tasks have it."""
     run: Json = {
-        name: without_secrets(check_text(name, facts.how[name]))
+        name: check_text(name, facts.how[name])
         for name in ("script", "repository", "commit", "python")
         if facts.how.get(name)
     }

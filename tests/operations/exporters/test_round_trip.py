@@ -6,6 +6,8 @@ import math
 
 import pytest
 from support.command_line import run_cli
+from support.contents import rows
+from support.found_sources import brought, net
 from support.mlflow_folders import digests
 
 from localreg import Registry
@@ -70,6 +72,22 @@ def test_models_come_back_from_mlflow(made, back):
             if model.digest is not None:
                 wanted = digests_of(model)
                 assert {*digests_of(again).values()} == {*wanted.values()}
+
+
+def test_registries_meet_that_imported_a_model_before_and_after_it_was_renamed(registry, tmp_path):
+    above = net(key="above", name="above", project="p")
+    brought(registry, models=[above, net(key="net", project="p", parent="above")])
+    registry.export(everything=True, path=tmp_path / "before", format="mlflow")
+    for name in ("above", "net"):
+        code, _, err = run_cli("mv", f"p/{name}:1", f"q/new-{name}")
+        assert code == 0, err
+    registry.export(everything=True, path=tmp_path / "after", format="mlflow")
+    with Registry(tmp_path / "one") as one, Registry(tmp_path / "two") as two:
+        one.import_from(tmp_path / "before")
+        two.import_from(tmp_path / "after")
+        one.merge(tmp_path / "two")
+        found = "SELECT c.name, p.name FROM model c JOIN model p ON p.id = c.parent"
+        assert {*rows(one, found)} == {("net", "above"), ("new-net", "new-above")}
 
 
 def digests_of(model):

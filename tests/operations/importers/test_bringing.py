@@ -323,6 +323,22 @@ class TestAgain:
         (found,) = registry.tasks()
         assert found.id != RUN
 
+    def test_an_original_is_found_by_the_first_line_of_a_key(self, registry):
+        own = Task.create(project_name="own", task_name="mine")
+        brought(registry, models=[net(task=f"localreg:{own.id}\nmore")])
+        assert registry.model("net:1").task == own.id
+
+    def test_passwords_in_urls_do_not_come(self, registry):
+        url = "https://me:hunter2@example.org/code.git"
+        lost = FoundWeights(missing=f"only its address came: {url}")
+        how = {"repository": url, "script": f"{url}#train", "python": "3.11"}
+        done = brought(registry, tasks=[run(run=how)], models=[net(weights=(lost,))])
+        (missing,) = done.arrived.missing
+        assert missing.why == "only its address came: https://***@example.org/code.git"
+        (found,) = rows(registry, "SELECT run FROM task")
+        assert "https://***@example.org/code.git" in str(found)
+        assert "hunter2" not in str(rows(registry, "SELECT payload FROM event"))
+
     def test_a_model_and_a_run_with_one_key_are_two(self, registry):
         brought(registry, tasks=[run()], models=[net(key=RUN)])
         assert (len(registry.tasks()), len(registry.models())) == (1, 1)

@@ -113,6 +113,22 @@ def test_a_version_whose_source_is_elsewhere_comes_without_bytes(registry, runs,
     assert not model.revisions()
 
 
+def test_passwords_in_addresses_are_not_shown(registry, runs):
+    version = runs / "models/net/version-3/meta.yaml"
+    source = next(
+        each for each in version.read_text(encoding="utf-8").splitlines() if "source:" in each
+    )
+    changed(version, source, "source: https://me:hunter2@example.org/net")
+    changed(version, "run_link: null", "run_link: https://me:hunter2@example.org/run")
+    brought(registry, runs, "mlflow")
+    found = registry.model("net:3").get_all_metadata()
+    assert found["source"]["value"] == "https://***@example.org/net"
+    assert found["run_link"]["value"] == "https://***@example.org/run"
+    assert "hunter2" not in "".join(
+        each["payload"] for each in registry.db.query("SELECT payload FROM event")
+    )
+
+
 def test_a_version_whose_source_leads_upwards_is_an_error(registry, runs):
     meta = runs / "models" / "cloud" / "version-1" / "meta.yaml"
     changed(meta, "s3://bucket/models/cloud", "models/../../../etc")
