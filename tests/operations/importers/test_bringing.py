@@ -1,4 +1,4 @@
-"""What an importer found becomes tasks and models: once, and again only what is new."""
+"""P46: what an importer found becomes tasks and models: once, and again only what is new."""
 
 from __future__ import annotations
 
