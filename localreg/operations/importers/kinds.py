@@ -149,11 +149,7 @@ def kind_of(source: str) -> str:
 
 def _kinds_of(path: Path) -> list[str]:
     """Return what a path may be, other than a bundle."""
-    found = [
-        each
-        for each, kind in KINDS.items()
-        if kind.module and hasattr(importers, kind.module) and _importer(each).is_one(path)
-    ]
+    found = [each for each, kind in KINDS.items() if kind.module and _importer(each).is_one(path)]
     if is_session(str(path)):
         found.append(CLEARML)
     if len(found) > 1 and TENSORBOARD in found:

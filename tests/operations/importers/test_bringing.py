@@ -640,17 +640,19 @@ class TestMeeting:
         for registry in (here, there):
             assert registry.verify(full=True).ok
 
-    def test_what_they_hold_after_both_have_imported_the_newest_is_the_newest(self, new):
+    @pytest.mark.parametrize("newest", ["third", "fourth", "fifth", "sixth"])
+    def test_what_they_hold_after_both_have_imported_the_newest_is_the_newest(self, new, newest):
+        """Whichever of two versions of the source came first in the order of events."""
         here, there = new("here"), new("there")
-        brought(here, **self.FIRST())
-        brought(here, **self.SECOND())
-        brought(there, tasks=[run(comment="third")])
+        for registry, comment in ((here, "second"), (there, newest)):
+            brought(registry, tasks=[run()])
+            brought(registry, tasks=[run(comment=comment)])
         here.merge(there.path)
         there.merge(here.path)
         for registry in (here, there):
-            brought(registry, tasks=[run(comment="third")])
+            brought(registry, tasks=[run(comment=newest)])
             comments = rows(registry, "SELECT comment FROM task WHERE id = ?", RUN)
-            assert comments == [("third",)]
+            assert comments == [(newest,)]
         here.merge(there.path)
         there.merge(here.path)
         assert state(here) == state(there)
