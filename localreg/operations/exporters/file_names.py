@@ -49,7 +49,7 @@ _MOST = 80  # bytes, as `portable_name` allows
 
 
 def _short(text: str, ending: str) -> str:
-    return text.encode()[: max(1, _MOST - len(ending.encode()))].decode(errors="ignore")
+    return text.encode()[: max(1, _MOST - len(ending.encode()))].decode(errors="ignore") or "_"
 
 
 def _folded(name: str) -> str:
