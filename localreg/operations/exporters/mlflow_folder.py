@@ -194,6 +194,10 @@ class _Writing:
         number = self._experiment(task.project.name if task.project else None, task.created)
         folder = _RunFolder(self._folder / str(number) / task.id / "artifacts", self._wrote)
         parameters = task_rows.parameters(connection, task.id)
+        tags = task_rows.tags(connection, task.id)
+        properties = [
+            each for each in parameters if _is_property(*each[:3]) and each[1] not in tags
+        ]
         secrets = secret_values((name, value) for _, name, value, _ in parameters)
         owner = Owner("task", task.id)
         metrics = _Metrics(connection, owner, self._changed)
@@ -212,8 +216,10 @@ class _Writing:
                 start=task.created // 1_000,
                 end=None if task.ended is None else task.ended // 1_000,
                 artifacts=self._uri(number, task.id),
-                params=self._params(parameters, folder),
-                tags=self._task_tags(connection, task, run) | metrics.tags,
+                params=self._params(
+                    [each for each in parameters if each not in properties], folder
+                ),
+                tags=self._task_tags(connection, task, run, properties) | metrics.tags,
             ),
         )
         self._runs.add(task.id)
@@ -278,10 +284,17 @@ class _Writing:
         return found
 
     def _task_tags(
-        self, connection: Connection, task: TaskRecord, run: Mapping[str, str]
+        self,
+        connection: Connection,
+        task: TaskRecord,
+        run: Mapping[str, str],
+        properties: list[tuple[str, str, str, str]],
     ) -> dict[str, str]:
         names = MlflowNames(self._changed)
         tags = {names.name(tag, tag_name(tag)): "" for tag in task_rows.tags(connection, task.id)}
+        for section, name, value, _ in properties:
+            tags[names.name(name, tag_name(name))] = shown = masked(f"{section}/{name}", value)
+            self._note_hidden(value, shown)
         _, labels = task_rows.design(connection, task.id)
         inputs = task_rows.models(connection, task.id, "input")
         outputs = task_rows.models(connection, task.id, "output")
@@ -542,6 +555,11 @@ class _RunFolder:
             with open(place, "x", encoding="utf-8", newline="\n") as writer:
                 writer.write(first)
                 writer.writelines(lines)
+
+
+def _is_property(section: str, name: str, value: str) -> bool:
+    """Return True for a user property that a tag can hold; one without a value is a tag of ours."""
+    return section == "properties" and tag_name(name) == name and 0 < len(value) <= _LONGEST
 
 
 def _json(value: Mapping[str, object]) -> str:

@@ -90,6 +90,32 @@ def test_the_last_value_of_a_metric_is_that_of_the_greatest_step(made, tmp_path)
     assert last == [("accuracy", 4, 0.4), ("loss/train", 2, -1e300), ("score", 0, 0.75)]
 
 
+def test_user_properties_are_tags_with_values(made, tmp_path):
+    task = task_of(made, "train")
+    task.set_parameters(
+        {
+            "properties/team": "growth",
+            "properties/empty": "",
+            "properties/long": "y" * 6_001,
+            "properties/mlflow.user": "x",
+            "properties/night": "also a tag",
+            "properties/api_key": "secret",
+        }
+    )
+    done = made.export(everything=True, path=tmp_path / "out", format="mlflow")
+    tags = tags_of(tmp_path / "out", task.id)
+    assert (tags["team"], tags["night"]) == ("growth", "")
+    assert "secret" not in tags["api_key"]
+    assert done.changed["values, whose secrets are hidden"] == 1
+    query = "SELECT key FROM params WHERE run_uuid = ? ORDER BY key"
+    assert [key for (key,) in rows(tmp_path / "out", query, task.id)] == [
+        "properties/empty",
+        "properties/long",
+        "properties/mlflow.user",
+        "properties/night",
+    ]
+
+
 def test_tags_notes_and_parents_are_tags_of_mlflow(made, tmp_path):
     made.export(everything=True, path=tmp_path / "out", format="mlflow")
     task, whole = task_of(made, "train"), task_of(made, "sweep")

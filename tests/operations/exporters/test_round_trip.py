@@ -59,6 +59,20 @@ def test_runs_come_back_from_mlflow(made, back):
         assert math.isnan(child.get_reported_scalars(max_samples=0)["loss"]["train"]["y"][1])
 
 
+def test_user_properties_come_back_from_mlflow(made, back):
+    given = {
+        "properties/team": "growth", "properties/fold": 3, "properties/empty": "",
+        "properties/mlflow.own": "x", "properties/night": "late",
+    }  # fmt: skip
+    [task] = [each for each in made.tasks() if each.name == "train"]
+    task.set_parameters(given)
+    with back("mlflow") as found:
+        [again] = [each for each in found.tasks() if each.name == "train"]
+        got = again.get_parameters(cast=True)
+        assert {key: got[key] for key in given} == given
+        assert {*again.get_tags()} == {"night", "good"}
+
+
 def test_models_come_back_from_mlflow(made, back):
     with back("mlflow") as found:
         models = {each.ref: each for each in found.models(archived=True)}
