@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 
 from localreg.errors import InvalidValueError, SourceNotFoundError
 from localreg.filesystem.disk_errors import disk_errors
@@ -34,7 +35,11 @@ if TYPE_CHECKING:
         """A module that reads one kind of source."""
 
         def is_one(self, path: Path) -> bool:
-            """Return True if a path is such a source; it reads little, and raises nothing."""
+            """Return True if a path is such a source; it reads little, and waits for nothing.
+
+            Raises:
+                OSError: it may not be looked at.
+            """
 
         def opened(self, given: Given) -> AbstractContextManager[Source]:
             """Open a source.
@@ -270,7 +275,8 @@ def import_from(
         )
     path = _path_of(source, kind)
     chain.first.store.check_writable()
-    with chain.first.blobs.temporary_folder() as folder:
+    with chain.first.blobs.temporary_folder() as folder, ExitStack() as stack:
         given = Given(source=source, path=path, task=task, folder=folder, dry_run=wish.dry_run)
-        with _importer(kind).opened(given) as found:
-            return bring(chain, found, wish, progress)
+        with disk_errors("reading what is imported", path or folder):
+            found = stack.enter_context(_importer(kind).opened(given))
+        return bring(chain, found, wish, progress)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.plain_files import open_plain
+from localreg.filesystem.plain_files import open_found, open_plain
 from localreg.operations.importers.mlflow_yaml import read_mapping
 from localreg.operations.importers.source_files import SourceFolder, damaged, read_bytes, read_text
 from localreg.values.checks import shown
@@ -59,7 +59,7 @@ def is_file_store(path: Path) -> bool:
 
 def _begins(path: Path, word: bytes) -> bool:
     try:
-        with open(path, "rb") as reader:
+        with open_found(path) as reader:
             return word in reader.read(10_000)
     except (OSError, ValueError):
         return False

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from stat import S_ISLNK
 
 from localreg.errors import SourceError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import FileStatus, open_found, status_of
 
 _MAGIC = b"SQLite format 3\0"
 _LONGEST_VALUE = 500_000_000  # bytes
+_JOURNAL = "-journal"  # what is left of a change that was not finished
+_LOGS = ("-wal", _JOURNAL)
+_TRIES = 5
 _WAL = 2  # what the file says of itself in bytes 18 and 19
 
 
 def is_sqlite(path: Path) -> bool:
-    """Return True if a path is a file that begins as SQLite's do."""
+    """Return True if a path is a file that begins as SQLite's do; it raises nothing."""
     try:
-        with open(path, "rb", buffering=0) as reader:
+        with open_found(path) as reader:  # which never waits for a pipe
             return reader.read(len(_MAGIC)) == _MAGIC
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
@@ -29,20 +35,21 @@ def is_sqlite(path: Path) -> bool:
 def opened_foreign(path: Path, folder: Path) -> Iterator[sqlite3.Connection]:
     """Open a file; errors of SQLite in the block become SourceError.
 
-    A file with a write-ahead log is read as a copy, since SQLite would write beside it.
+    A file with a log beside it is read as a copy, since SQLite would write there.
 
     Args:
         path: an SQLite file, that other programs may write to meanwhile.
         folder: a temporary folder.
 
     Raises:
-        SourceError: it is damaged, or no SQLite file.
+        SourceError: it is damaged, or no SQLite file, or others write to it all the time.
     """
     if not is_sqlite(path):
         raise SourceError(f"{path} is no SQLite file", file=str(path), line=None)
     with disk_errors("reading what is imported", path):
-        place = _copied(path, folder) if _has_log(path) else path
-    mode = "ro" if place is path else "rw"
+        real = Path(os.path.realpath(path))  # the logs are beside it
+        place = _copied(real, folder) if _has_log(real) else real
+    mode = "ro" if place is real else "rw"
     try:
         with closing(sqlite3.connect(f"{place.as_uri()}?mode={mode}", uri=True)) as connection:
             connection.isolation_level = None
@@ -72,15 +79,46 @@ def tables(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
 
 
 def _has_log(path: Path) -> bool:
-    with open(path, "rb", buffering=0) as reader:
+    with open_found(path) as reader:
         head = reader.read(20)
-    return head[18:20] == bytes([_WAL, _WAL])
+    return head[18:20] == bytes([_WAL, _WAL]) or os.path.lexists(f"{path}{_JOURNAL}")
 
 
 def _copied(path: Path, folder: Path) -> Path:
-    copy = folder / "foreign.db"
-    shutil.copyfile(path, copy)
-    log = path.with_name(f"{path.name}-wal")
-    if log.exists():
-        shutil.copyfile(log, folder / "foreign.db-wal")
-    return copy
+    """Copy a file and its logs, all as they are at one time; return the copy."""
+    places = [path, *(path.with_name(path.name + each) for each in _LOGS)]
+    for _ in range(_TRIES):
+        before = [_status_of(each) for each in places]
+        for place, status, end in zip(places, before, ("", *_LOGS), strict=True):
+            copy = folder / f"foreign.db{end}"
+            if status is None:
+                copy.unlink(missing_ok=True)
+                continue
+            with open_found(place) as reader, open(copy, "wb") as writer:
+                shutil.copyfileobj(reader, writer, 1 << 20)
+        if before == [_status_of(each) for each in places]:
+            return folder / "foreign.db"
+    raise SourceError(
+        f"{path} is written to all the time: stop what does it, and import again",
+        file=str(path),
+        line=None,
+    )
+
+
+def _status_of(path: Path) -> FileStatus | None:
+    """Return by what a file counts as unchanged; None if there is none.
+
+    Raises:
+        SourceError: it is a link, which may lead anywhere.
+    """
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    if S_ISLNK(found.st_mode):
+        raise SourceError(
+            f"{path} is a link, and no log of SQLite. Nothing was imported",
+            file=str(path),
+            line=None,
+        )
+    return status_of(found)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
+from localreg.filesystem.plain_files import open_found
 from localreg.store.foreign.opening import is_sqlite, tables
 
 Row = Mapping[str, object]
@@ -60,7 +61,7 @@ def _is_in_log(path: Path) -> bool:
     """Return True if the tables are still in the write-ahead log."""
     log = path.with_name(f"{path.name}-wal")
     try:
-        with open(log, "rb", buffering=0) as reader:
+        with open_found(log) as reader:
             start = reader.read(1_000_000)
     except (OSError, ValueError):
         return False
