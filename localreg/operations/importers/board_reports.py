@@ -222,14 +222,12 @@ class BoardReports:
         self._plugins[tag] = plugin
         texts = tensor.each_data(8)
         if plugin == "text":
-            for text in texts:
-                self._note_media(TEXT, tag, step, text, "txt")
+            self._note_each(TEXT, tag, step, texts, "txt")
         elif plugin == "images":  # the first two say its width and height
             for number, data in enumerate(texts[2:]):
                 self._note_image(tag if len(texts) == 3 else f"{tag}/{number}", step, data)
         elif plugin == "audio":
-            for data in texts[:1]:
-                self._note_media(AUDIO, tag, step, data, "wav")
+            self._note_each(AUDIO, tag, step, texts[::2], "wav")  # each has a label after it
         elif plugin == "scalars":
             numbers = _numbers(tensor)
             if len(numbers) == 1:
@@ -279,6 +277,12 @@ class BoardReports:
     def _note_image(self, tag: str, step: int, data: bytes) -> None:
         ending = "gif" if data.startswith(b"GIF8") else "png"  # of add_video
         self._note_media(IMAGE, tag, step, data, ending)
+
+    def _note_each(self, kind: str, tag: str, step: int, found: list[bytes], ending: str) -> None:
+        """Note several media of one tag and step: each gets its number."""
+        for number, data in enumerate(found):
+            own = tag if len(found) == 1 else f"{tag}/{number}"
+            self._note_media(kind, own, step, data, ending)
 
     def _note_media(self, kind: str, tag: str, step: int, data: bytes, ending: str) -> None:
         title, series = self._place(kind, tag)

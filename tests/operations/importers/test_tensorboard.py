@@ -299,6 +299,18 @@ def test_what_no_writer_writes_is_an_error(made, registry, event):
     assert counts(registry) == before
 
 
+@pytest.mark.parametrize(
+    ("plugin", "texts"), [(b"audio", [b"one", b"", b"two", b""]), (b"text", [b"one", b"two"])]
+)
+def test_several_media_of_one_tag_and_step_all_come(made, registry, plugin, texts):
+    tensor = field(1, 7) + b"".join(field(8, each) for each in texts)
+    kind = field(9, field(1, field(1, plugin)))
+    value = field(1, b"a/b") + field(8, tensor) + kind
+    brought(registry, made(field(1, 1.7e9) + field(5, field(1, value))), "tensorboard")
+    digests = [digest for digest, _ in media_of(registry, "run").values()]
+    assert digests == [hashlib.sha256(each).hexdigest() for each in (b"one", b"two")]
+
+
 def test_what_cannot_be_kept_is_counted(made, registry):
     histogram = field(1, float("nan")) + field(2, 1.0) + field(6, bytes(8)) + field(7, bytes(8))
     empty = field(1, 0.0) + field(2, 1.0)
