@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from localreg.operations.importers.found import FoundFile
@@ -72,10 +72,23 @@ def models_among(files: Sequence[File]) -> list[str]:
     """
     marked = sorted(name[: -len(MARK)] for name, _ in files if f"/{name}".endswith(f"/{MARK}"))
     outer: list[str] = []
-    for each in marked:  # an outer folder is sorted before those in it
-        if not any(each.startswith(known) for known in outer):
+    for each in marked:  # those in an outer folder follow it
+        if not (outer and each.startswith(outer[-1])):
             outer.append(each)
     return [each.rstrip("/") for each in outer]
+
+
+def is_of_model(name: str, models: Collection[str]) -> bool:
+    """Return True if a file is in one of some folders; "" is the one that all are in.
+
+    >>> is_of_model("net/data/w.bin", {"net"}), is_of_model("nets/w.bin", {"net"})
+    (True, False)
+    """
+    while name:
+        name = name.rpartition("/")[0]
+        if name in models:
+            return True
+    return False
 
 
 def files_of(folder: SourceFolder) -> Iterator[FoundFile]:

@@ -38,6 +38,7 @@ from localreg.operations.importers.mlflow_models import (
     Facts,
     facts_of,
     files_of,
+    is_of_model,
     models_among,
 )
 from localreg.operations.importers.mlflow_places import Address, Place, Places, parse_address
@@ -292,13 +293,13 @@ class MLflowStore:
                 self.left["runs whose folder of artifacts is not in the store"] += 1
             return [], outputs
         files = list(place.folder.files_below())
-        models = models_among(files)
+        models = dict.fromkeys(models_among(files))
         for folder in models:
             self._models[run.id, folder] = None
             outputs[folder or "model"] = self._model_key(run.id, folder)
         grouped: dict[str, list[FoundFile]] = {}
         for name, path in files:
-            if any(not each or name.startswith(f"{each}/") for each in models):
+            if is_of_model(name, models):
                 continue
             top, slash, rest = name.partition("/")
             grouped.setdefault(top, []).append(FoundFile(rest if slash else top, path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from support.mlflow_stores import said_of, unpacked
 from localreg import Task
 from localreg.operations.importers import mlflow_store
 from localreg.operations.importers.found import Given
+from localreg.operations.importers.mlflow_models import is_of_model, models_among
 
 NAMES = tuple(f"{kind}-{version}" for kind in ("files", "sqlite") for version in (1, 2, 3))
 STATUS = {
@@ -322,3 +324,24 @@ def test_a_parent_comes_before_its_children_though_it_began_later(tmp_path):
     with mlflow_store.opened(given) as store:
         order = [task.key for task in store.tasks()]
     assert order.index(tag.read_text()) < order.index(tag.parent.parent.name)
+
+
+def test_the_models_of_a_run_are_the_outer_folders_and_have_all_their_files():
+    """As a look at each pair of folders says; there may be thousands."""
+    draw = random.Random(20)
+    for _ in range(300):
+        names = {
+            "/".join(draw.choices(["a", "a b", "a-", "ab", "MLmodel"], k=draw.randint(1, 4)))
+            for _ in range(draw.randint(0, 12))
+        }
+        marked = [
+            f"/{each}"[: -len("MLmodel")] for each in names if f"/{each}".endswith("/MLmodel")
+        ]
+        outer = {
+            each for each in marked
+            if not any(each != other and each.startswith(other) for other in marked)
+        }  # fmt: skip
+        models = models_among([(each, Path()) for each in names])
+        assert {f"/{each}/".replace("//", "/") for each in models} == outer
+        for name in names:
+            assert is_of_model(name, models) == any(f"/{name}".startswith(each) for each in outer)
