@@ -81,6 +81,7 @@ def test_an_unknown_url_is_an_error_that_lists_what_can_be_imported(run):
         ("http://localhost:5000", "Of a server only its files can be read"),
         ("gs://bucket/runs", "Copy it into a folder first"),
         ("mysql+pymysql://host/db", "only files of SQLite can be read"),
+        ("mlruns.tar.gz", "Unpack it, and import the folder"),
         ("net.pkl", "`localreg add FILE -n PROJECT/NAME`"),
         ("nothing", "It is an empty folder"),
         (".", "history.csv is metrics in CSV or JSON lines, and"),
@@ -91,7 +92,7 @@ def test_an_unknown_url_is_an_error_that_lists_what_can_be_imported(run):
 def test_of_a_wrong_source_the_error_says_what_may_have_been_meant(run, tmp_path, source, hint):
     for folder in ("nothing", "repository/data/raw"):
         (tmp_path / folder).mkdir(parents=True)
-    for name in ("net.pkl", "repository/data/raw/a.bin"):
+    for name in ("mlruns.tar.gz", "net.pkl", "repository/data/raw/a.bin"):
         (tmp_path / name).write_bytes(b"something else")
     (tmp_path / "repository" / ".dvc").mkdir()
     code, out, err = run("import", source)

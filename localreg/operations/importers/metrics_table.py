@@ -90,6 +90,8 @@ class MetricsTable:
             self._take(piece, roles)
         if roles is None:
             raise damaged(self._path, "has no rows")
+        if not any(run.has_points for run in self._runs.values()):
+            raise damaged(self._path, "has no numbers but steps and times; 0.5 is one, 0,5 is none")
         for name, run in self._runs.items():
             yield self._found(name, run)
 
@@ -185,6 +187,11 @@ class _Run:
         self._path = path
         self._size = 0
         self._series: dict[str, _Series] = {}
+
+    @property
+    def has_points(self) -> bool:
+        """Return True if it has a value of any metric."""
+        return self._size > 0
 
     def note(self, ms: Numbers) -> None:
         """Note the times of rows that follow."""

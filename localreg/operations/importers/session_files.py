@@ -197,7 +197,8 @@ def _session(path: Path, files: dict[str, Path], *, closed: bool) -> SessionFile
         above = [name for name in files if name.endswith(f"/{TASK}") and name.count("/") == 1]
         if len(above) != 1:
             raise InvalidValueError(
-                f"{path} is no offline session of ClearML: it has no {TASK}",
+                f"{path} is no offline session of ClearML: it has no {TASK}; if it is a packed "
+                "folder of another program, unpack it, and import the folder",
                 argument="session_folder_zip",
             )
         start = above[0].removesuffix(TASK)

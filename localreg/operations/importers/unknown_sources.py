@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _MOST_LOOKED_AT = 100  # names in a folder
 _MOST_NAMED = 3
 _FOLDERS_ABOVE = 2  # a run of MLflow is in an experiment, which is in mlruns
+_PACKED = {".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"}
 _URLS = {
     ("http", "https"): "Of a server only its files can be read: name the folder or the SQLite file "
     "that it keeps, such as mlruns or mlflow.db. To add weights from a URL: `localreg add URL`",
@@ -41,6 +42,8 @@ def hint_for_path(path: Path, title_of: Callable[[Path], str | None]) -> str:
     near = _named(inside, title_of, _MOST_NAMED) or _named(_above(path), title_of, 1)
     if near:
         return f"But {', and '.join(near)}"
+    if path.suffix.lower() in _PACKED:
+        return "Unpack it, and import the folder"
     if path.is_file():
         return "To add a file of weights: `localreg add FILE -n PROJECT/NAME`"
     return ""

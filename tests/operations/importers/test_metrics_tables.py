@@ -119,7 +119,7 @@ def test_json_lines_with_objects_in_objects_and_lists(bring):
 
 
 def test_an_object_that_nests_too_deep_is_an_error_or_no_number(bring):
-    deep = '{"a":' * 500 + "1" + "}" * 500
+    deep = '{"loss":2,"deep":' + '{"a":' * 500 + "1" + "}" * 501
     assert bring(deep, "log.jsonl").left == {"values that are no numbers": 1}
     with pytest.raises(SourceError, match=r"log\.jsonl line 2 is not JSON"):
         bring('{"a":1}\n' + '{"a":' * 100_000 + "1" + "}" * 100_000, "log.jsonl")
@@ -224,6 +224,7 @@ def test_numbers_are_exact_and_what_is_none_is_counted(bring):
         ("step,loss,loss\n1,2,3\n", "line 1 names two columns 'loss'"),
         ("", "has no line with the names of its columns"),
         ("step,loss\n", "has no rows"),
+        ("epoch;loss\n0;1,5\n1;0,5\n", "has no numbers but steps and times"),
         ("name,value\nloss,1\n,2\n", "line 3 names no metric as 'name'"),
         (b"step,loss\n1,2\n3,\xff\n", "line 3 is not UTF-8; save it as UTF-8"),
         ("step,loss\n1,2\n".encode("utf-16"), "line 1 is not UTF-8; save it as UTF-8"),
