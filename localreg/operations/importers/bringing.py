@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from localreg.blobs.trees.listing import folder_entries
@@ -23,6 +24,7 @@ from localreg.errors import (
     InvalidValueError,
     SourceError,
 )
+from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.carry.arrival import Arrived, arrive
 from localreg.operations.carry.export import Missing
 from localreg.operations.finding.gates import check_alias
@@ -133,7 +135,11 @@ def bring(chain: Chain, source: Source, wish: Wish, progress: Progress | None = 
     registry = chain.first
     registry.store.check_writable()
     project = check_project_name(wish.project)
-    with registry.blobs.temporary_folder() as spool, ArrivingBlobs(chain) as blobs:
+    with (
+        registry.blobs.temporary_folder() as spool,
+        disk_errors("importing", spool),
+        ArrivingBlobs(chain) as blobs,
+    ):
         files = ArrivingFiles(
             registry, blobs, link=wish.link, dry_run=wish.dry_run, progress=progress
         )
@@ -254,8 +260,9 @@ class _Incoming:
 
     def close(self) -> None:
         """Close the temporary files."""
-        self._writer.close()
-        self._spooled.close()
+        for file in (self._writer, self._spooled):
+            with suppress(OSError):  # of a full disk: nobody reads what is not written yet
+                file.close()
 
     @staticmethod
     def _checked(what: str, take: Callable[..., None], found: object) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.contents import below, blobs, rows, unaccounted
 from support.found_sources import (
     RUN,
@@ -18,6 +21,7 @@ from support.found_sources import (
     run,
     text,
 )
+from support.proofs import TIMES
 
 from localreg import Model, Registry, Task
 from localreg.errors import (
@@ -26,8 +30,10 @@ from localreg.errors import (
     LocalregError,
     ReadOnlyRegistryError,
     SourceError,
+    StorageFullError,
 )
 from localreg.operations.importers.found import FoundArtifact, FoundFile, FoundWeights
+from localreg.values.records import MetadataValue
 
 # What is there, without what only this registry has: keys, and when something arrived.
 STATE = {
@@ -750,3 +756,88 @@ class TestUnusable:
     def test_a_registry_that_is_only_read_says_so(self, registry, tmp_path):
         with Registry(registry.path, readonly=True) as reader, pytest.raises(ReadOnlyRegistryError):
             brought(reader, tasks=[run()])
+
+
+TEXT = st.text(st.characters(exclude_categories=()), max_size=12)
+WHOLE = st.one_of(st.integers(-5, 5), st.sampled_from([START, 2**53, 2**63, 10**20, -(10**20)]))
+VALUES = st.builds(MetadataValue, TEXT, st.sampled_from(["str", "int", "", "\ud800"]))
+TASKS = st.builds(
+    run,
+    key=st.one_of(TEXT, st.just(RUN)),
+    name=TEXT,
+    project=st.one_of(st.none(), TEXT),
+    comment=st.one_of(st.none(), TEXT),
+    parent=st.one_of(st.none(), TEXT),
+    user=st.one_of(st.none(), TEXT),
+    type=TEXT,
+    status=st.sampled_from(["completed", "in_progress", "other"]),
+    tags=st.lists(TEXT, max_size=3).map(tuple),
+    parameters=st.dictionaries(st.tuples(TEXT, TEXT), VALUES, max_size=3),
+    configurations=st.dictionaries(TEXT, TEXT, max_size=2),
+    outputs=st.dictionaries(TEXT, TEXT, max_size=2),
+    artifacts=st.lists(
+        st.builds(
+            FoundArtifact, name=TEXT, kind=TEXT, text=st.one_of(st.none(), TEXT), url=TEXT,
+            preview=st.one_of(st.none(), TEXT), at=WHOLE, size=WHOLE,
+        ),
+        max_size=2,
+    ).map(tuple),
+    created=WHOLE,
+    ended=st.one_of(st.none(), WHOLE),
+)  # fmt: skip
+MODELS = st.builds(
+    net,
+    key=TEXT,
+    name=TEXT,
+    project=st.one_of(st.none(), TEXT),
+    version=st.one_of(st.none(), WHOLE),
+    comment=st.one_of(st.none(), TEXT),
+    framework=st.one_of(st.none(), TEXT),
+    config=TEXT,
+    labels=st.dictionaries(TEXT, WHOLE, max_size=2),
+    tags=st.lists(TEXT, max_size=3).map(tuple),
+    metadata=st.dictionaries(TEXT, VALUES, max_size=3),
+    aliases=st.lists(TEXT, max_size=3).map(tuple),
+    weights=st.lists(
+        st.builds(
+            FoundWeights, url=st.one_of(TEXT, st.just("s3://b/a.pt")), filename=TEXT,
+            size=WHOLE, missing=st.one_of(st.none(), TEXT),
+        ),
+        max_size=2,
+    ).map(tuple),
+    created=WHOLE,
+    changed=WHOLE,
+)  # fmt: skip
+
+
+@pytest.mark.long
+@settings(max_examples=60 * TIMES)
+@given(tasks=st.lists(TASKS, max_size=2), models=st.lists(MODELS, max_size=2))
+def test_whatever_a_source_says_is_kept_or_an_error_and_twice_is_once(
+    tmp_path_factory, tasks, models
+):
+    """P46: and the registry is sound afterwards."""
+    with Registry(tmp_path_factory.mktemp("r") / "r", durability="fast") as registry:
+        try:
+            brought(registry, tasks=tasks, models=models)
+        except SourceError:
+            assert state(registry)["events"] == []
+        else:
+            before = state(registry)
+            assert brought(registry, tasks=tasks, models=models).arrived.events == 0
+            assert state(registry) == before
+            assert registry.verify().ok
+
+
+def test_on_a_full_disk_nothing_is_recorded_and_with_room_it_goes_on(small_disk, tmp_path):
+    """P5: also the bytes that came are deleted."""
+    disk = small_disk("-t", "tmpfs", "-o", "size=6m", "none")
+    for number in range(4):
+        (tmp_path / f"{number}.pt").write_bytes(os.urandom(2_000_000))
+    models = [net(n + 1, weights=(file_weights(tmp_path / f"{n}.pt"),)) for n in range(4)]
+    with Registry(disk / "registry") as registry:
+        with pytest.raises(StorageFullError):
+            brought(registry, tasks=[run()], models=models)
+        assert (registry.models(), registry.tasks(), blobs(registry.path)) == ([], [], [])
+        brought(registry, tasks=[run()], models=models[:2])
+        assert registry.verify(full=True).ok
