@@ -211,8 +211,9 @@ def test_a_line_that_is_no_point_is_an_error_that_names_it(registry, runs, run, 
     assert (error.file, error.line) == (str(path), 2)
 
 
-def test_a_last_line_that_was_cut_off_is_left_out_and_counted(registry, runs, run):
-    (run / "metrics" / "cut").write_text("1700000000000 0.5 1\n17000")
+@pytest.mark.parametrize("rest", ["17000", "1700000000001 0.", "1700000000001 0.25 1"])
+def test_a_last_line_that_was_cut_off_is_left_out_and_counted(registry, runs, run, rest):
+    (run / "metrics" / "cut").write_text(f"1700000000000 0.5 1\n{rest}")
     done = brought(registry, runs, "mlflow")
     assert done.left["points whose line is cut off"] == 1
     assert Task.get_task(run.name).get_reported_scalars()["cut"]["cut"]["x"] == [1]
