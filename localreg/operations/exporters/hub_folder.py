@@ -94,7 +94,8 @@ def _line(record: ModelRecord) -> tuple[str | None, str]:
 def _write_model(plan: Plan, found: Found, folder: Path, wrote: Callable[[int], None]) -> None:
     contents, given = plan.contents, plan.weights[found.id]
     record = contents.record(found)
-    names = {each.name.casefold(): each for each in given.files}
+    paths = (each.name for each in given.files)
+    names = {each.partition("/")[0].casefold() for each in (*given.folders, *paths)}
     own = next((each for each in given.files if each.name == README), None)
     card = _card(contents, found, record, own)
     replaced = README if own is not None and card is not None else None

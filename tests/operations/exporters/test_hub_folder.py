@@ -38,6 +38,15 @@ def test_the_configuration_is_a_file_if_it_is_json(made, tmp_path):
     assert done.changed == {"values, whose secrets are hidden": 1}
 
 
+def test_folders_with_the_names_of_what_is_added_stay(made, tmp_path):
+    for name in ("README.md", "Config.json"):
+        (tmp_path / "odd" / name).mkdir(parents=True)
+        (tmp_path / "odd" / name / "part").write_text(name)
+    made.add(tmp_path / "odd", name="odd", config_dict={"layers": 3})
+    made.export("odd", path=tmp_path / "out", format="hf")
+    assert names(tmp_path / "out") == {"README.md/part", "Config.json/part"}
+
+
 def test_the_readme_of_a_package_stays_and_its_head_is_completed(made, tmp_path):
     made.export("bert", path=tmp_path / "out", format="hf")
     wanted = digests(Path("net"))
