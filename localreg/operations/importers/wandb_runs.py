@@ -72,7 +72,10 @@ class _Part:
         self.folder = folder
         self.run_id = run_id
         self.log = None if log is None else WandbLog(log)
-        self.files = folder.folder("files") if (folder.path / "files").is_dir() else None
+        # Beside a log alone may be a folder of the same name that is no run's.
+        is_own = _is_run(folder.path) or (folder.path / "files/wandb-metadata.json").is_file()
+        files = folder.folder("files") if is_own else None
+        self.files = files if files is not None and files.path.is_dir() else None
 
     @cached_property
     def entries(self) -> list[tuple[str, Path | None]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import struct
 import tracemalloc
 import zlib
@@ -581,3 +582,13 @@ def test_a_log_is_read_in_pieces(made):
     tracemalloc.stop()
     assert count == 1_202
     assert peak < 3_000_000
+
+
+def test_of_a_log_alone_no_files_beside_it_come(registry, tmp_path):
+    log = next(unpacked("wandb", tmp_path).rglob("*.wandb"))
+    (tmp_path / "home/files").mkdir(parents=True)
+    (tmp_path / "home/files/private.txt").write_text("mine", encoding="utf-8")
+    shutil.copy(log, tmp_path / "home")
+    brought(registry, tmp_path / "home" / log.name, "wandb")
+    (task,) = registry.tasks()
+    assert "private.txt" not in task.artifacts
