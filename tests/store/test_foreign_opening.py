@@ -85,3 +85,15 @@ def test_a_pipe_is_neither_a_file_nor_a_log(logged, folder, tmp_path):
     os.mkfifo(log)
     with pytest.raises(StorageError, match="a pipe, not a file"):
         read(logged, folder)
+
+
+def test_another_program_may_write_while_it_is_read(tmp_path):
+    path = tmp_path / "theirs.db"
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as theirs:
+        theirs.execute("CREATE TABLE t (n)")
+        theirs.execute("INSERT INTO t VALUES (1)")
+        with opened_foreign(path, tmp_path) as connection:
+            assert connection.execute("SELECT count(*) FROM t").fetchone() == (1,)
+            theirs.execute("INSERT INTO t VALUES (2)")  # locked, it would raise
+            assert connection.execute("SELECT count(*) FROM t").fetchone() == (1,)
+    assert [each.name for each in tmp_path.iterdir()] == ["theirs.db"]

@@ -114,17 +114,27 @@ def _cache_at(path: Path) -> Path | None:
 
 
 def _is_model(path: Path) -> bool:
-    """Return True if a folder has a configuration and weights, or weights and a model card."""
+    """Return True if a folder has a configuration and weights, or weights and a model card.
+
+    The weights may be in a folder in it, such as ``onnx``.
+    """
     try:
         names = {*os.listdir(path)}
         if not names.isdisjoint(_OF_OTHERS):
             return False
         if _PIPELINE in names:  # the weights are in the folders below
             return True
-        has_weights = any(name.endswith(_WEIGHTS) for name in names)
-        return has_weights and (not names.isdisjoint(_CONFIGS) or _has_head(path / README))
+        if names.isdisjoint(_CONFIGS) and not _has_head(path / README):
+            return False
+        return _has_weights(names) or any(
+            _has_weights(os.listdir(path / name)) for name in names if (path / name).is_dir()
+        )
     except OSError:  # no folder, or none that may be read
         return False
+
+
+def _has_weights(names: Iterable[str]) -> bool:
+    return any(name.endswith(_WEIGHTS) for name in names)
 
 
 def _has_head(card: Path) -> bool:

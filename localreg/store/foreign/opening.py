@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from stat import S_ISLNK
+from tempfile import mkdtemp
 
-from localreg.errors import SourceError
+from localreg.errors import SourceError, StorageFullError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import FileStatus, open_found, status_of
 
@@ -33,25 +34,33 @@ def is_sqlite(path: Path) -> bool:
 
 @contextmanager
 def opened_foreign(path: Path, folder: Path) -> Iterator[sqlite3.Connection]:
-    """Open a file; errors of SQLite in the block become SourceError.
+    """Open a copy of a file; errors of SQLite in the block become SourceError.
 
-    A file with a log beside it is read as a copy, since SQLite would write there.
+    A copy, so that programs that write to the file do not wait until the import ends. A file with
+    a log beside it is copied with it, byte by byte, since SQLite would write there; any other one
+    by SQLite, which locks it against writers meanwhile.
 
     Args:
         path: an SQLite file, that other programs may write to meanwhile.
-        folder: a temporary folder.
+        folder: a temporary folder; the copy in it is deleted at the end.
 
     Raises:
+        StorageFullError: there is no space for the copy.
         SourceError: it is damaged, or no SQLite file, or others write to it all the time.
     """
     if not is_sqlite(path):
         raise SourceError(f"{path} is no SQLite file", file=str(path), line=None)
     with disk_errors("reading what is imported", path):
         real = Path(os.path.realpath(path))  # the logs are beside it
-        place = _copied(real, folder) if _has_log(real) else real
-    mode = "ro" if place is real else "rw"
+        copies = Path(mkdtemp(dir=folder))
+        copy = copies / "foreign.db"
+        has_log = _has_log(real)
+        if has_log:
+            _copy_files(real, copy)
     try:
-        with closing(sqlite3.connect(f"{place.as_uri()}?mode={mode}", uri=True)) as connection:
+        if not has_log:
+            _copy_pages(real, copy)
+        with closing(sqlite3.connect(copy)) as connection:
             connection.isolation_level = None
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -61,11 +70,15 @@ def opened_foreign(path: Path, folder: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("BEGIN")  # one state of it, from the first read on
             yield connection
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            raise StorageFullError(f"the disk is full: no space for a copy of {path}") from error
         raise SourceError(
             f"{path} cannot be read as SQLite: {error}. Nothing was imported",
             file=str(path),
             line=None,
         ) from error
+    finally:
+        shutil.rmtree(copies)
 
 
 def tables(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
@@ -84,20 +97,31 @@ def _has_log(path: Path) -> bool:
     return head[18:20] == bytes([_WAL, _WAL]) or os.path.lexists(f"{path}{_JOURNAL}")
 
 
-def _copied(path: Path, folder: Path) -> Path:
-    """Copy a file and its logs, all as they are at one time; return the copy."""
+def _copy_pages(path: Path, copy: Path) -> None:
+    """Copy a database by SQLite, in one step."""
+    with (
+        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=60)) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        target.execute("PRAGMA journal_mode = OFF")
+        target.execute("PRAGMA synchronous = OFF")
+        source.backup(target)
+
+
+def _copy_files(path: Path, copy: Path) -> None:
+    """Copy a file and its logs, all as they are at one time."""
     places = [path, *(path.with_name(path.name + each) for each in _LOGS)]
     for _ in range(_TRIES):
         before = [_status_of(each) for each in places]
         for place, status, end in zip(places, before, ("", *_LOGS), strict=True):
-            copy = folder / f"foreign.db{end}"
+            target = copy.with_name(copy.name + end)
             if status is None:
-                copy.unlink(missing_ok=True)
+                target.unlink(missing_ok=True)
                 continue
-            with open_found(place) as reader, open(copy, "wb") as writer:
+            with open_found(place) as reader, open(target, "wb") as writer:
                 shutil.copyfileobj(reader, writer, 1 << 20)
         if before == [_status_of(each) for each in places]:
-            return folder / "foreign.db"
+            return
     raise SourceError(
         f"{path} is written to all the time: stop what does it, and import again",
         file=str(path),

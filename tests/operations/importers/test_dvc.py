@@ -122,7 +122,7 @@ def test_what_only_the_working_copy_has_comes(registry, repository):
     done = brought(registry, repository, "dvc")
     missing = {each.ref for each in done.arrived.missing}
     # The zip has no working copy of these.
-    assert missing == {"data/images", "model.bin"}
+    assert missing == {"churn/data/images:1", "churn/model.bin:1"}
     files = files_of(registry.model("churn/old/words"))
     assert {name: data.hex() for name, data in files.items()} == (
         said_of("dvc")["outs"]["old/words"]["files"]
@@ -136,7 +136,9 @@ def test_a_changed_working_copy_is_not_what_was_tracked(registry, repository):
     (repository / "old/words/more.txt").write_bytes(b"new")
     done = brought(registry, repository, "dvc")
     missing = {each.ref for each in done.arrived.missing}
-    assert missing == {"data/images", "model.bin", "data/raw.csv", "old/words"}
+    assert missing == {
+        f"churn/{name}:1" for name in ("data/images", "model.bin", "data/raw.csv", "old/words")
+    }
 
 
 def test_the_cache_may_be_another_folder_of_the_repository(registry, repository):
@@ -151,15 +153,15 @@ def test_a_cache_elsewhere_is_not_read(registry, repository, place):
     (repository / ".dvc/config").write_text(f"[cache]\n    dir = {place}\n", encoding="utf-8")
     done = brought(registry, repository, "dvc")
     missing = {each.ref: each.why for each in done.arrived.missing}
-    assert missing.keys() == {"data/images", "model.bin"}
-    assert place in missing["model.bin"]
+    assert missing.keys() == {"churn/data/images:1", "churn/model.bin:1"}
+    assert place in missing["churn/model.bin:1"]
 
 
 def test_a_path_that_no_system_has_is_missing(registry, repository):
     change(repository / "data/raw.csv.dvc", "path: raw.csv", f"path: {'a' * 300}")
     shutil.rmtree(repository / ".dvc/cache")
     done = brought(registry, repository, "dvc")
-    assert f"data/{'a' * 300}" in {each.ref for each in done.arrived.missing}
+    assert f"churn/data/{'a' * 300}:1" in {each.ref for each in done.arrived.missing}
 
 
 def test_a_file_that_was_imported_says_from_where(registry, repository):

@@ -269,7 +269,7 @@ def test_a_link_to_itself_counts_as_gone(registry, cache):
     (snapshot(cache) / "config.json").unlink()
     (snapshot(cache) / "config.json").symlink_to("config.json")
     done = brought(registry, cache, "huggingface")
-    assert [each.ref for each in done.arrived.missing] == ["tiny"]
+    assert [each.ref for each in done.arrived.missing] == ["acme/tiny:3"]
 
 
 def test_a_repository_that_is_a_link_is_not_followed(registry, cache, tmp_path):
@@ -380,7 +380,7 @@ def test_a_folder_is_found_out(registry, folder, tmp_path, cache):
         assert (code, "Hugging Face" in err) == (0, True), err
     (folder / "MLmodel").touch()
     code, _, err = run_cli("import", folder, "--dry-run")
-    assert "Hugging Face." not in err
+    assert not err.startswith(f"{folder} is a model")
 
 
 def test_the_folder_of_a_pipeline_has_its_weights_in_folders(registry, tmp_path):

@@ -212,7 +212,7 @@ def test_downloads_that_were_not_finished_are_listed(registry, store):
     done = brought(registry, store, "ollama")
     assert done.left == {"parts of downloads that were not finished": 2}
     (missing,) = done.arrived.missing
-    assert (missing.ref, missing.size) == ("Tiny-GGUF", len(OTHER))
+    assert (missing.ref, missing.size) == ("acme/Tiny-GGUF:1", len(OTHER))
     assert missing.why == "the bytes of model.gguf are not in the store"
     blob.with_name(f"{blob.name}-partial").rename(blob)
     assert not brought(registry, store, "ollama").arrived.missing
