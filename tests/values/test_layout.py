@@ -22,6 +22,7 @@ MAKERS = {  # modules that make names with ids, and which
     "operations/remotes/collecting.py": "in a remote: empty, to read its clock",
 }
 USERS_OF_TEMPFILE = {
+    "cli/commands/import_.py",  # a registry for a dry run where there is none
     "blobs/local_files/readonly_registry.py",  # the user's folder, which gc looks into too
     "blobs/local_files/private_copy.py",  # a new folder for the user
     "api/tasks/parameters.py",  # a configuration for the user's script

@@ -33,7 +33,7 @@ from localreg.values.records import MetadataValue
 
 _GGUF = ".gguf"
 _WEIGHTS = (_GGUF, ".safetensors")
-_UNFINISHED = (".part", ".incomplete", ".tmp")
+_UNFINISHED = re.compile(r".*\.(?:part|incomplete|tmp)")  # what a download has until it ends
 _PROJECTOR = re.compile(r"(?:.*[-_.])?mmproj(?:[-_.].*|)", re.IGNORECASE)
 _QUANTIZATION = re.compile(
     r"(?:.*[-_.])?((?:UD-)?(?:I?Q\d+(?:_\w+)?|TQ\d_\d|MXFP4(?:_MOE)?|NVFP4|BF16|FP?16|FP?32))",
@@ -165,7 +165,7 @@ class LMStudioModels:
                 self.left["files that are links to other places"] += 1
             elif each.target is None:
                 self.left["links to files that are gone"] += 1
-            elif own.endswith(_UNFINISHED) or own.startswith("downloading_"):
+            elif _UNFINISHED.fullmatch(own) or own.startswith("downloading_"):
                 self.left["downloads that were not finished"] += 1
             elif not is_package_path(each.name):
                 self.left["files whose names no package can have"] += 1

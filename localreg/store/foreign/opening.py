@@ -6,10 +6,10 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from stat import S_ISLNK
-from tempfile import mkdtemp
 
 from localreg.errors import SourceError, StorageFullError
 from localreg.filesystem.disk_errors import disk_errors
@@ -52,7 +52,7 @@ def opened_foreign(path: Path, folder: Path) -> Iterator[sqlite3.Connection]:
         raise SourceError(f"{path} is no SQLite file", file=str(path), line=None)
     with disk_errors("reading what is imported", path):
         real = Path(os.path.realpath(path))  # the logs are beside it
-        copies = Path(mkdtemp(dir=folder))
+        copies = _new_folder(folder)
         copy = copies / "foreign.db"
         has_log = _has_log(real)
         if has_log:
@@ -89,6 +89,15 @@ def tables(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
         str(name): frozenset(str(row[0]) for row in connection.execute(columns, (name,)))
         for (name,) in names
     }
+
+
+def _new_folder(folder: Path) -> Path:
+    for number in count():
+        place = folder / f"sqlite-{number}"
+        with suppress(FileExistsError):  # it is that of another file
+            place.mkdir()
+            return place
+    raise AssertionError
 
 
 def _has_log(path: Path) -> bool:
