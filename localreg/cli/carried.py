@@ -77,7 +77,7 @@ def print_brought(done: Brought, *, as_json: bool, quiet: bool) -> int:
 def _print_left(left: Mapping[str, int], *, dry_run: bool) -> None:
     """Print what does not come, counted."""
     for what, count in left.items():
-        say(f"{'Would not be' if dry_run else 'Not'} imported: {count:,} {one_line(what)}")
+        say(f"{'Would not be' if dry_run else 'Not'} imported: {one_line(what)} ({count:,})")
 
 
 def _print_models(done: Arrived) -> None:

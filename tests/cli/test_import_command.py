@@ -29,7 +29,7 @@ def test_it_says_what_it_is_what_came_and_what_did_not(run):
     assert err.splitlines() == [
         "history.csv is metrics in CSV or JSON lines.",
         "2 events, 1 task, 2 reported values came.",
-        "Not imported: 1 values that are no numbers",
+        "Not imported: values that are no numbers (1)",
     ]
 
 
@@ -40,7 +40,7 @@ def test_a_dry_run_says_what_would_come_and_changes_nothing(run):
     assert out.startswith("new: task base (")
     assert err.splitlines()[1:] == [
         "2 events, 1 task, 2 reported values would come.",
-        "Would not be imported: 1 values that are no numbers",
+        "Would not be imported: values that are no numbers (1)",
     ]
     assert run("task", "ls", "-q")[1] == ""
 
@@ -55,7 +55,7 @@ def test_again_nothing_comes(run):
 def test_quiet_it_says_only_what_did_not_come(run):
     code, out, err = run("import", "history.csv", "--task", "base", "-q")
     assert (code, out) == (0, "")
-    assert err == "Not imported: 1 values that are no numbers\n"
+    assert err == "Not imported: values that are no numbers (1)\n"
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "net.pt", "folder"])

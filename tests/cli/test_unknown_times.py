@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from support.command_line import run_cli
@@ -36,3 +37,10 @@ def test_no_command_shows_1970(imported, task, command):
 def test_a_task_says_that_its_start_is_not_known(imported, task):
     _, out, _ = run_cli("-R", imported, "task", "show", task)
     assert "created  not known\n" in out
+
+
+def test_the_page_of_a_task_has_no_duration_then(imported, task):
+    _, page, _ = run_cli("-R", imported, "report", task)
+    text = Path(page.strip()).read_text()
+    assert "not known" in text
+    assert "<dt>duration" not in text

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from localreg.errors import InvalidValueError
+from localreg.errors import InvalidValueError, SourceError
 from localreg.operations.importers.foreign_values import (
     mapping_of,
     metadata_of,
@@ -29,6 +29,7 @@ from localreg.operations.importers.found import FoundFile, FoundModel, FoundTask
 from localreg.operations.importers.source_files import (
     SourceFolder,
     damaged,
+    read_bytes,
     read_text,
     read_yaml,
 )
@@ -42,10 +43,14 @@ _LOOKED_AT = 1_000  # folders, to find out if a path is a store
 
 
 def is_one(path: Path) -> bool:
-    """Return True if a path is a store, or its folder of models."""
+    """Return True if a path is a store, or its folder of models; one version of it is looked at."""
     try:
-        return _models_of(path) is not None
-    except OSError:
+        models = _models_of(path)
+        if models is None:
+            return False
+        facts = next(each for each in models.glob(f"*/*/{_FILE}") if each.is_file())
+        return b"bentoml" in read_bytes(facts)
+    except (OSError, SourceError):
         return False
 
 

@@ -40,20 +40,26 @@ _QUANTIZATION = re.compile(
     re.IGNORECASE,
 )
 _OF_OTHERS = ("model.yaml", "MLmodel")  # folders of BentoML and MLflow
+_NAME = re.compile(r"\.?lm[-_ ]?studio", re.IGNORECASE)
 _LOOKED_AT = 1_000  # folders, to find out what a path is
 _BESIDE = (".cache/huggingface", ".git", "__pycache__")
 
 
 def is_one(path: Path) -> bool:
-    """Return True if a path is such a folder, or the folder that one is in."""
-    return _models_at(path) is not None
+    """Return True if a path is such a folder, or the folder that one is in.
+
+    Other programs, too, have folders of folders with safetensors, such as checkpoints: these count
+    only below a folder of LM Studio's name.
+    """
+    named = any(_NAME.fullmatch(part) for part in Path(os.path.realpath(path)).parts)
+    return _models_at(path, _WEIGHTS if named else (_GGUF,)) is not None
 
 
-def _models_at(path: Path) -> Path | None:
-    return next((place for place in (path, path / "models") if _has_models(place)), None)
+def _models_at(path: Path, endings: tuple[str, ...]) -> Path | None:
+    return next((place for place in (path, path / "models") if _has_models(place, endings)), None)
 
 
-def _has_models(path: Path) -> bool:
+def _has_models(path: Path, endings: tuple[str, ...]) -> bool:
     looked = 0
     for publisher in _folders(path):
         for repository in _folders(publisher):
@@ -68,7 +74,7 @@ def _has_models(path: Path) -> bool:
                 return False
             if any(each.endswith(_GGUF) for each in names):
                 return True
-            if "config.json" in names and any(each.endswith(_WEIGHTS) for each in names):
+            if "config.json" in names and any(each.endswith(endings) for each in names):
                 return True
     return False
 
@@ -93,7 +99,7 @@ def opened(given: Given) -> Iterator[LMStudioModels]:
     Raises:
         InvalidValueError: it is none.
     """
-    place = None if given.path is None else _models_at(given.path)
+    place = None if given.path is None else _models_at(given.path, _WEIGHTS)
     if place is None:
         raise InvalidValueError(
             f"{given.source} must be a folder with models in PUBLISHER/REPO/, such as "

@@ -32,7 +32,7 @@ from localreg.values.secrets import (
     masked_text,
     secret_values,
 )
-from localreg.values.units import amount_text, moment, when
+from localreg.values.units import amount_text, is_known, moment, when
 
 LOG_LINES = 5_000
 
@@ -151,7 +151,7 @@ def _facts(chain: Chain, record: TaskRecord, system_tags: list[str], site: Site)
     yield Fact("created", when(record.created))
     if record.ended is not None:
         yield Fact("ended", when(record.ended))
-        if record.ended >= record.created:  # else a clock was wrong
+        if record.ended >= record.created and is_known(record.created):  # else a clock was wrong
             yield Fact("duration", _duration((record.ended - record.created) / 1_000_000))
     yield Fact("id", record.id)
 

@@ -184,3 +184,10 @@ def test_random_damages_are_errors_or_come(store, tmp_path):
             for _ in range(60 * TIMES)
         )
     assert refusals > 20
+
+
+def test_a_model_yaml_of_another_program_makes_no_store(tmp_path, store):
+    (tmp_path / "mine/net/v1").mkdir(parents=True)
+    (tmp_path / "mine/net/v1/model.yaml").write_text("layers: 3\n", encoding="utf-8")
+    assert not bentoml_store.is_one(tmp_path / "mine")
+    assert bentoml_store.is_one(store)

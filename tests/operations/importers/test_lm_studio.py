@@ -12,6 +12,7 @@ from support.stores.make_huggingface import LORA_CARD, safetensors
 from support.stores.make_ollama import gguf_file
 
 from localreg.errors import InvalidValueError, SourceError
+from localreg.operations.importers import lm_studio
 
 Q4, Q8, PROJECTOR = (gguf_file("Tiny", range(size)) for size in (32, 64, 16))
 PARTS = [gguf_file("Big", range(8 * number)) for number in (1, 2, 3)]
@@ -164,3 +165,13 @@ def test_the_folder_is_found_out(registry, store, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidValueError, match="must be a folder with models"):
         brought(registry, tmp_path / "empty", "lmstudio")
+
+
+def test_other_folders_of_folders_with_weights_are_not_taken_for_one(tmp_path, store):
+    checkpoint = tmp_path / "checkpoints/run/checkpoint-500"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "config.json").write_bytes(b"{}")
+    (checkpoint / "model.safetensors").write_bytes(b"")
+    assert not lm_studio.is_one(tmp_path / "checkpoints")
+    (tmp_path / "checkpoints").rename(tmp_path / "lm-studio")
+    assert lm_studio.is_one(tmp_path / "lm-studio")
