@@ -261,7 +261,7 @@ class _Incoming:
     def close(self) -> None:
         """Close the temporary files."""
         for file in (self._writer, self._spooled):
-            with suppress(OSError):  # of a full disk: nobody reads what is not written yet
+            with suppress(OSError):  # of a full disk: nothing reads what is not written yet
                 file.close()
 
     @staticmethod

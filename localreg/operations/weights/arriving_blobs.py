@@ -183,7 +183,7 @@ class ArrivingBlobs:
     ) -> tuple[str, int]:
         """Stage a file, unless its bytes are here already; return its digest and size.
 
-        It is read once: nobody has to know its digest before.
+        It is read once: its digest need not be known before.
 
         Args:
             path: a file of somebody else.

@@ -3,7 +3,7 @@
 `mlflow_schema.sql` is the schema. MLflow compares nothing but the version in it: a release that has
 another one asks for ``mlflow db upgrade``.
 
-The file is written into a folder that nobody sees until it is complete. So it needs no journal.
+The file is written into a folder that nothing reads until it is complete. So it needs no journal.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A repository of Aim, brought here as Aim's API tells of it.
+"""A repository of Aim, brought here as Aim's API describes it.
 
 Aim is not installed here: what its API said of a repository is in aim.json, and stands in for it.
 `make_aim.py` has compared that with what `aim_repository` reads.

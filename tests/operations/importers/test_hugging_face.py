@@ -451,7 +451,7 @@ def test_a_model_of_the_hub_comes_by_its_cache_and_later_without_a_network(regis
         assert len(hub.requests) == asked
     model = registry.model("acme/tiny@v1.0")
     assert files_of(model)["model.safetensors"] == safetensors(1.0, 2.0)
-    gone = run(tmp_path, hub, "import", "hf://acme/tiny@v1.0")  # nobody listens any more
+    gone = run(tmp_path, hub, "import", "hf://acme/tiny@v1.0")  # no server is there any more
     assert gone.returncode == 0, gone.stderr
     never = run(tmp_path, hub, "import", "hf://acme/tiny-lora")
     assert "the hub cannot be reached, and the cache lacks it" in never.stderr
