@@ -39,7 +39,7 @@ def clone(tmp_path_factory):
         run("UPDATE event SET remote = ?, position = pk, positioned = 1", (TABLE_ID,))
         run(
             "INSERT INTO remote (name, url, table_id, mirror, cursor, last, last_place, seen, "
-            "sent) VALUES ('hub', 's3://secret/place', ?, 0, 8, ?, ?, '{}', 0)",
+            "sent) VALUES ('the-depot', 's3://secret/place', ?, 0, 8, ?, ?, '{}', 0)",
             (TABLE_ID, LAST, PLACE),
         )
         run("INSERT INTO private_url VALUES (?, 'https://me:secret@host/x')", (new_id(),))
@@ -93,7 +93,7 @@ def test_nothing_local_is_in_a_checkpoint(packed, clone):
         assert settings[name].encode() in source.read_bytes()
         assert settings[name].encode() not in data
     assert b"secret" not in data
-    assert b"hub" not in data
+    assert b"the-depot" not in data
     for table in checkpoint.LOCAL:
         assert rows(packed, f"SELECT count(*) FROM {table}") == [(0,)], table
     assert rows(packed, "SELECT DISTINCT verified, ctime, sample, upstream FROM blob") == [
