@@ -403,7 +403,7 @@ def _digest(found: object, place: Path) -> str:
     """
     match = _DIGEST.fullmatch(found.lower()) if isinstance(found, str) else None
     if match is None:
-        raise damaged(place, f"has a digest that is none: {printable_path(str(found)[:80])}")
+        raise damaged(place, f"has a digest that is no sha256: {printable_path(str(found)[:80])}")
     return match[1]
 
 

@@ -264,7 +264,7 @@ def test_digests_that_are_none_are_errors(registry, store, digest, part):
             digest=digest
         ),
     )
-    with pytest.raises(SourceError, match="has a digest that is none"):
+    with pytest.raises(SourceError, match="has a digest that is no sha256"):
         brought(registry, store, "ollama")
     assert not registry.query_models()
 
