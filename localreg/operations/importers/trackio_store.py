@@ -26,7 +26,7 @@ from localreg.operations.importers.source_files import SourceFolder, damaged, pa
 from localreg.operations.importers.trackio_parquet import TrackioParquet, is_parquet_of_metrics
 from localreg.operations.importers.trackio_reports import RunReports, values_of
 from localreg.operations.tasks.parameters import value_of
-from localreg.store.foreign.opening import opened_foreign
+from localreg.store.foreign.opening import opened_foreign, sqlite_errors
 from localreg.store.foreign.trackio_tables import TrackioTables, is_trackio
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
@@ -186,12 +186,13 @@ class TrackioStore:
 
         def report(spool: ReportSpool) -> None:
             reports = RunReports(spool, place, self._folder, self.left)
-            for row in tables.rows("metrics", run.key):
-                reports.add_logged(row)
-            for number, row in enumerate(tables.rows("system_metrics", run.key)):
-                reports.add_measured(number, row)
-            for row in tables.rows("alerts", run.key):
-                reports.add_alert(row)
+            with sqlite_errors(Path(place)):
+                for row in tables.rows("metrics", run.key):
+                    reports.add_logged(row)
+                for number, row in enumerate(tables.rows("system_metrics", run.key)):
+                    reports.add_measured(number, row)
+                for row in tables.rows("alerts", run.key):
+                    reports.add_alert(row)
 
         return FoundTask(
             key=key,

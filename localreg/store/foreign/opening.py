@@ -58,18 +58,33 @@ def opened_foreign(path: Path, folder: Path) -> Iterator[sqlite3.Connection]:
         if has_log:
             _copy_files(real, copy)
     try:
-        if not has_log:
-            _copy_pages(real, copy)
-        with closing(sqlite3.connect(copy)) as connection:
-            connection.isolation_level = None
-            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
-            connection.execute("PRAGMA trusted_schema = OFF")
-            connection.execute("PRAGMA query_only = ON")
-            connection.execute("PRAGMA cell_size_check = ON")
-            connection.execute("PRAGMA mmap_size = 0")
-            connection.execute("BEGIN")  # one state of it, from the first read on
-            yield connection
-    except sqlite3.Error as error:
+        with sqlite_errors(path):
+            if not has_log:
+                _copy_pages(real, copy)
+            with closing(sqlite3.connect(copy)) as connection:
+                connection.isolation_level = None
+                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+                connection.execute("PRAGMA trusted_schema = OFF")
+                connection.execute("PRAGMA query_only = ON")
+                connection.execute("PRAGMA cell_size_check = ON")
+                connection.execute("PRAGMA mmap_size = 0")
+                connection.execute("BEGIN")  # one state of it, from the first read on
+                yield connection
+    finally:
+        shutil.rmtree(copies)
+
+
+@contextmanager
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Translate errors of SQLite: for what is read of an open file outside of its block.
+
+    Raises:
+        StorageFullError: there is no space for the copy.
+        SourceError: the file is damaged.
+    """
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # its message may quote damaged bytes
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             raise StorageFullError(f"the disk is full: no space for a copy of {path}") from error
         raise SourceError(
@@ -77,8 +92,6 @@ def opened_foreign(path: Path, folder: Path) -> Iterator[sqlite3.Connection]:
             file=str(path),
             line=None,
         ) from error
-    finally:
-        shutil.rmtree(copies)
 
 
 def tables(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
