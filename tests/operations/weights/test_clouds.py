@@ -47,6 +47,12 @@ def noise(size):
     return os.urandom(1_000_003) * (size // 1_000_003 + 1)
 
 
+def nothing_unfinished(bucket):
+    """Check that no parts of an upload are left, where a request can give them up."""
+    if not bucket.url.startswith("az:"):
+        assert bucket.uploads() == []
+
+
 def bytes_of(path):
     return Path(path).read_bytes()
 
@@ -170,7 +176,8 @@ class TestUploading:
         url = f"{object_store.url}/a/w.pt"
         with pytest.raises(InvalidValueError, match="changed while it was read"):
             upload.upload(path, url, progress=change)
-        assert object_store.keys() == object_store.uploads() == []
+        assert object_store.keys() == []
+        nothing_unfinished(object_store)
 
     @pytest.mark.parametrize("size", [0, MANY_PARTS])
     def test_an_object_is_replaced_by_a_whole_one_or_not_at_all(
@@ -187,7 +194,7 @@ class TestUploading:
         with pytest.raises(InvalidValueError, match="changed while it was read"):
             upload.upload(path, url, replace=True, progress=change)
         assert object_store.get("a/w.pt") == b"first"
-        assert object_store.uploads() == []
+        nothing_unfinished(object_store)
         upload.upload(path, url, replace=True)
         assert object_store.get("a/w.pt") == path.read_bytes()
 
