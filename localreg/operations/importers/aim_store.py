@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,18 +19,16 @@ from localreg.operations.importers.aim_repository import (
     AimSeries,
     opened_repository,
 )
+from localreg.operations.importers.foreign_values import parameters_of
 from localreg.operations.importers.found import FoundModel, FoundTask, Given
 from localreg.operations.importers.metric_names import place_of
 from localreg.operations.importers.report_spool import ReportSpool
 from localreg.operations.importers.source_files import damaged, parsed_json
-from localreg.operations.tasks.parameters import value_of
 from localreg.plots import drawings
 from localreg.plots.histogram_bars import bars_figure
 from localreg.values.checks import shown
 from localreg.values.printed import visible
-from localreg.values.records import MetadataValue
 
-_DEEPEST = 20
 _INFO = 20
 _MOST = 2**53
 _LATEST = 253_402_300_799  # the end of the year 9999
@@ -106,7 +104,7 @@ class AimStore:
             status="in_progress" if run.ended is None else "completed",
             comment=run.description or None,
             tags=(*run.tags, "archived") if run.archived else tuple(run.tags),
-            parameters=dict(_parameters(run.params, self.place)),
+            parameters=parameters_of(run.params, self.place),
             created=created,
             ended=None if run.ended is None else _microseconds(run.ended, self.place),
             report=lambda spool: _Reports(spool, self.place, self.left).add(run),
@@ -117,21 +115,6 @@ def _microseconds(seconds: float, place: str) -> int:
     if not 0 <= seconds <= _LATEST:
         raise damaged(place, f"has the time {shown(seconds)}")
     return round(seconds * 1_000_000)
-
-
-def _parameters(
-    params: Mapping[str, object], place: str, before: str = "", depth: int = 0
-) -> Iterator[tuple[tuple[str, str], MetadataValue]]:
-    """Yield what was set as parameters; what is in dicts with their paths."""
-    for key, value in params.items():
-        name = f"{before}{key}"
-        if isinstance(value, Mapping) and value and depth < _DEEPEST:
-            yield from _parameters(value, place, f"{name}/", depth + 1)
-            continue
-        try:
-            yield ("General", name), value_of(name, value)
-        except (InvalidValueError, RecursionError) as error:
-            raise damaged(place, f"has a parameter that cannot be kept: {error}") from error
 
 
 class _Reports:

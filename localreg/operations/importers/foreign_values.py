@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from localreg.errors import InvalidValueError
 from localreg.operations.importers.source_files import damaged
+from localreg.operations.tasks.parameters import GENERAL, value_of
 from localreg.values.metadata import entry
 from localreg.values.records import MetadataValue
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DEEPEST = 20  # levels of mappings that become parameters of their own
 
 
 def mapping_of(value: object, place: object, what: str) -> Mapping[str, object]:
@@ -64,6 +66,38 @@ def metadata_of(
             raise damaged(place, f"has a value that cannot be kept: {str(error)[:200]}") from error
         made[each.key] = MetadataValue(each.value, each.type)
     return made
+
+
+def parameters_of(
+    found: Mapping[str, object], place: object
+) -> dict[tuple[str, str], MetadataValue]:
+    """Return settings as parameters; those in mappings have their paths as names.
+
+    Args:
+        found: numbers, texts, lists, mappings and so on, by their keys.
+        place: the file, for the error.
+
+    Raises:
+        SourceError: a key or value cannot be kept.
+    """
+    made = {}
+    for name, value in _with_paths(found):
+        try:
+            made[GENERAL, name] = value_of(name, value)
+        except (InvalidValueError, RecursionError) as error:
+            raise damaged(place, f"has a setting that cannot be kept: {error}") from error
+    return made
+
+
+def _with_paths(
+    found: Mapping[str, object], before: str = "", depth: int = 0
+) -> Iterator[tuple[str, object]]:
+    for key, value in found.items():
+        name = f"{before}{key}"
+        if isinstance(value, Mapping) and value and depth < _DEEPEST:
+            yield from _with_paths(value, f"{name}/", depth + 1)
+        else:
+            yield name, value
 
 
 def plain_of(value: object) -> object:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from localreg.errors import InvalidValueError
-from localreg.operations.importers.foreign_values import metadata_of, microseconds_of
+from localreg.operations.importers.foreign_values import metadata_of, microseconds_of, parameters_of
 from localreg.operations.importers.found import (
     FoundFile,
     FoundModel,
@@ -25,7 +25,6 @@ from localreg.operations.importers.report_spool import ReportSpool
 from localreg.operations.importers.source_files import SourceFolder, damaged, parsed_json
 from localreg.operations.importers.trackio_parquet import TrackioParquet, is_parquet_of_metrics
 from localreg.operations.importers.trackio_reports import RunReports, values_of
-from localreg.operations.tasks.parameters import value_of
 from localreg.store.foreign.opening import opened_foreign, sqlite_errors
 from localreg.store.foreign.trackio_tables import TrackioTables, is_trackio
 from localreg.values.checks import shown
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     Tables = TrackioTables | TrackioParquet
 
 _MOST_RUNS = 100_000
-_DEEPEST = 20
 _REGISTRY = "registry-"  # what the names of its registries begin with
 
 
@@ -179,7 +177,7 @@ class TrackioStore:
             config = values_of(row.get("config"), place)
         user, group = config.pop("_Username", None), config.pop("_Group", None)
         config.pop("_Created", None)  # of a run that was continued it is when that was
-        parameters = dict(_parameters(config, place))
+        parameters = parameters_of(config, place)
         if isinstance(group, str) and group.strip():
             parameters["properties", "group"] = MetadataValue(group, "str")
         inputs, outputs = versions.links(run)
@@ -237,21 +235,6 @@ def _runs_of(project: str, place: str, tables: Tables) -> list[_Run]:
         if len(found) > _MOST_RUNS:
             raise damaged(place, f"has more than {_MOST_RUNS:,} runs")
     return sorted(found.values(), key=lambda run: (run.created, run.key))
-
-
-def _parameters(
-    config: dict[str, object], place: str, before: str = "", depth: int = 0
-) -> Iterator[tuple[tuple[str, str], MetadataValue]]:
-    """Yield settings as parameters; those in objects with their paths."""
-    for key, value in config.items():
-        name = f"{before}{key}"
-        if isinstance(value, dict) and value and depth < _DEEPEST:
-            yield from _parameters(value, place, f"{name}/", depth + 1)
-            continue
-        try:
-            yield ("General", name), value_of(name, value)
-        except (InvalidValueError, RecursionError) as error:
-            raise damaged(place, f"has a setting that cannot be kept: {error}") from error
 
 
 class _Artifacts:
