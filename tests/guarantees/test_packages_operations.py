@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -211,6 +212,7 @@ class Packages(RuleBasedStateMachine):
         assert self.needed() <= found
 
 
+@pytest.mark.long
 def test_any_operations_on_packages_that_share_files():
     """Nothing needed is lost; a collection leaves nothing else; all local folders are whole."""
     run_state_machine_as_test(

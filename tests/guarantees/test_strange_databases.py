@@ -89,6 +89,7 @@ for kind in ("damaged_pages", "hostile_values"):
 """
 
 
+@pytest.mark.long
 def test_nothing_outside_the_registry_is_written(template, tmp_path):
     """Each file that the process writes, by its calls of the system, is in the registry."""
     tests = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120

@@ -118,6 +118,7 @@ def made_of(folder, name):
     return sum(each.callcount for each in profile.getstats())
 
 
+@pytest.mark.long
 def test_many_files_take_as_much_work_for_each_as_a_few(tmp_path):
     with use_registry(tmp_path / "registry", durability="fast"):
         made_of(make_files(tmp_path / "first", 60), "first")  # imports

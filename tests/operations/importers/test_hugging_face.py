@@ -485,6 +485,7 @@ def test_urls_that_name_no_model_of_the_hub_are_refused(registry, name):
 # --- damage at random
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(40 * TIMES))
 def test_no_damage_of_a_card_ref_or_listing_is_more_than_an_error(registry, cache, seed):
     made = random.Random(seed)

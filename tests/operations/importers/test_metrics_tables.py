@@ -315,6 +315,7 @@ def test_what_is_no_parquet_is_an_error(bring, content):
         bring(content, "metrics.parquet")
 
 
+@pytest.mark.long
 def test_damaged_tables_are_errors_and_nothing_else(registry, tmp_path, monkeypatch):
     chance = random.Random(1)
     rows = [

@@ -232,6 +232,7 @@ def test_a_text_that_is_not_utf8_is_an_error(registry, runs, run):
     refused(registry, runs)
 
 
+@pytest.mark.long
 def test_files_that_are_damaged_at_random(registry, runs):
     source = random.Random(20)
     files = [each for each in sorted(runs.rglob("*")) if each.is_file()]
@@ -241,6 +242,7 @@ def test_files_that_are_damaged_at_random(registry, runs):
     assert errors > 5
 
 
+@pytest.mark.long
 def test_a_database_that_is_damaged_at_random(registry, database):
     source = random.Random(21)
     errors = sum(
@@ -330,6 +332,7 @@ def test_what_may_mean_something_else_is_left_to_ruamel(text):
         plain_mapping(f"a: {text}\n")
 
 
+@pytest.mark.long
 def test_both_readers_of_yaml_agree(tmp_path):
     source = random.Random(22)
     pieces = ["a", "'", " ", ":", "1", ".", "e", "\n", "\n  ", "b: ", "''", "#", "x/y", "é", "-"]

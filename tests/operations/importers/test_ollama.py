@@ -339,6 +339,7 @@ def test_a_configuration_of_a_stranger_is_an_error_or_metadata(registry, store):
         brought(registry, store, "ollama")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(40 * TIMES))
 def test_no_damage_of_a_manifest_or_configuration_is_more_than_an_error(registry, store, seed):
     made = random.Random(seed)

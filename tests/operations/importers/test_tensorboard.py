@@ -364,6 +364,7 @@ def test_folders_of_other_programs_below_are_left_and_named(made, registry, tmp_
     assert done.left == {"folder of another program, wandb: import it, too": 1}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(2 * TIMES))
 def test_damaged_files_are_errors_or_come_in_part(store, registry, seed):
     chance = random.Random(seed)
@@ -374,6 +375,7 @@ def test_damaged_files_are_errors_or_come_in_part(store, registry, seed):
     assert True in outcomes
 
 
+@pytest.mark.long
 def test_records_with_sound_checksums_and_damaged_contents_are_survived(store, made, registry):
     chance = random.Random(5)
     bodies = [

@@ -425,6 +425,7 @@ def test_two_projects_that_claim_one_run_are_two_tasks(registry, store):
     assert len(registry.tasks(task_name="third")) == 2
 
 
+@pytest.mark.long
 def test_damaged_databases_are_errors_and_nothing_else(registry, store):
     chance = random.Random(3)
     for each in store.glob("*.parquet"):
@@ -438,6 +439,7 @@ def test_damaged_databases_are_errors_and_nothing_else(registry, store):
     assert any(survives(registry, store, "trackio", chance, file) for _ in range(150 * TIMES))
 
 
+@pytest.mark.long
 def test_damaged_parquet_is_an_error_and_nothing_else(registry, store):
     chance = random.Random(4)
     for each in store.glob("*.db"):

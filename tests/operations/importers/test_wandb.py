@@ -494,6 +494,7 @@ def test_a_link_of_media_out_of_the_folder_is_an_error(made, registry, tmp_path)
         brought(registry, folder, "wandb")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(2 * TIMES))
 def test_damaged_runs_are_errors_or_come_in_part(store, registry, seed):
     chance = random.Random(seed)
@@ -503,6 +504,7 @@ def test_damaged_runs_are_errors_or_come_in_part(store, registry, seed):
     assert True in outcomes
 
 
+@pytest.mark.long
 def test_records_with_sound_checksums_and_damaged_contents_are_survived(made, registry):
     chance = random.Random(7)
     bodies = [bytes(each) for each in sound_records(log_of_store(made))]
