@@ -135,8 +135,10 @@ class MLflowTables:
         columns = ("run_uuid", "experiment_id", "name", "status", "start_time", "end_time",
                    "lifecycle_stage", "artifact_uri", "user_id", "source_name", "source_type",
                    "source_version", "entry_point_name")  # fmt: skip
-        (row,) = self._select("runs", *columns, where=("run_uuid", run_id))
-        _, experiment, name, status, start, end, stage, artifacts, user, *facts = row
+        rows = self._select("runs", *columns, where=("run_uuid", run_id))
+        if len(rows) != 1:  # its id came from a scan of the table: an index may be damaged
+            raise self._damaged(f"has {len(rows):,} rows of the run {shown(run_id)}, and not one")
+        _, experiment, name, status, start, end, stage, artifacts, user, *facts = rows[0]
         return Run(
             id=run_id,
             experiment=str(self._whole(experiment)),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 from datetime import datetime
 
 import pytest
 from support.command_line import run_cli
 from support.foreign_stores import brought, counts, files_of, said_of, survives, unpacked
-from support.proofs import TIMES
+from support.proofs import TIMES, random_numbers
 
 from localreg import Registry
 from localreg.errors import InvalidValueError, SourceError
@@ -176,7 +175,7 @@ def test_a_long_file_is_refused(registry, store):
 
 @pytest.mark.long
 def test_random_damages_are_errors_or_come(store, tmp_path):
-    luck = random.Random(20)
+    luck = random_numbers(20)
     files = [*store.rglob("model.yaml"), *store.rglob("latest")]
     with Registry(tmp_path / "registry", durability="fast") as registry:
         refusals = sum(

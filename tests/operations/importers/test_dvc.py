@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 from hashlib import md5
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.command_line import run_cli
 from support.foreign_stores import brought, counts, files_of, said_of, survives, unpacked
-from support.proofs import TIMES
+from support.proofs import TIMES, random_numbers
 
 from localreg import Registry, Task
 from localreg.errors import InvalidValueError, SourceError
@@ -361,7 +360,7 @@ def test_metrics_of_another_form_are_refused(registry, repository, text):
 
 @pytest.mark.long
 def test_random_damages_are_errors_or_come(repository, tmp_path):
-    luck = random.Random(20)
+    luck = random_numbers(20)
     files = [
         *repository.rglob("*.dvc/config"), *repository.rglob("*.dvc"), *repository.rglob("dvc.*"),
         *repository.rglob("*.dir"), repository / "metrics.json",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.command_line import run_cli
 from support.foreign_stores import STORES, brought, counts, files_of, said_of, survives
-from support.proofs import TIMES
+from support.proofs import TIMES, random_numbers
 from support.servers.fake_hub import FakeHub, serving
 from support.stores.make_huggingface import REPOSITORIES, safetensors
 
@@ -488,7 +487,7 @@ def test_urls_that_name_no_model_of_the_hub_are_refused(registry, name):
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(40 * TIMES))
 def test_no_damage_of_a_card_ref_or_listing_is_more_than_an_error(registry, cache, seed):
-    made = random.Random(seed)
+    made = random_numbers(seed)
     repository = cache / "models--acme--tiny"
     card = Path(os.path.realpath(snapshot(cache) / "README.md"))
     unnamed = card.with_name("f" * 10)  # no digest, so that it is read further

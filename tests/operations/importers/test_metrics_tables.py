@@ -11,7 +11,7 @@ import polars
 import pytest
 from support.command_line import run_cli
 from support.foreign_stores import brought, counts, survives
-from support.proofs import TIMES
+from support.proofs import TIMES, random_numbers
 
 from localreg import Registry, Task
 from localreg.errors import InvalidValueError, SourceError
@@ -317,7 +317,7 @@ def test_what_is_no_parquet_is_an_error(bring, content):
 
 @pytest.mark.long
 def test_damaged_tables_are_errors_and_nothing_else(registry, tmp_path, monkeypatch):
-    chance = random.Random(1)
+    chance = random_numbers(1)
     rows = [
         {"step": n, "time": 1_700_000_000 + n, "loss": {"a": n / 3}, "run": "r"} for n in range(9)
     ]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import random
 import sqlite3
 from contextlib import closing
 
 import pytest
 from support.foreign_stores import brought, counts, survives
 from support.mlflow_stores import said_of, unpacked
-from support.proofs import TIMES
+from support.proofs import TIMES, random_numbers
 
 from localreg import Task
 from localreg.errors import InvalidValueError, SourceError
@@ -234,7 +233,7 @@ def test_a_text_that_is_not_utf8_is_an_error(registry, runs, run):
 
 @pytest.mark.long
 def test_files_that_are_damaged_at_random(registry, runs):
-    source = random.Random(20)
+    source = random_numbers(20)
     files = [each for each in sorted(runs.rglob("*")) if each.is_file()]
     errors = sum(
         survives(registry, runs, "mlflow", source, source.choice(files)) for _ in range(60 * TIMES)
@@ -244,7 +243,7 @@ def test_files_that_are_damaged_at_random(registry, runs):
 
 @pytest.mark.long
 def test_a_database_that_is_damaged_at_random(registry, database):
-    source = random.Random(21)
+    source = random_numbers(21)
     errors = sum(
         survives(registry, database, "mlflow", source, database) for _ in range(60 * TIMES)
     )
@@ -273,6 +272,29 @@ def test_a_value_of_another_type_in_a_table_is_an_error(registry, database, chan
         connection.execute(change)
         connection.commit()
     refused(registry, database)
+
+
+def test_a_run_that_is_there_twice_is_an_error(registry, database):
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            "CREATE TABLE other AS SELECT * FROM runs; DROP TABLE runs; "
+            "ALTER TABLE other RENAME TO runs; INSERT INTO runs SELECT * FROM runs"
+        )
+    assert "has 2 rows of the run" in str(refused(registry, database))
+
+
+def test_a_run_that_its_index_does_not_have_is_an_error(registry, database):
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE other AS SELECT * FROM runs")
+        connection.executescript("DROP TABLE runs; ALTER TABLE other RENAME TO runs")
+        connection.execute("CREATE INDEX by_id ON runs (run_uuid) WHERE start_time < 0")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_schema SET sql = 'CREATE INDEX by_id ON runs (run_uuid)' "
+            "WHERE name = 'by_id'"
+        )
+        connection.commit()
+    assert "has 0 rows of the run" in str(refused(registry, database))
 
 
 def test_what_would_run_in_a_database_does_not(registry, database):
@@ -334,7 +356,7 @@ def test_what_may_mean_something_else_is_left_to_ruamel(text):
 
 @pytest.mark.long
 def test_both_readers_of_yaml_agree(tmp_path):
-    source = random.Random(22)
+    source = random_numbers(22)
     pieces = ["a", "'", " ", ":", "1", ".", "e", "\n", "\n  ", "b: ", "''", "#", "x/y", "é", "-"]
     for _ in range(300 * TIMES):
         text = "key: " + "".join(source.choices(pieces, k=source.randint(1, 9))) + "\n"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import random
 import tarfile
 from datetime import UTC, datetime
 
 import pytest
 from support.command_line import run_cli
 from support.foreign_stores import brought, counts, files_of, said_of, survives, unpacked
-from support.proofs import TIMES
+from support.proofs import TIMES, random_numbers
 
 from localreg import Registry
 from localreg.errors import InvalidValueError, SourceError
@@ -272,7 +271,7 @@ def test_what_is_no_json_is_refused(registry, store, text):
 
 @pytest.mark.long
 def test_random_damages_are_errors_or_come(store, tmp_path):
-    luck = random.Random(20)
+    luck = random_numbers(20)
     files = [each for each in sorted(store.rglob("*")) if each.is_file()]
     with Registry(tmp_path / "registry", durability="fast") as registry:
         refusals = sum(

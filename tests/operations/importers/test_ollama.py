@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import shutil
 
 import pytest
 from support.command_line import run_cli
 from support.foreign_stores import brought, counts, files_of, said_of, survives, unpacked
-from support.proofs import TIMES
+from support.proofs import TIMES, random_numbers
 from support.stores.make_ollama import DOCKER, HOST, LAYER, OTHER, TINY, digest_of, files
 
 from localreg import Registry
@@ -342,7 +341,7 @@ def test_a_configuration_of_a_stranger_is_an_error_or_metadata(registry, store):
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(40 * TIMES))
 def test_no_damage_of_a_manifest_or_configuration_is_more_than_an_error(registry, store, seed):
-    made = random.Random(seed)
+    made = random_numbers(seed)
     config = json.loads(manifest_of(store).read_text(encoding="utf-8"))["config"]["digest"]
     blob = store / "blobs" / config.replace(":", "-")
     survives(registry, store, "ollama", made, made.choice([manifest_of(store), blob]))

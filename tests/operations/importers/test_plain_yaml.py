@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import random
 from contextlib import suppress
 
 import pytest
 from support.foreign_stores import PIECES
-from support.proofs import TIMES
+from support.proofs import TIMES, random_numbers
 
 from localreg.operations.importers.plain_yaml import plain_values
 
@@ -63,7 +62,7 @@ def test_keys_are_merged():
 
 @pytest.mark.long
 def test_random_damages_raise_nothing_else():
-    luck = random.Random(20)
+    luck = random_numbers(20)
     whole = (
         b"a: b\nc: &x [1, 2.5, 1e3]\nd: 2026-01-02T03:04:05Z\ne: {f: true, g: *x}\nh: |\n  text\n"
     )

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import stat
 import zipfile
 from pathlib import Path
 
 import pytest
 from support.contents import unaccounted
-from support.proofs import TIMES
+from support.proofs import TIMES, random_numbers
 from support.sessions import (
     CLOSED,
     SMALL,
@@ -318,7 +317,7 @@ def spoiled(text, choice):
 @pytest.mark.long
 def test_whatever_is_spoiled_is_imported_or_refused_by_its_name(tmp_path):
     """A wrong value anywhere: the registry stays sound, and an error is one of ours."""
-    choice = random.Random(0 if TIMES == 1 else None)
+    choice = random_numbers(0)
     folder = folder_of(CLOSED, tmp_path)
     files = {name: (folder / name).read_text(encoding="utf-8")
              for name in ("task.json", "metrics.jsonl", "log.jsonl")}  # fmt: skip

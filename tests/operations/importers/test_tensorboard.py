@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import shutil
 import struct
 import tracemalloc
@@ -13,7 +12,7 @@ import pytest
 import tensorboardX
 from support.command_line import run_cli
 from support.foreign_stores import brought, counts, points_of, said_of, survives, unpacked
-from support.proofs import TIMES
+from support.proofs import TIMES, random_numbers
 from support.reports import drawings
 
 from localreg import Registry, Task
@@ -367,7 +366,7 @@ def test_folders_of_other_programs_below_are_left_and_named(made, registry, tmp_
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(2 * TIMES))
 def test_damaged_files_are_errors_or_come_in_part(store, registry, seed):
-    chance = random.Random(seed)
+    chance = random_numbers(seed)
     files = sorted(store.rglob("*tfevents*"))
     outcomes = {
         survives(registry, store, "tensorboard", chance, chance.choice(files)) for _ in range(25)
@@ -377,7 +376,7 @@ def test_damaged_files_are_errors_or_come_in_part(store, registry, seed):
 
 @pytest.mark.long
 def test_records_with_sound_checksums_and_damaged_contents_are_survived(store, made, registry):
-    chance = random.Random(5)
+    chance = random_numbers(5)
     bodies = [
         each for file in sorted(store.rglob("*tfevents*")) for each in EventFile(file).records()
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 import shutil
 import sqlite3
 from contextlib import closing
@@ -14,7 +13,7 @@ from hashlib import sha256
 import pytest
 from support.command_line import run_cli
 from support.foreign_stores import brought, counts, files_of, said_of, survives, unpacked
-from support.proofs import TIMES
+from support.proofs import TIMES, random_numbers
 
 from localreg import Registry, Task
 from localreg.errors import SourceError
@@ -427,7 +426,7 @@ def test_two_projects_that_claim_one_run_are_two_tasks(registry, store):
 
 @pytest.mark.long
 def test_damaged_databases_are_errors_and_nothing_else(registry, store):
-    chance = random.Random(3)
+    chance = random_numbers(3)
     for each in store.glob("*.parquet"):
         each.unlink()
     (store / "vision.db").unlink()
@@ -441,7 +440,7 @@ def test_damaged_databases_are_errors_and_nothing_else(registry, store):
 
 @pytest.mark.long
 def test_damaged_parquet_is_an_error_and_nothing_else(registry, store):
-    chance = random.Random(4)
+    chance = random_numbers(4)
     for each in store.glob("*.db"):
         each.unlink()
     refused = [

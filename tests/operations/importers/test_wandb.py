@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import struct
 import tracemalloc
@@ -21,7 +20,7 @@ from support.foreign_stores import (
     survives,
     unpacked,
 )
-from support.proofs import TIMES
+from support.proofs import TIMES, random_numbers
 from support.reports import drawings
 
 from localreg import Registry, Task
@@ -497,7 +496,7 @@ def test_a_link_of_media_out_of_the_folder_is_an_error(made, registry, tmp_path)
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(2 * TIMES))
 def test_damaged_runs_are_errors_or_come_in_part(store, registry, seed):
-    chance = random.Random(seed)
+    chance = random_numbers(seed)
     files = [log_of(store, name) for name in ("whole", "failed", "killed")]
     files += [*run_of(store, "whole").rglob("*.json")]
     outcomes = {survives(registry, store, "wandb", chance, chance.choice(files)) for _ in range(15)}
@@ -506,7 +505,7 @@ def test_damaged_runs_are_errors_or_come_in_part(store, registry, seed):
 
 @pytest.mark.long
 def test_records_with_sound_checksums_and_damaged_contents_are_survived(made, registry):
-    chance = random.Random(7)
+    chance = random_numbers(7)
     bodies = [bytes(each) for each in sound_records(log_of_store(made))]
     errors = 0
     for _ in range(100 * TIMES):
