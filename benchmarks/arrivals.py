@@ -1,4 +1,4 @@
-"""Events that arrive, beside `executemany` of the same rows: into an empty log, and a grown one.
+"""Events that arrive, in an empty log and in a grown one, beside `executemany`.
 
 No remote and no bundle is read: this is what taking in costs alone, which checks each event,
 inserts it, and folds what it touches. Raw: one `executemany` into localreg's table of events, with
@@ -6,7 +6,7 @@ its indexes and foreign keys; nothing is checked or folded. The last row is what
 end: events that are here get their places in the order of a remote. On a busy machine the seconds
 of the processor say more than those of the clock, so they are compared.
 
-    python benchmarks/arrivals.py [--events N] [--more N] [--rounds N]
+    python -m benchmarks arrivals [--events N] [--more N] [--rounds N]
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import fleet_events
-from measure import Finding, median, print_table, ratio, take_turns
-
+from benchmarks import fleet_events
+from benchmarks.measure import Finding, Table, median, ratio, take_turns
 from localreg.registry import OpenRegistry, open_registry
 from localreg.store.events.arriving import take_in
 from localreg.store.rows.arriving_rows import INSERT
@@ -37,13 +36,18 @@ REMOTE = "f" * 32
 BUDGET = 1.5
 
 
-def main() -> None:
-    """Measure, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--events", "2000", "--more", "200", "--rounds", "1")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--events", type=int, default=200_000, help="in the grown registry")
     parser.add_argument("--more", type=int, default=10_000, help="that come then")
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     rows = fleet_events.rows(options.events + options.more)
     old, new = list(islice(rows, options.events)), list(rows)
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +73,7 @@ def main() -> None:
         _finding(f"{options.more:,} more events", more["ours"], more["raw"]),
         _finding(f"{options.more:,} places", more["places"], more["raw"]),
     ]
-    print_table("Taking in events: seconds of the processor", findings)
+    yield Table("Taking in events: seconds of the processor", findings)
 
 
 def _finding(what: str, ours: Sequence[float], raw: Sequence[float]) -> Finding:
@@ -140,7 +144,3 @@ def _events(rows: Sequence[Row], first: int | None) -> Iterator[LoggedEvent]:
             event_id, origin, seq, lamport, stamp, at, actor, kind, v, subject, field,
             json.loads(payload), *place,
         )  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,7 @@ On a busy machine the processor's time says more than that of the clock: localre
 Before each measurement all that waits for the disk is written. Each registry that came out of the
 pipe is verified, byte by byte.
 
-    python benchmarks/bundles.py [--quick] [--models N] [--megabytes N] [--rounds N] [--folder DIR]
+    python -m benchmarks bundles [--models N] [--megabytes N] [--rounds N] [--folder DIR]
 
 --quick takes 200 MB. Room for four times the weights is needed below the folder.
 """
@@ -22,9 +22,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from measure import Case, Finding, fresh_processes, median, print_table, ratio, take_turns
+from benchmarks.measure import Case, Finding, Table, fresh_processes, median, ratio, take_turns
 
 RATIO = 1.3  # times tar, each way
 MEMORY = 150  # MB, of each process
@@ -85,26 +86,29 @@ class Processes:
             self.seconds.setdefault(name, []).append(used.ru_utime + used.ru_stime)
 
 
-def main() -> None:
-    """Measure, and print what came out."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="200 MB")
+QUICK = ("--models", "20", "--megabytes", "20", "--rounds", "1")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--models", type=int, default=1_000)
-    parser.add_argument("--megabytes", type=int, default=None, help="of all weights; 5,000")
+    parser.add_argument("--megabytes", type=int, default=5_000, help="of all weights")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", default=None, help="on the disk to measure")
-    options = parser.parse_args()
-    megabytes = options.megabytes or (200 if options.quick else 5_000)
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with tempfile.TemporaryDirectory(dir=options.folder) as folder, fresh_processes():
         place = Path(folder)
-        size = megabytes * 1_000_000 // options.models
+        size = options.megabytes * 1_000_000 // options.models
         subprocess.run(
             [sys.executable, "-c", _FILL, folder, str(options.models), str(size)], check=True
         )
-        _measure(place, options.models, megabytes, options.rounds)
+        yield from _measure(place, options.models, options.megabytes, options.rounds)
 
 
-def _measure(place: Path, models: int, megabytes: int, rounds: int) -> None:
+def _measure(place: Path, models: int, megabytes: int, rounds: int) -> Iterator[Table]:
     registry, blobs = place / "registry", place / "registry" / "blobs"
     bundle, packed = place / "bundle.tar", place / "packed.tar"
     new, unpacked = place / "new", place / "unpacked"
@@ -192,8 +196,4 @@ def _measure(place: Path, models: int, megabytes: int, rounds: int) -> None:
         findings.append(
             Finding(f"processor: {name}, {beside}", median(found), median(bare), ratio(found, bare))
         )
-    print_table(f"{models:,} models, {megabytes:,} MB ({rounds} rounds)", findings)
-
-
-if __name__ == "__main__":
-    main()
+    yield Table(f"{models:,} models, {megabytes:,} MB ({rounds} rounds)", findings)

@@ -1,10 +1,10 @@
-"""Uploading to and downloading from an S3 server, SeaweedFS over loopback, beside obstore alone.
+"""One GiB to and from an S3 server, beside obstore alone.
 
 localreg hashes what it uploads and looks at what arrived; it hashes what it downloads, syncs it to
 disk and records it. obstore, by which it does so, does nothing but upload, and write what it reads.
 The server is started here, and keeps what it is given in the same file system.
 
-    python benchmarks/clouds.py [--size MIB] [--rounds N]
+    python -m benchmarks clouds [--size MIB] [--rounds N]
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import obstore
-from measure import Finding, median, print_table, ratio, take_turns
 from obstore.store import ObjectStore, from_url
 
+from benchmarks.measure import Finding, Table, median, ratio, take_turns
 from localreg import InputModel, OutputModel, Registry, Task
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -44,12 +44,17 @@ print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """
 
 
-def main() -> None:
-    """Measure, and print what came out."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--size", "16", "--rounds", "1")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--size", type=int, default=1024, help="MiB")
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with tempfile.TemporaryDirectory() as folder, _bucket(Path(folder) / "server") as url:
         place = Path(folder) / "here"
         place.mkdir()
@@ -58,7 +63,7 @@ def main() -> None:
             for _ in range(options.size):
                 writer.write(os.urandom(2**20))
         os.sync()
-        _measure(_Transfers(place, file, url), options.size, options.rounds)
+        yield from _measure(_Transfers(place, file, url), options.size, options.rounds)
 
 
 @contextmanager
@@ -139,7 +144,7 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _measure(transfers: _Transfers, size: int, rounds: int) -> None:
+def _measure(transfers: _Transfers, size: int, rounds: int) -> Iterator[Table]:
     taken = take_turns(
         {
             "obstore up": transfers.raw_upload,
@@ -160,8 +165,4 @@ def _measure(transfers: _Transfers, size: int, rounds: int) -> None:
         findings.append(
             Finding(f"peak memory {what}", f"{peak:.0f} MB", budget="150 MB", met=peak <= 150)
         )
-    print_table(f"{size} MiB, SeaweedFS over loopback, beside obstore ({rounds} rounds)", findings)
-
-
-if __name__ == "__main__":
-    main()
+    yield Table(f"{size} MiB, SeaweedFS over loopback, beside obstore ({rounds} rounds)", findings)

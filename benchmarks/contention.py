@@ -11,9 +11,10 @@ import multiprocessing
 import random
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -22,10 +23,9 @@ from pathlib import Path
 from queue import Empty
 from typing import Literal
 
-from measure import Finding, print_table, ratio, seconds
-from raw_sqlite import DATABASE, RawWriter, Sample, make
-from register import into
-
+from benchmarks.measure import Finding, Table, ratio, seconds
+from benchmarks.raw_sqlite import DATABASE, RawWriter, Sample, make
+from benchmarks.register import into
 from localreg import LocalregError, Registry
 
 Durability = Literal["full", "fast"]
@@ -67,20 +67,25 @@ class Outcome:
     lost: int
 
 
-def main() -> None:
-    """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--processes", "2", "--models", "20", "--rounds", "1")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--models", type=int, default=200, help="of each process")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--durability", choices=("full", "fast"), action="append")
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     for durability in options.durability or ("full", "fast"):
         outcomes: dict[str, list[Outcome]] = {OURS: [], RAW: []}
         for _ in range(options.rounds):
             for who in random.sample([OURS, RAW], 2):
                 outcomes[who].append(together(who, durability, options.processes, options.models))
-        print_table(
+        yield Table(
             f"{options.processes} processes x {options.models} models, durability {durability}",
             findings(outcomes[OURS], outcomes[RAW]),
         )
@@ -188,7 +193,7 @@ def findings(ours: list[Outcome], raw: list[Outcome]) -> list[Finding]:
     errors = [error for each in ours for error in each.errors]
     lost = sum(each.lost for each in ours)
     for error in sorted(set(errors)):
-        print(f"{errors.count(error)} x {error}")
+        print(f"{errors.count(error)} x {error}", file=sys.stderr)
     return [
         Finding(
             "models/s",
@@ -215,7 +220,3 @@ def findings(ours: list[Outcome], raw: list[Outcome]) -> list[Finding]:
             "lost models", str(lost), str(sum(each.lost for each in raw)), budget="0", met=lost == 0
         ),
     ]  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()

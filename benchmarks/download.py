@@ -1,11 +1,11 @@
-"""Downloading over loopback: localreg beside curl, requests, pooch and huggingface_hub.
+"""Downloading over loopback, beside curl, requests, pooch and huggingface_hub.
 
 localreg streams, hashes what it wrote, syncs it to disk and records it. curl and a bare stream of
 requests do nothing but write. pooch and huggingface_hub are measured where they are installed;
 pooch is given the digest, the other one knows none and checks none. The server is a process of
 its own that sends the file by `sendfile`.
 
-    python benchmarks/download.py [--size MIB] [--rounds N]
+    python -m benchmarks download [--size MIB] [--rounds N]
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from measure import Case, Finding, median, print_table, ratio, take_turns
-
+from benchmarks.measure import Case, Finding, Table, median, ratio, take_turns
 from localreg import InputModel, Registry
 
 _PEAK = """
@@ -87,13 +86,18 @@ def served(file: Path) -> Iterator[str]:
         process.communicate()
 
 
-def main() -> None:
-    """Measure, and print what came out."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--size", "16", "--rounds", "1")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--size", type=int, default=1024, help="MiB")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--serve", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     if options.serve:
         serve(options.serve)
         return
@@ -105,10 +109,10 @@ def main() -> None:
                 writer.write(os.urandom(2**20))
         os.sync()
         with served(file) as url:
-            _measure(place, file, url, options.size, options.rounds)
+            yield from _measure(place, file, url, options.size, options.rounds)
 
 
-def _measure(place: Path, file: Path, url: str, size: int, rounds: int) -> None:
+def _measure(place: Path, file: Path, url: str, size: int, rounds: int) -> Iterator[Table]:
     with file.open("rb") as reader:
         digest = hashlib.file_digest(reader, "sha256").hexdigest()
     cases: dict[str, Case] = {
@@ -134,10 +138,10 @@ def _measure(place: Path, file: Path, url: str, size: int, rounds: int) -> None:
     ]
     peak = _peak(place, url)
     findings.append(Finding("peak memory", f"{peak:.0f} MB", budget="150 MB", met=peak <= 150))
-    print_table(f"{size} MiB over loopback, beside curl ({rounds} rounds)", findings)
+    yield Table(f"{size} MiB over loopback, beside curl ({rounds} rounds)", findings)
     missing = [name for name in ("pooch", "huggingface_hub") if name not in cases]
     if missing:
-        print(f"not installed, and left out: {', '.join(missing)}")
+        print(f"not installed, and left out: {', '.join(missing)}", file=sys.stderr)
 
 
 def _in_folder(place: Path, work: Callable[[Path], object]) -> float:
@@ -188,7 +192,3 @@ def _peak(place: Path, url: str) -> float:
     command = [sys.executable, "-c", _PEAK, str(place / "peak"), f"{url}/file.bin"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return int(done.stdout) * 1024 / 1e6
-
-
-if __name__ == "__main__":
-    main()

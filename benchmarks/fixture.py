@@ -10,21 +10,26 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from measure import Finding, in_fresh_folder, median, print_table, ratio, seconds, take_turns
-from raw_sqlite import PROJECT, TAGS, make
-
+from benchmarks.measure import Finding, Table, in_fresh_folder, median, ratio, seconds, take_turns
+from benchmarks.raw_sqlite import PROJECT, TAGS, make
 from localreg import InputModel, Registry
 
 BUDGET = 0.010
 
 
-def main() -> None:
-    """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--rounds", "5")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--rounds", type=int, default=200)
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         taken = take_turns(
@@ -46,7 +51,7 @@ def main() -> None:
             ("used", "the fixture, a model imported and found in it"),
         )
     ]  # fmt: skip
-    print_table('The pytest fixture (durability="fast") after the first', findings)
+    yield Table('The pytest fixture (durability="fast") after the first', findings)
 
 
 def fixture(folder: Path) -> float:
@@ -71,7 +76,3 @@ def raw(folder: Path) -> float:
     started = time.perf_counter()
     make(str(folder), durable=False)
     return time.perf_counter() - started
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What automatic logging costs: `import torch`, and training steps, beside the same without a task.
+"""Automatic logging: `import torch` and training steps, with a task and without.
 
 Budget: at most 1 % more, in processor time of all threads, so that other programs do not count. A
 save is shown, too: it keeps the bytes, so it has no budget.
@@ -14,19 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from measure import (
-    Case,
-    Finding,
-    fresh_processes,
-    median,
-    print_table,
-    ratio,
-    take_turns,
-)
-
+from benchmarks.measure import Case, Finding, Table, fresh_processes, median, ratio, take_turns
 from localreg import Task
 
 BUDGET = 1.01
@@ -41,11 +32,16 @@ TASK = 'from localreg import Task\ntask = Task.init(task_name="train")'
 STEPS = 2_000
 
 
-def main() -> None:
-    """Measure, and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--rounds", "1")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--rounds", type=int, default=15)
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LOCALREG_HOME"] = os.path.join(folder, "registry")
         with fresh_processes():
@@ -64,7 +60,7 @@ def main() -> None:
         compared(f"{STEPS:,} steps of a small net", steps),
         compared("torch.save of 4 MB", saves, budget=False),
     ]
-    print_table("With a task (localreg), and without one (raw)", findings)
+    yield Table("With a task (localreg), and without one (raw)", findings)
 
 
 def compared(what: str, taken: dict[str, list[float]], *, budget: bool = True) -> Finding:
@@ -136,7 +132,3 @@ class Training:
         started = time.perf_counter()
         self._torch.save(self._large, self._path)
         return time.perf_counter() - started
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""A fresh process: a new registry with its first model, and an existing one that is asked.
+"""A new process with a new registry, or with one that is asked, beside `sqlite3`.
 
 The time is the whole process's, from its start to its end; the raw rows are fresh processes too,
 which make, or open, a database with the same schema, rows and durability. Budget: at most twice
@@ -11,24 +11,24 @@ import argparse
 import math
 import statistics
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from import_time import explain
-from measure import (
+from benchmarks.import_time import explain
+from benchmarks.measure import (
     Finding,
     Rounds,
+    Table,
     fresh_processes,
     in_fresh_folder,
     median,
-    print_table,
     process,
     ratio,
     seconds,
     take_turns,
 )
-from raw_sqlite import DATABASE, PROJECT, Sample
-from register import into
-
+from benchmarks.raw_sqlite import DATABASE, PROJECT, Sample
+from benchmarks.register import into
 from localreg import Registry
 
 BUDGET_RATIO = 2.0
@@ -75,12 +75,17 @@ connection.close()
 """
 
 
-def main() -> None:
-    """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--rounds", "3")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--rounds", type=int, default=41)
     parser.add_argument("--explain", action="store_true", help="list the modules and their time")
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with fresh_processes(), tempfile.TemporaryDirectory() as folder:
         taken = compare(Path(folder), options.rounds)
         if options.explain:
@@ -89,7 +94,7 @@ def main() -> None:
         finding("new registry + first model", taken, "new", BUDGET_SECONDS),
         finding("existing registry: open + query", taken, "query", math.inf),
     ]
-    print_table(f"A fresh process (`python -c pass`: {median(taken['pass'])})", findings)
+    yield Table(f"A fresh process (`python -c pass`: {median(taken['pass'])})", findings)
 
 
 def compare(folder: Path, rounds: int) -> Rounds:
@@ -119,7 +124,3 @@ def finding(what: str, taken: Rounds, name: str, most: float) -> Finding:
     met = times <= BUDGET_RATIO and statistics.median(ours) <= most
     budget = f"<= {BUDGET_RATIO:.0f}" + (f" and {seconds(most)}" if most < math.inf else "")
     return Finding(what, median(ours), median(raw), times, budget, met)
-
-
-if __name__ == "__main__":
-    main()

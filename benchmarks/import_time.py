@@ -10,13 +10,14 @@ import argparse
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
 
-from measure import (
+from benchmarks.measure import (
     Finding,
+    Table,
     difference,
     fresh_processes,
     median,
-    print_table,
     process,
     ratio,
     seconds,
@@ -34,20 +35,25 @@ TOP = 30
 EXPLAINED_RUNS = 7
 
 
-def main() -> None:
-    """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--rounds", "3")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--rounds", type=int, default=41)
     parser.add_argument("--explain", action="store_true", help="list the modules and their time")
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with fresh_processes():
-        compare(options.rounds)
+        yield from compare(options.rounds)
         if options.explain:
             explain("from localreg import InputModel")
 
 
-def compare(rounds: int) -> None:
-    """Measure the statements against `pass`, and print the table."""
+def compare(rounds: int) -> Iterator[Table]:
+    """Measure the statements against `pass`, and yield the table."""
     taken = take_turns(
         {code: process("-c", code) for code in (NOTHING, *STATEMENTS)}, rounds, warm=2
     )
@@ -75,7 +81,7 @@ def compare(rounds: int) -> None:
                 met=not strangers,
             )
         )
-    print_table("Imports: what they add to `python -c pass` (raw), and their ratio", findings)
+    yield Table("Imports: what they add to `python -c pass` (raw), and their ratio", findings)
 
 
 def third_party(code: str) -> list[str]:
@@ -114,7 +120,3 @@ def _import_times(code: str, *arguments: str) -> dict[str, tuple[int, int]]:
     ).stderr
     lines = (line.removeprefix("import time:").split("|") for line in report.splitlines()[1:])
     return {name.strip(): (int(alone), int(whole)) for alone, whole, name in lines}
-
-
-if __name__ == "__main__":
-    main()

@@ -5,7 +5,7 @@ Beside it, in the same run and in an order shuffled each round: hashing alone
 ``cp``; and for a folder that is known, ``find``. All of localreg's is durable: synced to disk when
 the call returns.
 
-    python benchmarks/ingest.py [--size MIB] [--files N] [--rounds N]
+    python -m benchmarks ingest [--size MIB] [--files N] [--rounds N]
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from measure import Finding, median, print_table, ratio, take_turns
-
+from benchmarks.measure import Finding, Table, median, ratio, take_turns
 from localreg import Registry
 
 LARGER = 100 * 1024  # bytes of each of many files
@@ -39,23 +38,28 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def main() -> None:
-    """Measure, and print what came out."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--size", "8", "--files", "20", "--rounds", "1")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--size", type=int, default=1024, help="MiB of the large file")
     parser.add_argument(
         "--files", type=int, default=2000, help="how many of 100 KiB; ten times as many of 1 KiB"
     )
     parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        _large(place, options.size, options.rounds)
-        _many(place, options.files, LARGER, options.rounds, 1.5)
-        _many(place, 10 * options.files, 1024, options.rounds, 1.2)
+        yield from _large(place, options.size, options.rounds)
+        yield from _many(place, options.files, LARGER, options.rounds, 1.5)
+        yield from _many(place, 10 * options.files, 1024, options.rounds, 1.2)
 
 
-def _large(place: Path, size: int, rounds: int) -> None:
+def _large(place: Path, size: int, rounds: int) -> Iterator[Table]:
     source, other = place / "large.bin", place / "other.bin"
     with source.open("wb") as writer:
         for _ in range(size):
@@ -93,7 +97,7 @@ def _large(place: Path, size: int, rounds: int) -> None:
     known.close()
     peak = _peak(place, source)
     digest = taken["digest"]
-    print_table(
+    yield Table(
         f"{size} MiB beside hashing it alone ({rounds} rounds)",
         [
             _beside("hashlib.file_digest", digest, digest),
@@ -110,7 +114,7 @@ def _large(place: Path, size: int, rounds: int) -> None:
     )  # fmt: skip
 
 
-def _many(place: Path, files: int, size: int, rounds: int, budget: float) -> None:
+def _many(place: Path, files: int, size: int, rounds: int, budget: float) -> Iterator[Table]:
     """Measure a package of many files; what is made stays until the end.
 
     ext4 avoids the numbers of files that were deleted in the last minutes: to make files then takes
@@ -152,7 +156,7 @@ def _many(place: Path, files: int, size: int, rounds: int, budget: float) -> Non
         rounds,
     )
     known.close()
-    print_table(
+    yield Table(
         f"{files:,} files of {size // 1024} KiB as a package ({rounds} rounds)",
         [
             _beside("cp -r, not on disk", taken["cp"], taken["cp, synced"]),
@@ -221,7 +225,3 @@ def _peak(place: Path, source: Path) -> float:
     command = [sys.executable, "-c", _PEAK, str(place / "peak"), str(source)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return int(done.stdout) * 1024 / 1e6
-
-
-if __name__ == "__main__":
-    main()

@@ -3,7 +3,7 @@
 Beside it a bare lookup in SQLite and a `stat`, which is the floor, and pooch and huggingface_hub
 where they are installed. pooch is asked without a digest: with one it hashes the file each time.
 
-    python benchmarks/local_copy.py [--rounds N]
+    python -m benchmarks local_copy [--rounds N]
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import os
 import sqlite3
 import statistics
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from download import served
-from measure import Case, Finding, median, print_table, ratio, take_turns, timed
-
+from benchmarks.download import served
+from benchmarks.measure import Case, Finding, Table, median, ratio, take_turns, timed
 from localreg import InputModel, Registry
 
 CALLS = 2_000
@@ -26,11 +26,16 @@ SIZE = 64 * 2**20
 BUDGET = 40e-6
 
 
-def main() -> None:
-    """Measure, and print what came out."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--rounds", "2")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--rounds", type=int, default=9)
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         file = place / "weights.bin"
@@ -40,12 +45,12 @@ def main() -> None:
         for number in range(100):
             (package / f"{number}.bin").write_bytes(os.urandom(1_000))
         with served(file) as url, Registry(place / "registry") as registry:
-            _measure(place, registry, url, file, package, options.rounds)
+            yield from _measure(place, registry, url, file, package, options.rounds)
 
 
 def _measure(
     place: Path, registry: Registry, url: str, file: Path, package: Path, rounds: int
-) -> None:
+) -> Iterator[Table]:
     kept, tree = registry.add(file, "kept"), registry.add(package, "package")
     fetched = InputModel.import_model(f"{url}/fetched.bin", name="fetched")
     ours: dict[str, Case] = {
@@ -68,7 +73,7 @@ def _measure(
     )
     raw.close()
     floor = taken["lookup and stat"]
-    print_table(
+    yield Table(
         f"a warm local copy, each call ({rounds} rounds of {CALLS:,})",
         [
             Finding(
@@ -107,7 +112,3 @@ def _peers(place: Path, url: str) -> dict[str, Case]:
             CALLS,
         )
     return found
-
-
-if __name__ == "__main__":
-    main()

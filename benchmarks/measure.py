@@ -1,40 +1,4 @@
-"""What the benchmarks share: taking turns, medians, ratios, and the table at the end.
-
-Each script beside this one measures one group of the budgets of the design and runs alone::
-
-    python benchmarks/import_time.py      # what importing costs; --explain lists the modules
-    python benchmarks/fresh_registry.py   # a fresh process: a new registry, an existing one
-    python benchmarks/fixture.py          # the pytest fixture
-    python benchmarks/register.py         # registering models, one transaction each
-    python benchmarks/query.py            # queries, from 10,000 to 1,000,000 models
-    python benchmarks/records.py          # the values of 10,000 models, beside a dump
-    python benchmarks/contention.py       # eight processes registering at once
-    python benchmarks/ingest.py           # keeping 1 GiB, and packages of many files
-    python benchmarks/download.py         # fetching 1 GiB over loopback
-    python benchmarks/clouds.py           # 1 GiB to and from an S3 server, beside obstore
-    python benchmarks/local_copy.py       # local copies of what is here
-    python benchmarks/package_copies.py   # folders of packages: looking at them, making them
-    python benchmarks/reports.py          # scalars, and pages beside Plotly's own
-    python benchmarks/overview.py         # the overview of 100,000 models, beside a dump
-    python benchmarks/frameworks.py       # automatic logging: import torch, steps, a save
-    python benchmarks/arrivals.py         # events that arrive, beside executemany of their rows
-    python benchmarks/bundles.py          # export and import beside tar: 5 GB, file and pipe
-    python benchmarks/migrating.py        # runs of MLflow, beside its own client
-    python benchmarks/remotes.py          # clone, pull and push beside deltalake and SQLite
-
-The rules that bind them:
-
-- "Raw" is what a careful person would write by hand for the one purpose on `sqlite3`, with the
-  schema, the rows and the durability of localreg (raw_sqlite.py). It checks nothing, translates
-  no error and knows no other purpose, so it is a floor and no rival.
-- Machines are shared and noisy. What is compared takes turns in one run, in an order shuffled
-  anew each round; every number is a median; a ratio is the median of the rounds' own ratios, so
-  that what slows a whole round down cancels out. Quote ratios: times are one machine's.
-- Fresh processes find their bytecode compiled, as an installed package has it, whatever the
-  environment says: it is kept in a temporary directory of its own (`fresh_processes`).
-- Everything happens in temporary directories, which are deleted. Nothing here asserts: a budget
-  that is missed says so in its row.
-"""
+"""What the benchmarks share: taking turns, medians, ratios, and tables."""
 
 from __future__ import annotations
 
@@ -45,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +24,9 @@ class Finding:
 
     Attributes:
         what: the thing measured.
-        ours, raw: seconds, or whatever the title says; None where there is none.
-        ratio: ours by raw, as the budget counts it; None where it does not.
+        ours, raw: times, or whatever the title says, as text; "" where there is none.
+        ratio: ours by raw, as the budget counts it; None where it does not. A `Ratio` is shown
+            with its quartiles.
         budget: the wanted value in words; "" when there is none.
         met: whether it was met; None when there is no budget.
     """
@@ -74,13 +39,49 @@ class Finding:
     met: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What one benchmark found of one thing.
+
+    Attributes:
+        title: what was measured, and how much of it.
+        findings: the rows.
+    """
+
+    title: str
+    findings: Sequence[Finding]
+
+
+class Ratio(float):
+    """The median of the ratios of some rounds, with their quartiles `low` and `high`."""
+
+    low: float
+    high: float
+
+    def __new__(cls, ratios: Iterable[float]) -> Ratio:
+        """Make one of at least one ratio."""
+        found = sorted(ratios)
+        made = super().__new__(cls, statistics.median(found))
+        made.low, made.high = found[0], found[-1]
+        if len(found) > 1:
+            made.low, _, made.high = statistics.quantiles(found, n=4, method="inclusive")
+        return made
+
+    @property
+    def inverse(self) -> Ratio:
+        """The ratio the other way round."""
+        turned = super().__new__(Ratio, 1 / self)
+        turned.low, turned.high = 1 / self.high, 1 / self.low
+        return turned
+
+
 def take_turns(cases: Mapping[str, Case], rounds: int, *, warm: int = 1) -> Rounds:
     """Return the seconds of each case, one value a round.
 
     Args:
         cases: by name, what does its work and returns how many seconds that took. Set-up that
             is not to be counted stays outside of what it returns.
-        rounds: how often each one runs, in an order shuffled anew each round.
+        rounds: how often each one runs, in an order shuffled for each round.
         warm: rounds before that, which do not count.
     """
     taken: Rounds = {name: [] for name in cases}
@@ -149,9 +150,9 @@ def in_fresh_folder(parent: Path, work: Callable[[Path], float]) -> Case:
     return case
 
 
-def ratio(ours: Sequence[float], raw: Sequence[float]) -> float:
-    """Return the median of the rounds' ratios."""
-    return statistics.median(one / other for one, other in zip(ours, raw, strict=True))
+def ratio(ours: Sequence[float], raw: Sequence[float]) -> Ratio:
+    """Return the median of the rounds' ratios, with its quartiles."""
+    return Ratio(one / other for one, other in zip(ours, raw, strict=True))
 
 
 def difference(ours: Sequence[float], raw: Sequence[float]) -> float:
@@ -177,25 +178,52 @@ def median(values: Sequence[float]) -> str:
     return seconds(statistics.median(values))
 
 
-def print_table(title: str, findings: Sequence[Finding]) -> None:
-    """Print findings as a table, each with its budget and whether that was met."""
-    header = ("", "localreg", "raw", "ratio", "budget", "")
+def text_of(table: Table) -> str:
+    """Return a table as text: each row with its budget and whether that was met."""
+    header = ("", "localreg", "raw", "ratio", "", "budget", "")
     rows = [
         (
             each.what,
             each.ours,
             each.raw,
             "" if each.ratio is None else f"{each.ratio:.2f}",
+            "({:.2f} to {:.2f})".format(*quartiles)
+            if (quartiles := _quartiles(each.ratio))
+            else "",
             each.budget,
             {True: "met", False: "missed", None: ""}[each.met],
         )
-        for each in findings
+        for each in table.findings
     ]
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    print(f"\n{title}")
+    lines = [table.title]
     for row in (header, *rows):
         cells = (
             cell.rjust(width) if column in (1, 2, 3) else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
-        print("  ".join(cells).rstrip())
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def json_of(table: Table) -> dict[str, object]:
+    """Return a table for JSON: times as text, ratios as numbers with their quartiles."""
+    rows = [
+        {
+            "what": each.what,
+            "localreg": each.ours or None,
+            "raw": each.raw or None,
+            "ratio": each.ratio,
+            "quartiles": [each.ratio.low, each.ratio.high]
+            if isinstance(each.ratio, Ratio)
+            else None,
+            "budget": each.budget or None,
+            "met": each.met,
+        }
+        for each in table.findings
+    ]
+    return {"title": table.title, "rows": rows}
+
+
+def _quartiles(ratio: float | None) -> tuple[float, float] | None:
+    return (ratio.low, ratio.high) if isinstance(ratio, Ratio) else None

@@ -1,4 +1,4 @@
-"""100 runs of MLflow with 20 metrics of 1,000 steps: imported, beside what its own client reads.
+"""Importing 100 runs of MLflow, beside reading them by MLflow's own client.
 
 Both are done for a file store and for an SQLite database. `--mlflow PYTHON` names the Python of an
 environment with mlflow 2 or 3 (3 reads file stores only if it is allowed to, as is done here); it
@@ -19,9 +19,10 @@ import random
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from measure import Finding, fresh_processes, median, print_table, ratio, seconds, take_turns
+from benchmarks.measure import Finding, Table, fresh_processes, median, ratio, seconds, take_turns
 
 METRICS, STEPS = 20, 1_000
 START = 1_700_000_000_000  # milliseconds
@@ -69,16 +70,21 @@ for run in range(number):
 """
 
 
-def main() -> None:
-    """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--runs", "2", "--rounds", "1")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--mlflow", type=Path, help="the Python of an environment with mlflow")
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with tempfile.TemporaryDirectory() as folder, fresh_processes():
         findings = _measured(Path(folder), options.runs, options.rounds, options.mlflow)
-        print_table(f"{options.runs} runs of MLflow; raw: its own client", findings)
+        yield Table(f"{options.runs} runs of MLflow; raw: its own client", findings)
 
 
 def _measured(folder: Path, runs: int, rounds: int, mlflow: Path | None) -> list[Finding]:
@@ -168,7 +174,3 @@ def write_file_store(folder: Path, runs: int) -> None:
         for metric in range(METRICS):
             lines = (f"{START + 137 * n} {chosen.random()} {n}\n" for n in range(STEPS))
             (run / "metrics/metric" / str(metric)).write_text("".join(lines))
-
-
-if __name__ == "__main__":
-    main()

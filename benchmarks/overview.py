@@ -1,4 +1,4 @@
-"""The overview of 100,000 models and 10,000 tasks: writing it, opening it, sorting it.
+"""The overview of 100,000 models: writing it, opening it, sorting it.
 
 Writing stands beside a dump of the same rows as JSON, by Python's sqlite3 module (`fetchall`,
 `json.dumps`, one file) and by the command `sqlite3 -json`, where there is one. Opening and sorting
@@ -8,7 +8,7 @@ browser is a Chromium; without one, or without playwright, only writing is measu
 
 Budgets: written in at most 4 times the dump, opened and sorted in at most 2 times the bare page.
 
-    python benchmarks/overview.py [--models N] [--tasks N] [--rounds N] [--keep DIR]
+    python -m benchmarks overview [--models N] [--tasks N] [--rounds N] [--keep DIR]
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ import random
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from measure import Finding, median, print_table, ratio, take_turns, timed
-from raw_sqlite import DATABASE
-
+from benchmarks.measure import Finding, Table, median, ratio, take_turns, timed
+from benchmarks.raw_sqlite import DATABASE
 from localreg import Registry
 from localreg.operations.reports import pages
 from localreg.operations.reports.index_page import index_values
@@ -90,21 +90,26 @@ sorted.sort((a, b) => b[3] - a[3]);
 """
 
 
-def main() -> None:
-    """Measure, and print what came out."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--models", "1000", "--tasks", "100", "--rounds", "1")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--models", type=int, default=100_000)
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--keep", type=Path, help="where the registry is found and left")
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with tempfile.TemporaryDirectory() as folder:
         home = options.keep or Path(folder) / "registry"
         if not home.exists():
             build(home, options.models, options.tasks)
         findings = [*written(home, Path(folder), options.rounds)]
         findings += opened(home, Path(folder), options.rounds)
-    print_table(f"The overview of {options.models:,} models, {options.tasks:,} tasks", findings)
+    yield Table(f"The overview of {options.models:,} models, {options.tasks:,} tasks", findings)
 
 
 def dump(home: Path, place: Path) -> None:
@@ -287,8 +292,5 @@ def build(home: Path, models: int, tasks: int) -> None:
                 ),
             )
         connection.execute("COMMIT")
-    print(f"{models:,} models written in {time.perf_counter() - started:.0f} s")
-
-
-if __name__ == "__main__":
-    main()
+    taken = time.perf_counter() - started
+    print(f"{models:,} models written in {taken:.0f} s", file=sys.stderr)

@@ -4,7 +4,7 @@ Beside the look, `os.scandir` and an `lstat` of each file, which is the floor. B
 folder, only linking the same files. Folders are made in the file system's own time: nothing waits
 for the disk, as a folder that a power failure loses is made again.
 
-    python benchmarks/package_copies.py [--files N] [--rounds N]
+    python -m benchmarks package_copies [--files N] [--rounds N]
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from measure import Case, Finding, median, print_table, ratio, take_turns, timed
-
+from benchmarks.measure import Case, Finding, Table, median, ratio, take_turns, timed
 from localreg import Registry
 from localreg.blobs.archives.unpacking import remove_tree
 from localreg.operations.weights.package_copies import existing_folder
@@ -28,17 +28,22 @@ WARM = 60e-6  # seconds for `get_local_copy` of 10 files
 IN_FOLDER = 50  # files in each folder of a large package
 
 
-def main() -> None:
-    """Measure, and print what came out."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--files", "200", "--rounds", "2")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--files", type=int, default=20_000, help="of the package that is made")
     parser.add_argument("--rounds", type=int, default=9)
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with tempfile.TemporaryDirectory() as folder, Registry(f"{folder}/registry") as registry:
         place = Path(folder)
         for files in BUDGETS:
-            _look(place, registry, files, options.rounds)
-        _make(place, registry, options.files, min(options.rounds, 5))
+            yield from _look(place, registry, files, options.rounds)
+        yield from _make(place, registry, options.files, min(options.rounds, 5))
 
 
 def _package(place: Path, files: int) -> Path:
@@ -50,7 +55,7 @@ def _package(place: Path, files: int) -> Path:
     return folder
 
 
-def _look(place: Path, registry: Registry, files: int, rounds: int) -> None:
+def _look(place: Path, registry: Registry, files: int, rounds: int) -> Iterator[Table]:
     model = registry.add(_package(place, files), f"look {files}")
     folder = str(model.get_local_copy(raise_on_error=True))
     single = registry.add(next(Path(folder).rglob("0.bin")), "single")
@@ -89,10 +94,10 @@ def _look(place: Path, registry: Registry, files: int, rounds: int) -> None:
         elif name == "get_local_copy" and files == min(BUDGETS):
             budget, met = "60 µs", statistics.median(times) <= WARM
         findings.append(Finding(name, median(times), median(bare), ratio(times, bare), budget, met))
-    print_table(f"a look at a folder of {files:,} files ({rounds} rounds of {calls:,})", findings)
+    yield Table(f"a look at a folder of {files:,} files ({rounds} rounds of {calls:,})", findings)
 
 
-def _make(place: Path, registry: Registry, files: int, rounds: int) -> None:
+def _make(place: Path, registry: Registry, files: int, rounds: int) -> Iterator[Table]:
     model = registry.add(_package(place, files), "made")
     folder = Path(str(model.get_local_copy(raise_on_error=True)))
     names = [str(each.relative_to(folder)) for each in sorted(folder.rglob("*")) if each.is_file()]
@@ -117,7 +122,7 @@ def _make(place: Path, registry: Registry, files: int, rounds: int) -> None:
     ours()
     taken = take_turns({"links": linked, "get_local_copy": ours}, rounds)
     bare, made = taken["links"], taken["get_local_copy"]
-    print_table(
+    yield Table(
         f"making a folder of {files:,} files ({rounds} rounds)",
         [
             Finding(
@@ -126,7 +131,3 @@ def _make(place: Path, registry: Registry, files: int, rounds: int) -> None:
             )
         ],
     )  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()

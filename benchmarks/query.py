@@ -19,6 +19,7 @@ import argparse
 import random
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,9 +27,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from measure import Finding, Rounds, median, print_table, ratio, take_turns, timed
-from raw_sqlite import DATABASE, connect
-
+from benchmarks.measure import Finding, Rounds, Table, median, ratio, take_turns, timed
+from benchmarks.raw_sqlite import DATABASE, connect
 from localreg import InputModel, Registry
 from localreg.operations.finding import queries
 
@@ -68,22 +68,27 @@ class Shape:
     metadata: dict[str, object] | None = None
 
 
-def main() -> None:
-    """Measure, and print a table for each size, and how the newest fare as it grows."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--models", "1000", "10000", "--rounds", "2")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--models", type=int, nargs="+", default=[10_000, 1_000_000])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--keep", type=Path, help="where registries are found and left")
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with tempfile.TemporaryDirectory() as folder:
         place = options.keep or Path(folder)
         homes = {models: place / f"{models}-models" for models in sorted(options.models)}
         for models, home in homes.items():
             if not home.exists():
                 build(home, models)
-            compare(home, models, options.rounds)
+            yield from compare(home, models, options.rounds)
         if len(homes) > 1:
-            print_table("The newest 20 as the registry grows", [growth(homes, options.rounds)])
+            yield Table("The newest 20 as the registry grows", [growth(homes, options.rounds)])
 
 
 def growth(homes: dict[int, Path], rounds: int) -> Finding:
@@ -105,7 +110,7 @@ def growth(homes: dict[int, Path], rounds: int) -> Finding:
     )
 
 
-def compare(home: Path, models: int, rounds: int) -> None:
+def compare(home: Path, models: int, rounds: int) -> Iterator[Table]:
     """Measure every shape, and print the table."""
     findings = []
     with Registry(home) as registry, closing(connect(f"{home}/{DATABASE}", durable=True)) as raw:
@@ -113,7 +118,7 @@ def compare(home: Path, models: int, rounds: int) -> None:
             check_same(shape, registry, raw)
             taken = take_turns(cases(shape, registry, raw), rounds)
             findings.append(finding(shape, taken))
-    print_table(
+    yield Table(
         f"Queries over {models:,} models, at most {LIMIT} ids; (…): InputModel.query_models",
         findings,
     )
@@ -293,7 +298,8 @@ def build(home: Path, models: int) -> None:
         for _, sql in indexes:
             connection.execute(sql)
         connection.execute("COMMIT")
-    print(f"{models:,} models written in {time.perf_counter() - started:.0f} s")
+    taken = time.perf_counter() - started
+    print(f"{models:,} models written in {taken:.0f} s", file=sys.stderr)
 
 
 def _fill(connection: sqlite3.Connection, models: int, chance: random.Random) -> None:
@@ -352,7 +358,3 @@ def _tags_of(pk: int, models: int, rare: bool, chance: random.Random) -> Iterato
         yield first
     yield first + (1 if pk % 2 == 0 else 2)
     yield first + (3 if pk <= models // 2 else 4)
-
-
-if __name__ == "__main__":
-    main()

@@ -60,7 +60,7 @@ def make(folder: str, *, durable: bool) -> str:
     origin = _new_id()
     connection.execute("INSERT INTO setting VALUES ('registry_id', ?)", (_new_id(),))
     connection.execute("INSERT INTO setting VALUES ('origin', ?)", (origin,))
-    connection.execute("INSERT INTO origin VALUES (1, ?, 'here')", (origin,))
+    connection.execute("INSERT INTO origin VALUES (1, ?, ?)", (origin, os.uname().nodename))
     connection.execute("INSERT INTO setting VALUES ('journal', 'wal')")
     connection.execute("COMMIT")
     connection.execute("PRAGMA journal_mode = WAL")
@@ -79,6 +79,40 @@ def connect(path: str, *, durable: bool) -> sqlite3.Connection:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
     return connection
+
+
+def payload_of(
+    sample: Sample,
+    project_id: str,
+    model_id: str,
+    version: int,
+    at: int,
+    blob: tuple[str, int] | None = None,
+) -> str:
+    """Return the payload of the event that creates a model, as JSON.
+
+    Args:
+        blob: the digest and the size of its weights if they are here; then they have no URL.
+    """
+    digest, size = blob or (None, None)
+    metadata = {key: [str(value), type(value).__name__] for key, value in sample.metadata.items()}
+    return json.dumps(
+        {
+            "name": sample.name, "project": {"id": project_id, "name": PROJECT},
+            "version": version, "comment": None, "framework": "PyTorch", "package": False,
+            "published": False, "archived": False, "task": None, "parent": None,
+            "created": at, "birth": at, "config": "", "labels": {}, "tags": sample.tags,
+            "system_tags": [], "metadata": metadata, "aliases": [],
+            "weights": [
+                {"id": model_id, "revision": 1, "url": None if blob else sample.url,
+                 "filename": sample.url.rpartition("/")[2], "digest": digest, "size": size,
+                 "total": None, "pinned": None, "kept": blob is not None, "uploaded": False,
+                 "current": True, "package": False, "tree": False, "archive": None,
+                 "archive_size": None, "at": at},
+            ],
+        },
+        ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":"),
+    )  # fmt: skip
 
 
 class RawWriter:
@@ -119,20 +153,7 @@ class RawWriter:
             "SELECT coalesce(max(number), 0) + 1 FROM claim WHERE project = ? AND name = ?",
             (project, sample.name),
         ).fetchone()[0]
-        payload = json.dumps(
-            {
-                "name": sample.name, "project": {"id": project_id, "name": PROJECT},
-                "version": version, "comment": None, "framework": "PyTorch", "package": False,
-                "published": False, "archived": False, "task": None, "parent": None,
-                "created": at, "birth": at, "config": "", "labels": {}, "tags": sample.tags,
-                "system_tags": [], "metadata": metadata, "aliases": [],
-                "weights": [
-                    {"revision": 1, "url": sample.url, "filename": filename, "digest": None,
-                     "size": None, "uploaded": False, "current": True, "at": at},
-                ],
-            },
-            ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":"),
-        )  # fmt: skip
+        payload = payload_of(sample, project_id, model_id, version, at)
         execute(
             "INSERT INTO event (event_id, origin, seq, grp, lamport, stamp, at, actor, kind, v, "
             "subject, payload) VALUES (?, 1, ?, ?, ?, ?, ?, ?, 'model.created', 1, ?, ?)",

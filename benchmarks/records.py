@@ -1,4 +1,4 @@
-"""The values of 10,000 models at once: `.records()`, beside a dump and beside a handle for each.
+"""The values of 10,000 models by `.records()`, beside a dump and beside handles.
 
 Each model has three tags, five entries of metadata and a single value; the task that made it five
 scalar series and ten parameters. "Raw" is `fetchall` of the same rows on `sqlite3`, table by table,
@@ -14,12 +14,12 @@ import argparse
 import random
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from measure import Finding, median, print_table, ratio, take_turns, timed
-from raw_sqlite import DATABASE, connect
-
+from benchmarks.measure import Finding, Table, median, ratio, take_turns, timed
+from benchmarks.raw_sqlite import DATABASE, connect
 from localreg import Registry, Task
 from localreg.api.models.model import FoundModels
 
@@ -38,12 +38,17 @@ ROWS = (
 )
 
 
-def main() -> None:
-    """Measure, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--models", "1000", "--rounds", "2")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--models", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=7)
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder, "registry")
         build(home, options.models)
@@ -70,7 +75,7 @@ def main() -> None:
         finding("to_records, beside a dump", taken["flat"], taken["dump"], None),
         finding("query alone, beside a dump", taken["query"], taken["dump"], None),
     ]
-    print_table(f"The values of {options.models:,} models", findings)
+    yield Table(f"The values of {options.models:,} models", findings)
 
 
 def finding(what: str, ours: list[float], raw: list[float], budget: float | None) -> Finding:
@@ -136,7 +141,3 @@ def build(home: Path, models: int) -> None:
     with closing(sqlite3.connect(home / DATABASE)) as connection, connection:
         for into, values in rows.items():
             connection.executemany(f"INSERT INTO {into}", values)
-
-
-if __name__ == "__main__":
-    main()

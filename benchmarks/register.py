@@ -1,4 +1,6 @@
-"""Registering models, one transaction each: a project, three tags, five metadata, the event.
+"""Registering models, one transaction each, beside the same rows by hand.
+
+Each has a project, three tags, five entries of metadata, and its event.
 
 Budget: at least 0.6 of the models a second that hand-written sqlite3 registers with the same rows
 and durability, and flat: as fast with 10,000 models there as with none. For that a fresh registry
@@ -9,16 +11,16 @@ from __future__ import annotations
 
 import argparse
 import random
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Literal
 
-from measure import Finding, Rounds, median, print_table, ratio
-from raw_sqlite import DATABASE, PROJECT, RawWriter, Sample, differences, make
-
+from benchmarks.measure import Finding, Rounds, Table, median, ratio
+from benchmarks.raw_sqlite import DATABASE, PROJECT, RawWriter, Sample, differences, make
 from localreg import InputModel, Registry
 
 Register = Callable[[Sample], object]
@@ -28,18 +30,23 @@ FLAT = 1.3
 AT_ONCE = 25
 
 
-def main() -> None:
-    """Measure, and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--models", "100")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--models", type=int, default=10_000)
     parser.add_argument("--durability", choices=("full", "fast"), action="append")
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     for durability in options.durability or ("full", "fast"):
         with tempfile.TemporaryDirectory() as folder:
-            measure(Path(folder), durability, options.models)
+            yield from measure(Path(folder), durability, options.models)
 
 
-def measure(folder: Path, durability: Durability, models: int) -> None:
+def measure(folder: Path, durability: Durability, models: int) -> Iterator[Table]:
     """Grow two registries side by side, then two fresh ones with them, and print the tables."""
     with ExitStack() as stack:
         grown = _pair(stack, folder / "grown", durability)
@@ -58,15 +65,15 @@ def measure(folder: Path, durability: Durability, models: int) -> None:
             late["raw, grown"],
         ),
     ]
-    print_table(f"durability {durability}: time of a model; ratio: models/s of both", tables)
-    print_table(
+    yield Table(f"durability {durability}: time of a model; ratio: models/s of both", tables)
+    yield Table(
         f"durability {durability}: growth, a model after {models:,} others to one of the first",
         [flatness(late)],
     )
     for difference in differences(
         f"{folder}/grown/localreg/{DATABASE}", f"{folder}/grown/raw/{DATABASE}"
     ):
-        print(f"not the same rows: {difference}")
+        print(f"not the same rows: {difference}", file=sys.stderr)
 
 
 def in_turns(registers: dict[str, Register], start: int, stop: int) -> Rounds:
@@ -131,7 +138,3 @@ def into(registry: Registry) -> Register:
         )
 
     return register
-
-
-if __name__ == "__main__":
-    main()

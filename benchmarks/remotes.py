@@ -4,7 +4,7 @@ Raw clone: one query of the whole table by deltalake, ordered, and one executema
 a table of events with localreg's indexes; nothing is checked or folded. Raw pull: one HEAD of the
 newest commit. Raw push: a fresh handle of the table and one strict append of the same events.
 
-    python benchmarks/remotes.py [--events N] [--commit ROWS] [--rounds N] [--only clone|pull|push]
+    python -m benchmarks remotes [--events N] [--commit ROWS] [--rounds N] [--only clone|pull|push]
 
 The clones are from a directory; pull and push are against SeaweedFS over loopback, started here.
 """
@@ -25,13 +25,14 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 
-import fleet_events
 import obstore
-from arro3.core import Array, DataType, Schema, Table
+from arro3.core import Array, DataType, Schema
+from arro3.core import Table as Rows
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalake
-from measure import Case, Finding, fresh_processes, print_table, ratio, seconds, take_turns
 from obstore.store import from_url
 
+from benchmarks import fleet_events
+from benchmarks.measure import Case, Finding, Table, fresh_processes, ratio, seconds, take_turns
 from localreg import Registry
 from localreg.blobs.remote_store.store import open_remote
 from localreg.operations.remotes import compaction, names
@@ -42,7 +43,7 @@ from localreg.values.remote_format import COLUMNS
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from support.servers.object_servers import SeaweedFS
 
-_HERE = str(Path(__file__).parent)
+_HERE = str(Path(__file__).parents[1])
 _CLONE = """
 import sys, time
 from localreg.operations.remotes.cloning import clone
@@ -54,36 +55,41 @@ print(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
 _RAW_CLONE = """
 import sys
 sys.path[:0] = [sys.argv[3]]
-from remotes import raw_clone
+from benchmarks.remotes import raw_clone
 print(raw_clone(sys.argv[1], sys.argv[2]))
 print(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
 """
 
 
-def main() -> None:
-    """Measure, and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--events", "2000", "--commit", "200", "--rounds", "1")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--commit", type=int, default=2_000, help="events in a commit")
     parser.add_argument("--rounds", type=int, default=3, help="of clones")
     parser.add_argument("--only", choices=("clone", "pull", "push"))
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         if options.only in (None, "clone"):
-            _clones(place, options.events, options.commit, options.rounds)
+            yield from _clones(place, options.events, options.commit, options.rounds)
         if options.only in (None, "pull", "push"):
             with _bucket(place / "server") as url:
                 if options.only != "push":
-                    _pulls(place, url)
+                    yield from _pulls(place, url)
                 if options.only != "pull":
-                    _pushes(place, url)
+                    yield from _pushes(place, url)
 
 
 # clones ---------------------------------------------------------------------------------------
 
 
-def _clones(place: Path, events: int, commit: int, rounds: int) -> None:
+def _clones(place: Path, events: int, commit: int, rounds: int) -> Iterator[Table]:
     remote = place / "remote"
     fill(str(remote), events, commit)
     cases: dict[str, Case] = {
@@ -116,7 +122,7 @@ def _clones(place: Path, events: int, commit: int, rounds: int) -> None:
         )
         for name, what, of, budget in rows
     ]  # fmt: skip
-    print_table(
+    yield Table(
         f"Clones, commits of {commit:,} events; compacting took {compacting:.0f} s", findings
     )
 
@@ -212,7 +218,7 @@ def _bucket(folder: Path) -> Iterator[str]:
         server.stop()
 
 
-def _pulls(place: Path, bucket: str) -> None:
+def _pulls(place: Path, bucket: str) -> Iterator[Table]:
     url = f"{bucket}/pulled"
     fill(url, 5_000, 500)
     _add(place / "puller", url)
@@ -233,10 +239,10 @@ def _pulls(place: Path, bucket: str) -> None:
         "pull with nothing new", seconds(statistics.median(taken["pull"])),
         seconds(statistics.median(taken["head"])), found, "<= 5", found <= 5,
     )  # fmt: skip
-    print_table("Pull, beside one HEAD of the newest commit", [finding])
+    yield Table("Pull, beside one HEAD of the newest commit", [finding])
 
 
-def _pushes(place: Path, bucket: str) -> None:
+def _pushes(place: Path, bucket: str) -> Iterator[Table]:
     url = f"{bucket}/pushed"
     fill(url, 5_000, 100)
     raw_url = f"{bucket}/raw"
@@ -267,7 +273,7 @@ def _pushes(place: Path, bucket: str) -> None:
         "commits a second", f"{1 / statistics.median(taken['push']):.1f}",
         f"{1 / statistics.median(taken['raw']):.1f}", found, ">= 0.8", found >= 0.8,
     )  # fmt: skip
-    print_table("Push of one event, beside a strict append by deltalake", [finding])
+    yield Table("Push of one event, beside a strict append by deltalake", [finding])
 
 
 def _add(root: Path, url: str) -> None:
@@ -289,7 +295,7 @@ def raw_append(url: str, row: tuple[object, ...]) -> None:
         arrays.append(array.cast(kind) if name == "time" else array)
     write_deltalake(
         table,
-        Table(arrays, schema=schema),
+        Rows(arrays, schema=schema),
         mode="append",
         commit_properties=CommitProperties(max_commit_retries=0),
     )
@@ -308,7 +314,3 @@ def _timed(work: Callable[[], object]) -> Case:
         return time.perf_counter() - started
 
     return case
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Reports: scalars a second, bytes a point, carrying them, and a page beside Plotly's own.
+"""Scalars a second, bytes a point, carrying them; a page beside Plotly's own.
 
 Scalars stand beside `executemany` of the same rows into the same table at the same durability, in
 batches of 1,000, and beside tensorboardX where it is installed. Ten times as many are read as they
@@ -8,7 +8,7 @@ same figures in one page by `plotly.io.to_html`, as numpy arrays. Where there is
 timed until what is on the screen is drawn: in ours the plots that are visible, in theirs all of
 them, which are drawn without a pause.
 
-    python benchmarks/reports.py [--rounds N] [--points N]
+    python -m benchmarks reports [--rounds N] [--points N]
 """
 
 from __future__ import annotations
@@ -27,8 +27,17 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
-from measure import Case, Finding, in_fresh_folder, median, print_table, ratio, take_turns, timed
 
+from benchmarks.measure import (
+    Case,
+    Finding,
+    Table,
+    in_fresh_folder,
+    median,
+    ratio,
+    take_turns,
+    timed,
+)
 from localreg import InputModel, Registry
 from localreg.store.rows import report_rows, report_transfer
 from localreg.utilities.plotly_reporter import SeriesInfo
@@ -42,22 +51,27 @@ _TABLE = (
 )
 
 
-def main() -> None:
-    """Measure, and print what came out."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--rounds", "1", "--points", "2000")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--points", type=int, default=100_000)
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with tempfile.TemporaryDirectory() as folder:
-        _scalars(Path(folder), options.rounds, options.points)
-        _carried(Path(folder), options.rounds, 10 * options.points)
-        _pages(Path(folder), options.rounds)
+        yield from _scalars(Path(folder), options.rounds, options.points)
+        yield from _carried(Path(folder), options.rounds, 10 * options.points)
+        yield from _pages(Path(folder), options.rounds)
 
 
 # scalars -----------------------------------------------------------------------------------
 
 
-def _scalars(place: Path, rounds: int, points: int) -> None:
+def _scalars(place: Path, rounds: int, points: int) -> Iterator[Table]:
     cases: dict[str, Case] = {
         "localreg": in_fresh_folder(place, lambda folder: _reported(folder, points)),
         "executemany": in_fresh_folder(place, lambda folder: _executed(folder, points)),
@@ -84,7 +98,7 @@ def _scalars(place: Path, rounds: int, points: int) -> None:
                 met=statistics.median(call) <= 2e-6),
         Finding("bytes a point", f"{size:.1f}", budget="30", met=size <= 30),
     ]  # fmt: skip
-    print_table(f"{points:,} points of one series, on disk at the end ({rounds} rounds)", findings)
+    yield Table(f"{points:,} points of one series, on disk at the end ({rounds} rounds)", findings)
 
 
 def _reported(folder: Path, points: int) -> float:
@@ -154,7 +168,7 @@ def _bytes_a_point(place: Path, points: int) -> float:
 # carrying ----------------------------------------------------------------------------------
 
 
-def _carried(place: Path, rounds: int, points: int) -> None:
+def _carried(place: Path, rounds: int, points: int) -> Iterator[Table]:
     with Registry(place / "from", durability="fast") as registry:
         model = InputModel.import_model("s3://bucket/m.pt", name="m")
         owner = Owner("model", model.id)
@@ -206,7 +220,7 @@ def _carried(place: Path, rounds: int, points: int) -> None:
         ),
         Finding("bytes a point in the stream", f"{size:.1f}", budget="8", met=size <= 8),
     ]
-    print_table(f"carrying {points:,} points of one series ({rounds} rounds)", findings)
+    yield Table(f"carrying {points:,} points of one series ({rounds} rounds)", findings)
 
 
 def _fetched(connection: sqlite3.Connection, sql: str) -> Iterator[list[tuple[object, ...]]]:
@@ -218,7 +232,7 @@ def _fetched(connection: sqlite3.Connection, sql: str) -> Iterator[list[tuple[ob
 # pages -------------------------------------------------------------------------------------
 
 
-def _pages(place: Path, rounds: int) -> None:
+def _pages(place: Path, rounds: int) -> Iterator[Table]:
     rng = np.random.default_rng(0)
     lines = [
         np.column_stack([np.arange(1_000), rng.normal(size=1_000).cumsum()]) for _ in range(18)
@@ -248,7 +262,7 @@ def _pages(place: Path, rounds: int) -> None:
                     sizes[0] / sizes[1], "0.03", sizes[0] / sizes[1] <= 0.03),
             *_drawn(page, theirs / "page.html", rounds),
         ]  # fmt: skip
-    print_table(f"a page of 20 plots, beside plotly.io.to_html ({rounds} rounds)", findings)
+    yield Table(f"a page of 20 plots, beside plotly.io.to_html ({rounds} rounds)", findings)
 
 
 def _wanted(what: str, ours: list[float], raw: list[float], budget: float) -> Finding:
@@ -312,11 +326,8 @@ def _chromium(path: str) -> Iterator[_Seconds]:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from localreg.plots.arrays import Array
 
     _Seconds = Callable[[Path, int], float]
-
-if __name__ == "__main__":
-    main()

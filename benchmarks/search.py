@@ -14,12 +14,12 @@ import sqlite3
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from measure import Finding, median, print_table, ratio, take_turns, timed
-from query import build
-
+from benchmarks.measure import Finding, Table, median, ratio, take_turns, timed
+from benchmarks.query import build
 from localreg import Registry
 from localreg.store.rows import search_texts
 from localreg.store.rows.search_texts import FIELDS
@@ -30,13 +30,18 @@ COMMON = "stage"
 WORDS = ("detector-004999", "run-000500", "detector 0042", COMMON, "nothingatall")
 
 
-def main() -> None:
-    """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+QUICK = ("--models", "1000", "--rounds", "1")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
     parser.add_argument("--models", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--keep", type=Path, help="where the registry is found and left")
-    options = parser.parse_args()
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure, and yield each table when it is ready."""
     with tempfile.TemporaryDirectory() as folder:
         home = options.keep or Path(folder) / "registry"
         if not home.exists():
@@ -45,7 +50,7 @@ def main() -> None:
             findings = [making(registry, Path(folder), options.rounds)]
             findings += answering(registry, Path(folder), options.rounds)
             findings.append(after_a_change(registry))
-    print_table(f"Search over {options.models:,} models, at most {LIMIT} hits", findings)
+    yield Table(f"Search over {options.models:,} models, at most {LIMIT} hits", findings)
 
 
 def texts_of(registry: Registry) -> list[tuple[str, ...]]:
@@ -140,7 +145,3 @@ def after_a_change(registry: Registry) -> Finding:
         spent.append(time.perf_counter() - started)
     least = statistics.median(spent)
     return Finding("after one change", median(spent), budget="<= 100 ms", met=least <= 0.1)
-
-
-if __name__ == "__main__":
-    main()
