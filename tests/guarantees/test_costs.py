@@ -1,0 +1,123 @@
+"""What calls cost at most: statements, calls of Python functions and of the system, memory.
+
+A bound is what was counted with Python 3.11, and a few more for other versions of Python and other
+file systems. Whoever makes a call cheaper lowers its bound; one who must raise a bound says why.
+
+    @COSTS.at_most(statements=12, python_calls=400, system_calls=40)
+    def register_a_model(folder):        # the name of the row; an empty folder
+        with Registry(folder / "registry", durability="fast") as registry:
+            yield lambda: ...            # the call that is counted, after a few that are not
+
+Leave out what does not matter. `megabytes=` bounds the memory of Python. `COSTS.process` is for
+fresh processes. `python tests/support/costs.py WORD` prints what the calls cost now.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, contextmanager
+from itertools import count
+
+import pytest
+from support import costs
+from support.statements import Watched
+
+from localreg import InputModel, Registry
+
+COSTS = costs.Table()
+
+
+# Registering, editing --------------------------------------------------------------------------
+
+
+@COSTS.at_most(statements=30, python_calls=320, system_calls=70)
+def register_a_model(folder):
+    numbers = count()
+    with Registry(folder / "registry", durability="full") as registry:
+        yield lambda: InputModel.import_model(
+            f"s3://bucket/{next(numbers)}.pt",
+            name="detector",
+            project="vision",
+            tags=["baseline", "audio", "prod"],
+            metadata={"epochs": 10, "lr": 0.1, "host": "a", "note": "b", "seed": 3},
+            registry=registry,
+        )
+
+
+# Models: queries, records, lists, pages --------------------------------------------------------
+
+
+# Revisions, history, lineage, exports ----------------------------------------------------------
+
+
+# Reports, tasks, logs --------------------------------------------------------------------------
+
+
+# Weights: adding, getting, verify, gc, du ------------------------------------------------------
+
+
+# Clone, pull, push, merge, importers -----------------------------------------------------------
+
+
+# Fresh processes -------------------------------------------------------------------------------
+
+COSTS.process("import localreg", "import localreg", modules=3, system_calls=40)
+
+
+# The tests -------------------------------------------------------------------------------------
+
+TRACED = [name for name, (_, most) in COSTS.calls.items() if most.system_calls is not None]
+
+
+@pytest.mark.parametrize("name", COSTS.calls)
+def test_a_call_costs_no_more_than_its_bound(name):
+    prepare, most = COSTS.calls[name]
+    assert costs.counted(prepare, most).beyond(most) == []
+
+
+def test_each_count_is_of_the_one_call():
+    """And a count beyond its bound is named."""
+
+    def looked_up(folder):
+        with closing(sqlite3.connect(folder / "database", factory=Watched)) as connection:
+            yield lambda: [connection.execute("SELECT 1").fetchone() for _ in range(3)]
+
+    def reading(folder):
+        name = str(folder)
+        yield lambda: os.access(name, os.F_OK)
+
+    def large(folder):
+        yield lambda: len(bytes(5_000_000))
+
+    def found(prepare, **most):
+        return costs.counted(contextmanager(prepare), costs.Cost(**most))
+
+    assert found(looked_up, statements=0) == costs.Cost(statements=3)
+    assert found(looked_up, statements=2).beyond(costs.Cost(statements=2)) == [
+        "statements: 3, at most 2"
+    ]
+    assert found(reading, python_calls=0) == costs.Cost(python_calls=1)
+    assert 5 <= found(large, megabytes=0).megabytes < 5.1
+
+
+@pytest.fixture(scope="module")
+def system_calls(tmp_path_factory):
+    return costs.system_calls(TRACED, tmp_path_factory.mktemp("calls"))
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_a_call_makes_no_more_calls_of_the_system_than_its_bound(name, system_calls):
+    assert system_calls[name] > 0, "all that is counted here reaches the system"
+    assert costs.Cost(system_calls=system_calls[name]).beyond(COSTS.calls[name][1]) == []
+
+
+@pytest.fixture(scope="module")
+def small_registry(tmp_path_factory):
+    return costs.make_registry(tmp_path_factory.mktemp("small") / "registry")
+
+
+@pytest.mark.parametrize("name", COSTS.processes)
+def test_a_process_costs_no_more_than_its_bound(name, small_registry, tmp_path):
+    code, most = COSTS.processes[name]
+    assert costs.process_cost(code, small_registry, tmp_path).beyond(most) == []
