@@ -136,13 +136,13 @@ def _measure(place: Path, models: int, megabytes: int, rounds: int) -> Iterator[
 
     def import_() -> float:
         clear()
-        return timed([*localreg, str(new), "import", str(bundle)], names=("import",))
+        return timed([*localreg, str(new), "import", "-q", str(bundle)], names=("import",))
 
     def pipe() -> float:
         clear()
         taken = timed(
             [*localreg, str(registry), "export", "--all", "-q", "-o", "-"],
-            [*localreg, str(new), "import", "-"],
+            [*localreg, str(new), "import", "-q", "-"],
             names=("export to a pipe", "import from a pipe"),
         )
         processes.run([*localreg, str(new), "verify", "--full"], names=("verify --full of it",))

@@ -35,6 +35,8 @@ with Registry(sys.argv[1]):
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
+_SERVER = "import sys; from benchmarks.download import serve; serve(sys.argv[1])"
+
 
 class Sender(http.server.BaseHTTPRequestHandler):
     """Sends one file, whatever is asked for; also in the way huggingface_hub asks."""
@@ -76,7 +78,10 @@ def serve(file: str) -> None:
 def served(file: Path) -> Iterator[str]:
     """Yield the URL of a server in a process of its own."""
     process = subprocess.Popen(
-        [sys.executable, __file__, "--serve", str(file)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _SERVER, str(file)],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     try:
@@ -93,14 +98,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark."""
     parser.add_argument("--size", type=int, default=1024, help="MiB")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
 
 
 def measured(options: argparse.Namespace) -> Iterator[Table]:
     """Measure, and yield each table when it is ready."""
-    if options.serve:
-        serve(options.serve)
-        return
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         file = place / "large.bin"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import sqlite3
@@ -10,12 +9,7 @@ import subprocess
 from pathlib import Path
 
 import localreg
-
-PEERS = (
-    "aim", "bentoml", "boto3", "clearml", "deltalake", "diskcache", "huggingface-hub", "mlflow",
-    "modelstore", "numpy", "obstore", "plotly", "pooch", "sqlite-utils", "tensorboardX", "trackio",
-    "wandb",
-)  # fmt: skip
+from benchmarks import peers
 
 
 def facts() -> dict[str, object]:
@@ -28,7 +22,7 @@ def facts() -> dict[str, object]:
         "system": f"{platform.system()} {platform.release()}",
         "cores": os.cpu_count(),
         "load": load(),
-        "packages": {name: version for name in PEERS if (version := _version(name))},
+        "packages": peers.versions(),
     }
 
 
@@ -44,13 +38,6 @@ def described(found: dict[str, object]) -> str:
     own = {name: value for name, value in found.items() if name != "packages"}
     lines = (", ".join(f"{name} {each}" for name, each in some.items()) for some in (own, packages))
     return "\n".join(lines)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _commit() -> str | None:

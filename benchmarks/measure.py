@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 Case = Callable[[], float]
@@ -29,6 +29,8 @@ class Finding:
             with its quartiles.
         budget: the wanted value in words; "" when there is none.
         met: whether it was met; None when there is no budget.
+        peers: the same ratio of other programs, by name.
+        row: the row of the table of speed that it is; "" if it is none.
     """
 
     what: str
@@ -37,6 +39,8 @@ class Finding:
     ratio: float | None = None
     budget: str = ""
     met: bool | None = None
+    peers: Mapping[str, float] = field(default_factory=dict)
+    row: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +128,19 @@ def fresh_processes() -> Iterator[None]:
             os.environ.update(before)
 
 
-def process(*arguments: str) -> Case:
+def process(*arguments: str, python: str = sys.executable) -> Case:
     """Return a case that runs a fresh interpreter, from its start to its end.
 
     Args:
         arguments: of the interpreter, such as ``"-c", "pass"``.
+        python: the interpreter; what one of another environment says goes nowhere.
     """
-    command = [sys.executable, *arguments]
+    command = [python, *arguments]
+    errors = None if python == sys.executable else subprocess.DEVNULL
 
     def case() -> float:
         started = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=errors)
         return time.perf_counter() - started
 
     return case
@@ -180,7 +186,7 @@ def median(values: Sequence[float]) -> str:
 
 def text_of(table: Table) -> str:
     """Return a table as text: each row with its budget and whether that was met."""
-    header = ("", "localreg", "raw", "ratio", "", "budget", "")
+    header = ("", "localreg", "raw", "ratio", "", "budget", "", "")
     rows = [
         (
             each.what,
@@ -192,6 +198,7 @@ def text_of(table: Table) -> str:
             else "",
             each.budget,
             {True: "met", False: "missed", None: ""}[each.met],
+            ", ".join(f"{name} {_short(times)}" for name, times in each.peers.items()),
         )
         for each in table.findings
     ]
@@ -219,10 +226,21 @@ def json_of(table: Table) -> dict[str, object]:
             else None,
             "budget": each.budget or None,
             "met": each.met,
+            "peers": {name: float(times) for name, times in each.peers.items()},
+            "row": each.row or None,
         }
         for each in table.findings
     ]
     return {"title": table.title, "rows": rows}
+
+
+def _short(times: float) -> str:
+    """Return a ratio with two digits that count.
+
+    >>> _short(0.0214), _short(1.234), _short(117.3)
+    ('0.021', '1.2', '117')
+    """
+    return f"{times:.2g}" if times < 100 else f"{times:.0f}"
 
 
 def _quartiles(ratio: float | None) -> tuple[float, float] | None:

@@ -43,6 +43,21 @@ def test_a_quick_run_prints_its_tables_and_what_it_ran_on():
     assert "The values of 1,000 models" in done.stdout
 
 
+def test_help_of_a_benchmark_has_its_own_options():
+    done = run("growth", "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage: python -m benchmarks growth ")
+    assert "--only ONLY" in done.stdout
+    assert "--list" in run("--help").stdout
+
+
+def test_a_download_is_measured_beside_curl():
+    """From a server in a process of its own."""
+    done = run("download", "--quick", "--size", "1")
+    assert done.returncode == 0, done.stderr
+    assert "localreg, verified and durable" in done.stdout
+
+
 def test_json_has_ratios_with_quartiles_and_versions():
     done = run("records", "--quick", "--json", "--models", "200")
     assert done.returncode == 0, done.stderr
