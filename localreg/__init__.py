@@ -6,7 +6,7 @@ are ClearML's: ``from localreg import InputModel`` is the one line to change.
 Importing this module imports nothing else: each name is loaded when it is first used.
 """
 
-from __future__ import annotations
+import sys
 
 TYPE_CHECKING = False  # type checkers take it for True; importing typing would cost time
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(home), name)
+    __import__(home)  # importlib would cost time
+    value: object = getattr(sys.modules[home], name)
     globals()[name] = value
     return value
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Progress = Callable[[int, int | None], None]
 
 WAIT = 0.5  # seconds: a faster transfer needs no line
 STEP = 0.1
 WIDTH = 24
 _NO_GUESS = 100_000  # seconds: of the first bytes it would be wrong
-
-Progress = Callable[[int, "int | None"], None]
 
 
 class shown_progress:  # noqa: N801  (used as a function; a class enters in a microsecond)

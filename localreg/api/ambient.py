@@ -16,7 +16,6 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import threading
 from contextvars import ContextVar
 
 from localreg import log
@@ -28,6 +27,7 @@ USER_DATA = "the user's data directory"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
@@ -53,6 +53,8 @@ class _Begun:
     __slots__ = ("chain", "coroutine", "process", "task_id", "thread")
 
     def __init__(self, chain: Chain, task_id: str | None) -> None:
+        import threading
+
         self.chain = chain
         self.task_id = task_id
         self.process = os.getpid()
@@ -142,6 +144,8 @@ _mine: ContextVar[tuple[_Begun, ...]] = ContextVar("localreg", default=())
 
 
 def _begin(chain: Chain, task_id: str | None) -> None:
+    import threading
+
     begun = _Begun(chain, task_id)
     _state.begun[begun] = None
     _mine.set((*_mine.get(), begun))
@@ -151,6 +155,8 @@ def _begin(chain: Chain, task_id: str | None) -> None:
 
 def _watch_threads() -> None:
     """Have each thread remember what began where it was started: its own context is empty."""
+    import threading
+
     original = threading.Thread.start
     if hasattr(original, "localreg_original"):
         return
@@ -164,6 +170,8 @@ def _watch_threads() -> None:
 
 
 def _started_in() -> tuple[_Begun, ...]:
+    import threading
+
     return getattr(threading.current_thread(), "localreg_begun", ())
 
 
@@ -186,6 +194,8 @@ def _groups() -> Iterator[tuple[_Begun, ...]]:
     yield mine
     if len(mine) == len(_state.begun):  # as in every script with one thread
         return
+    import threading
+
     begun, here, main = tuple(_state.begun), threading.current_thread(), threading.main_thread()
     # In another context of this thread, as that of a fixture of pytest.
     yield tuple(each for each in reversed(begun) if each.began_in(here))
@@ -234,6 +244,8 @@ def patching() -> AbstractContextManager[object]:
     Tasks begin and end in several threads at once. A fork has a lock of its own: the thread that
     holds that of its parent is not there.
     """
+    import threading
+
     return _state.patching.setdefault(os.getpid(), threading.RLock())
 
 
@@ -686,6 +698,8 @@ def tasks(*, own: bool = False) -> list[tuple[Chain, str]]:
     Args:
         own: only those that began in this thread.
     """
+    import threading
+
     here = threading.current_thread()
     found = {
         (each.task_id, each.chain.first): each.chain

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from pathlib import Path
-from types import TracebackType
 
 from localreg import log, operations
 from localreg.api import ambient
@@ -15,13 +11,15 @@ from localreg.api.models.model import FoundModels, Model, found_models, handle
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, NoRegistryError
 from localreg.progress import shown_progress
-from localreg.registry import Chain, check_directory, open_registry
 from localreg.values.checks import check_flag, one_of
 from localreg.values.records import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date, datetime
+    from pathlib import Path
+    from types import TracebackType
     from typing import BinaryIO
 
     from sqlite_utils import Database
@@ -48,7 +46,7 @@ if TYPE_CHECKING:
     from localreg.operations.upkeep.repair import Repair
     from localreg.operations.upkeep.verify import Verification
     from localreg.operations.weights.signatures import Signed
-    from localreg.registry import Durability
+    from localreg.registry import Chain, Durability
     from localreg.values.signatures import Trusted
 
 _ANYTHING = object()
@@ -100,8 +98,13 @@ class Registry:
         readonly: bool = False,
         upstream: Sequence[str | os.PathLike[str]] | None = None,
     ) -> None:
+        # Here, since a program that only names the class does not wait for SQLite.
+        from localreg.registry import Chain, check_directory, open_registry
+
         roots = None
         if upstream is not None:
+            from collections.abc import Iterable
+
             if isinstance(upstream, (str, bytes, os.PathLike)) or not isinstance(
                 upstream, Iterable
             ):
@@ -113,8 +116,8 @@ class Registry:
             roots = tuple(check_directory("upstream", each) for each in upstream)
         readonly = check_flag("readonly", readonly)
         if path is None:
-            self._open = partial(
-                ambient.open_located, durability=durability, readonly=readonly, roots=roots
+            self._open = lambda *, make: ambient.open_located(
+                durability=durability, readonly=readonly, roots=roots, make=make
             )
             self._found_chain = self._open(make=False) if readonly else _if_any(self._open)
             return
@@ -1454,6 +1457,8 @@ def _if_any(open_it: Callable[..., Chain]) -> Chain | None:
 
 def _paths(argument: str, paths: object) -> Sequence[object]:
     """Return a list of paths."""
+    from collections.abc import Sequence
+
     if isinstance(paths, (str, bytes, os.PathLike)) or not isinstance(paths, Sequence):
         raise InvalidValueError(
             f"{argument} must be a list of paths, not {type(paths).__name__}", argument=argument

@@ -102,11 +102,25 @@ def test_importing_localreg_loads_no_other_module_of_it(added):
     }
 
 
-@pytest.mark.parametrize("name", ["InputModel", "Model", "OutputModel", "Logger"])
+@pytest.mark.parametrize("name", ["InputModel", "Model", "OutputModel", "Logger", "Registry"])
 def test_importing_a_name_loads_no_database(name, added):
     """Opening a registry does; a program that only defines its functions does not wait for it."""
     loaded = added(f"from localreg import {name}")
     assert not {"sqlite3", "json", "localreg.registry", "localreg.store"} & loaded
+
+
+SLOW = {
+    "collections", "contextlib", "functools", "importlib", "json", "pathlib", "re", "threading",
+    "typing",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["InputModel", "Model", "Registry"])
+def test_importing_a_name_loads_few_modules(name, added):
+    """Each of these modules takes longer than ten of localreg's own."""
+    loaded = added(f"from localreg import {name}")
+    assert not SLOW & loaded
+    assert len({each for each in loaded if each.startswith("localreg")}) <= 30
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 
 from localreg import log, operations
 from localreg.api import ambient
@@ -15,6 +14,8 @@ from localreg.values.checks import check_flag, check_name, is_empty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from localreg.api.registry import Registry
     from localreg.registry import Chain
 

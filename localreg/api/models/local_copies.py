@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from localreg import log, operations
 from localreg.api.models.model_handle import ModelHandle
@@ -19,6 +18,7 @@ from localreg.values.checks import check_flag, check_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from typing import TypeVar
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from localreg import operations
 from localreg.api.models.model_handle import ModelHandle
 from localreg.values.checks import check_flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from localreg.values.records import MetadataValue
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.models.changes import Changes
@@ -19,6 +17,7 @@ from localreg.values.records import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TypeVar
 
     from localreg.api.registry import Registry

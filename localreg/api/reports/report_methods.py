@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from localreg import operations, plots
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping, Sequence
 
     from localreg.plots.drawings import Drawing
     from localreg.registry import Chain

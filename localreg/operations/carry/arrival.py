@@ -26,7 +26,7 @@ from localreg.values.bundle_format import broken
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
 from localreg.values.ids import alias_id
-from localreg.values.records import reference
+from localreg.values.records import Owner, reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from localreg.store.events.change import Change
     from localreg.values.manifest import Manifest
-    from localreg.values.records import LoggedEvent, Owner
+    from localreg.values.records import LoggedEvent
 
     class Incoming(Protocol):
         """What another registry has, or a bundle of it.
@@ -221,7 +221,7 @@ class _Arriving:
             if copied is not None:
                 if owner.kind != "model" or owner.id not in self._copies:
                     continue
-                owner = owner._replace(id=self._copies[owner.id])
+                owner = Owner(owner.kind, self._copies[owner.id])
             joined = report_transfer.join(self._connection, owner, pieces, size)
             self._reports += joined.points + joined.singles + joined.plots + joined.messages
 
