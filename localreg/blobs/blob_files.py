@@ -1,4 +1,4 @@
-"""A blob's file: its size, and the error for a damaged one."""
+"""A blob's file: its size, and the errors for a damaged one, or a folder above it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from localreg.errors import CorruptBlobError
+from localreg.errors import CorruptBlobError, NotARegistryError
 from localreg.filesystem.disk_errors import disk_errors
 
 
@@ -33,4 +33,11 @@ def damaged(digest: str, path: Path, found: str) -> CorruptBlobError:
         "them again if their source still exists, or add the same file again",
         digest=digest,
         path=str(path),
+    )
+
+
+def not_a_folder(path: Path) -> NotARegistryError:
+    """Return the error for a link, or a file, in the place of a folder of a registry."""
+    return NotARegistryError(
+        f"{path} must be a directory; links inside a registry are not followed", path=str(path)
     )

@@ -147,9 +147,22 @@ class BlobStore(Folders):
 
         It checks each folder of blobs once.
         """
-        folders: dict[str, str] = {}
+        status = self.status_reader()
 
         def state(digest: str) -> tuple[int, int] | None:
+            found = status(digest)
+            return None if found is None else (found.st_size, found.st_ctime_ns)
+
+        return state
+
+    def status_reader(self) -> Callable[[str], os.stat_result | None]:
+        """Return a function of a digest that returns the status of a blob's file, or None.
+
+        It checks each folder of blobs once.
+        """
+        folders: dict[str, str] = {}
+
+        def status(digest: str) -> os.stat_result | None:
             head = digest[:2]
             folder = folders.get(head)
             if folder is None:
@@ -162,9 +175,9 @@ class BlobStore(Folders):
             except OSError:
                 size_of(Path(path))  # translates the error
                 raise
-            return (found.st_size, found.st_ctime_ns) if stat.S_ISREG(found.st_mode) else None
+            return found if stat.S_ISREG(found.st_mode) else None
 
-        return state
+        return status
 
     def has(self, digest: str, size: int | None) -> bool:
         """Return True if the blob with a digest is here and has the right size."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localreg import log
-from localreg.blobs.blob_files import size_of
+from localreg.blobs.blob_files import not_a_folder, size_of
 from localreg.errors import InvalidValueError, NotARegistryError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.group_modes import share_at
@@ -96,7 +96,7 @@ class Folders(Frozen):
             folder = folder / name
             with disk_errors("looking for weights", folder):
                 if folder.is_symlink():
-                    raise _not_a_folder(folder)
+                    raise not_a_folder(folder)
         return folder
 
     def make_folder(self, *names: str) -> Path:
@@ -109,7 +109,7 @@ class Folders(Frozen):
                 self.sync(parent)
             except FileExistsError:
                 if folder.is_symlink() or not folder.is_dir():
-                    raise _not_a_folder(folder) from None
+                    raise not_a_folder(folder) from None
         return folder
 
     def _make_one(self, folder: Path) -> None:
@@ -212,9 +212,3 @@ class Folders(Frozen):
         """Sync a folder's entries to disk if the registry is durable."""
         if self.durable:
             sync_folder(folder)
-
-
-def _not_a_folder(path: Path) -> NotARegistryError:
-    return NotARegistryError(
-        f"{path} must be a directory; links inside a registry are not followed", path=str(path)
-    )

@@ -14,6 +14,7 @@ fresh processes. `python tests/support/costs.py WORD` prints what the calls cost
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 from contextlib import closing, contextmanager
@@ -55,6 +56,36 @@ def register_a_model(folder):
 
 
 # Weights: adding, getting, verify, gc, du ------------------------------------------------------
+
+
+@contextmanager
+def registry_of_100_files(folder):
+    """A registry with models that each have a file, in few of the folders of blobs."""
+    contents = (b"%d" % each for each in count())
+    few = (each for each in contents if hashlib.sha256(each).hexdigest().startswith("00"))
+    with Registry(folder / "registry", durability="fast") as registry:
+        for number, content in zip(range(100), few, strict=False):
+            (folder / "net.pt").write_bytes(content)
+            registry.add(folder / "net.pt", f"net{number}")
+        yield registry
+
+
+@COSTS.at_most(statements=132, python_calls=4_600, system_calls=1_450)
+def verify_of_100_files(folder):
+    with registry_of_100_files(folder) as registry:
+        yield registry.verify
+
+
+@COSTS.at_most(statements=92, python_calls=18_000, system_calls=3_050)
+def gc_of_100_files(folder):
+    with registry_of_100_files(folder) as registry:
+        yield registry.gc
+
+
+@COSTS.at_most(statements=7, python_calls=4_000, system_calls=930)
+def du_of_100_files(folder):
+    with registry_of_100_files(folder) as registry:
+        yield registry.du
 
 
 # Clone, pull, push, merge, importers -----------------------------------------------------------

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
 from pathlib import Path
 
 from localreg.blobs.blob_files import damaged, size_of
@@ -23,7 +22,7 @@ from localreg.filesystem.portable_files import (
     portable_name,
     remove_file,
 )
-from localreg.values.layout import FILES, owner_of_unfinished
+from localreg.values.layout import FILES
 from localreg.values.urls import safe_filename
 
 TYPE_CHECKING = False
@@ -102,23 +101,6 @@ def copy_from(
             copy_file(blob, temporary, store.group, sync=store.durable)
         store.sync(folder)
     return copy
-
-
-def size_of_copies(store: Folders, digest: str) -> int:
-    """Return the number of bytes in local files of a blob that are copies, not links.
-
-    Files that are not finished, or were left by a dead process, do not count.
-    """
-    folder = store.folder_path(FILES, digest)
-    if not folder.is_dir():
-        return 0
-    size = 0
-    with suppress(FileNotFoundError):  # deleted meanwhile
-        for path in folder.iterdir():
-            status = path.lstat()
-            if status.st_nlink == 1 and owner_of_unfinished(path.name) is None:
-                size += status.st_size
-    return size
 
 
 def check_local_file(store: Folders, digest: str, path: Path) -> None:

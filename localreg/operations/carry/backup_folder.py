@@ -10,6 +10,7 @@ from pathlib import Path
 
 from localreg.blobs.blobstore import BlobStore
 from localreg.blobs.local_files.copying import set_same_time
+from localreg.blobs.local_files.listing import digests_with_local_files
 from localreg.blobs.local_files.local_file import delete_local_files
 from localreg.blobs.staging import staging
 from localreg.blobs.staging.hashing import file_digest
@@ -33,7 +34,7 @@ from localreg.filesystem.syncing import (
     sync_of_all,
     sync_tree,
 )
-from localreg.operations.weights.locations import digests_with_local_files, local_files_of
+from localreg.operations.weights.locations import local_files_of
 from localreg.registry import OpenRegistry
 from localreg.store.database import backup, reserve
 from localreg.store.database.store import Store
@@ -335,7 +336,7 @@ class FolderBackup:
                     raise
 
     def _add_files(self, there: Mapping[str, BlobRow]) -> None:
-        for digest in digests_with_local_files(self._registry):
+        for digest in digests_with_local_files(self._registry.blobs):
             for path in local_files_of(self._registry, digest) if digest in there else ():
                 target = self._blobs.make_folder(FILES, digest) / path.name
                 if not os.path.lexists(target):

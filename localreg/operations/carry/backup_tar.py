@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from localreg.blobs.local_files.listing import digests_with_local_files
 from localreg.errors import PathExistsError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import open_found
@@ -17,7 +18,7 @@ from localreg.filesystem.portable_files import replace_file
 from localreg.filesystem.syncing import sync, sync_folder
 from localreg.filesystem.temporary_owners import unfinished
 from localreg.operations.carry.backup_folder import GONE
-from localreg.operations.weights.locations import digests_with_local_files, local_files_of
+from localreg.operations.weights.locations import local_files_of
 from localreg.registry import OpenRegistry
 from localreg.store.database import backup, reserve
 from localreg.store.rows import blob_rows, tree_rows
@@ -136,7 +137,7 @@ class TarBackup:
     def add_local_copies(self, rows: Mapping[str, BlobRow]) -> None:
         """Write the local copies as links to the blobs, as `FolderBackup.add_local_copies`."""
         with disk_errors(_DOING, self._place):
-            for digest in digests_with_local_files(self._registry):
+            for digest in digests_with_local_files(self._registry.blobs):
                 for path in local_files_of(self._registry, digest) if digest in self._there else ():
                     self._link(f"{FILES}/{digest}/{path.name}", digest)
             source = self._registry.blobs.folder_path(TREES)

@@ -7,7 +7,7 @@ import platform
 import shutil
 from collections.abc import Iterator
 
-from localreg.blobs.local_files.local_file import size_of_copies
+from localreg.blobs.local_files.listing import digests_with_local_files, lister, size_of_copies
 from localreg.errors import DamagedRowError, LocalregError, StorageError
 from localreg.filesystem.access_rights import barrier
 from localreg.filesystem.clones import clone
@@ -17,7 +17,7 @@ from localreg.operations.upkeep import sharing
 from localreg.operations.upkeep.gc import all_garbage
 from localreg.operations.upkeep.verify import database_problems
 from localreg.operations.upkeep.versions import has_extra
-from localreg.operations.weights.locations import digests_with_local_files, holder
+from localreg.operations.weights.locations import holder
 from localreg.operations.weights.trusted import Trust, trust_of
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.opening import sqlite_version
@@ -341,9 +341,11 @@ def _copies(registry: OpenRegistry) -> list[Finding]:
     """Return what local copies cost that are not links, as in a directory that was copied."""
     doubled = upstream = 0
     with disk_errors("looking at local copies", registry.root):
-        for digest in digests_with_local_files(registry):
-            size = size_of_copies(registry.blobs, digest)
-            if registry.blobs.ctime(digest) is not None:
+        blobs = registry.blobs
+        listed, status = lister(blobs), blobs.status_reader()
+        for digest in digests_with_local_files(blobs):
+            size = size_of_copies(listed(digest))
+            if size and status(digest) is not None:
                 doubled += size
             else:
                 upstream += size

@@ -9,13 +9,16 @@ from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
-from localreg.blobs.local_files.local_file import size_of_copies
-from localreg.operations.weights.locations import digests_with_local_files
+from localreg.blobs.local_files.listing import digests_with_local_files, lister, size_of_copies
 from localreg.registry import OpenRegistry
 from localreg.store.rows import usage_rows
 from localreg.store.rows.usage_rows import Blob, Owner
 from localreg.values.frozen import Frozen
 from localreg.values.layout import QUARANTINE, TEMPORARY, TREES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.blobs.blobstore import BlobStore
 
 
 class Share(Frozen):
@@ -96,15 +99,18 @@ def usage(registry: OpenRegistry) -> Usage:
         kept=kept,
         cached=cached,
         unused=unused,
-        copies=sum(
-            size_of_copies(registry.blobs, each) for each in digests_with_local_files(registry)
-        ),
+        copies=_size_of_all_copies(registry.blobs),
         trees=_folder_size(registry.root / TREES, links=False),
         temporary=_folder_size(registry.root / TEMPORARY)
         + _folder_size(registry.root / QUARANTINE),
         database=sum(_size(path) for path in registry.root.glob(f"{registry.store.path.name}*")),
         upstream=upstream,
     )
+
+
+def _size_of_all_copies(blobs: BlobStore) -> int:
+    listed = lister(blobs)
+    return sum(size_of_copies(listed(digest)) for digest in digests_with_local_files(blobs))
 
 
 class _Owners(Frozen):

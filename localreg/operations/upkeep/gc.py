@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from localreg.blobs.local_files.local_file import size_of_copies
+from localreg.blobs.local_files.listing import lister, size_of_copies
 from localreg.errors import (
     DamagedRegistryError,
     DamagedRowError,
@@ -24,7 +24,7 @@ from localreg.operations.upkeep.leftovers import Candidate, last_change
 from localreg.operations.upkeep.retention import Verdict, check_rules, decide, remove
 from localreg.operations.upkeep.verify import database_problems, row_problems
 from localreg.operations.weights.deleting import delete_unneeded
-from localreg.operations.weights.locations import digests_with_local_files, is_upstream_only
+from localreg.operations.weights.locations import is_upstream_only
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, tree_rows
 from localreg.store.rows.blob_rows import BlobRow
@@ -318,14 +318,13 @@ class _Sizes:
         self._blobs = registry.blobs
         self._rows = rows
         self._here = registry.blobs.states(rows)
-        self._copied = set(digests_with_local_files(registry))
-        self._trees = {path.name for path in leftovers.entries(self._blobs.folder_path(TREES))}
+        self._local_files = lister(self._blobs)
+        self._trees = set(leftovers.names(self._blobs.folder_path(TREES)))
 
     def of(self, digest: str) -> int:
         size, _ = self._here.get(digest, (None, None))
         freed = self._rows[digest].size if size == self._rows[digest].size else 0
-        if digest in self._copied:
-            freed += size_of_copies(self._blobs, digest)
+        freed += size_of_copies(self._local_files(digest))
         if digest in self._trees:
             freed += leftovers.size_below(self._blobs.folder_path(TREES) / digest)
         return freed
@@ -345,12 +344,10 @@ def _strays(chain: Chain, grace: float) -> Iterator[Candidate]:
     ]
     # Those of upstream weights are a cache, which `cache.prune` empties.
     found += [
-        (path.name, path)
-        for name in (FILES, TREES)
-        for path in leftovers.entries(blobs.folder_path(name))
-        if path.name not in known
-        and is_sha256(path.name)
-        and not is_upstream_only(chain, path.name)
+        (digest, folder / digest)
+        for folder in (blobs.folder_path(FILES), blobs.folder_path(TREES))
+        for digest in leftovers.names(folder)
+        if digest not in known and is_sha256(digest) and not is_upstream_only(chain, digest)
     ]
     for digest, path in found:
         changed = last_change(path) if is_sha256(digest) else None

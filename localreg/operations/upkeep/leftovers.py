@@ -171,12 +171,25 @@ def _due(owner: str, changed: float, grace: float, *, wait: bool = False) -> flo
 
 
 def _unfinished(folder: Path, levels: int) -> Iterator[Path]:
-    """Yield what is unfinished in a folder, and in those so many levels below."""
-    for path in entries(folder):
-        if owner_of_unfinished(path.name) is not None:
-            yield path
-        elif levels and path.is_dir():
-            yield from _unfinished(path, levels - 1)
+    """Yield what is unfinished in a folder, and in those so many levels below; no link is followed.
+
+    It uses text, since hundreds of thousands of folders have local files.
+    """
+    if not folder.is_symlink():
+        with disk_errors("looking for what can be deleted", folder):
+            yield from map(Path, sorted(_unfinished_below(str(folder), levels)))
+
+
+def _unfinished_below(folder: str, levels: int) -> Iterator[str]:
+    try:
+        with os.scandir(folder) as found:
+            for each in found:
+                if each.name.startswith(".") and owner_of_unfinished(each.name) is not None:
+                    yield each.path
+                elif levels and each.is_dir(follow_symlinks=False):
+                    yield from _unfinished_below(each.path, levels - 1)
+    except (FileNotFoundError, NotADirectoryError):  # none yet, or deleted meanwhile
+        return
 
 
 def _outside(registry: OpenRegistry, note: Path, grace: float) -> Iterator[Candidate]:

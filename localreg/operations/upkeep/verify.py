@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localreg.blobs.blob_files import regular_file, size_of
+from localreg.blobs.local_files.listing import digests_with_local_files, lister
 from localreg.blobs.trees.local_tree import shown
 from localreg.errors import (
     CorruptBlobError,
@@ -24,7 +25,6 @@ from localreg.operations.upkeep.leftovers import entries
 from localreg.operations.upkeep.package_checks import folder_differences, list_difference
 from localreg.operations.weights.locations import (
     check_upstream,
-    digests_with_local_files,
     holder,
     local_files_of,
     upstream_state,
@@ -33,7 +33,7 @@ from localreg.operations.weights.sources import is_known_damaged
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.checking import damage, strange_values
 from localreg.store.rows import blob_rows, model_rows, remote_gap_rows, tree_rows
-from localreg.store.rows.blob_rows import BlobRow
+from localreg.store.rows.blob_rows import BlobRow, Known
 from localreg.values.frozen import Frozen
 from localreg.values.layout import TREES
 from localreg.values.urls import is_sha256
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from localreg.store.rows.remote_gap_rows import Supplier
 
 
-# What was hashed is recorded when it is so many blobs, or took so long.
+# So many blobs are in memory. What was hashed is recorded when it is as many, or took so long.
 _AT_ONCE, _SECONDS = 500, 5.0
 DIFFERENT_COPY = "the local copy differs from the stored weights"
 
@@ -141,39 +141,62 @@ def verify(
         return Verification(0, 0, 0, tuple(problems))
     problems += row_problems(registry)
     with registry.store.read() as connection:
-        rows = _wanted_rows(connection, models)
-        kept = blob_rows.kept_digests(connection)
-        packages = blob_rows.packages(connection)
-    looker = _Looker(chain, registry, kept, packages, full)
-    total, done, away, size = sum(row.size for row in rows), 0, 0, 0
+        places = blob_rows.places(connection, _wanted(connection, models))
+    looker = _Looker(chain, registry, full)
+    total = sum(size for _, size in places if isinstance(size, int))
+    checked, size, away, done = 0, 0, 0, 0
     incomplete: list[Incomplete] = []
     with looker.recording():
-        for row in rows:
-            if (row.digest not in kept or looker.is_in_remote(row.digest)) and looker.is_away(row):
+        for known in _known(registry, [place for place, _ in places]):
+            row = known.row
+            changed = not looker.is_unchanged(known)
+            if changed and looker.is_away(known):
                 away += 1
             else:
-                size += row.size
-            if not looker.is_unchanged(row):
-                problems += looker.problems(row)
-            if row.digest in packages and row.facts is not None:
+                checked, size = checked + 1, size + row.size
+            if changed:
+                problems += looker.problems(known)
+            if known.package and row.facts is not None:
                 incomplete += looker.incomplete(row)
             done += row.size
             if progress is not None:
                 progress(done, total)
     if full and models is None:
-        known = {row.digest for row in rows}
-        problems += _copies_of_others(registry, known)
-        problems += _folders_of_others(chain, registry, known)
-    return Verification(
-        len(rows) - away, looker.hashed, size, tuple(problems), away, tuple(incomplete)
-    )
+        with registry.store.read() as connection:
+            recorded = blob_rows.digests(connection)
+        problems += _copies_of_others(registry, recorded)
+        problems += _folders_of_others(chain, registry, recorded)
+    return Verification(checked, looker.hashed, size, tuple(problems), away, tuple(incomplete))
+
+
+def _wanted(connection: blob_rows.Connection, models: Iterable[str] | None) -> set[str] | None:
+    """Return the digests of the weights of some models with the files of packages; None for all."""
+    if models is None:
+        return None
+    digests: set[str] = set()
+    for model_id in models:
+        for weights in model_rows.weights(connection, model_id):
+            if weights.digest is not None:
+                digests.add(weights.digest)
+                digests.update(
+                    tree_rows.digests(connection, weights.digest) if weights.tree else ()
+                )
+    return digests
+
+
+def _known(registry: OpenRegistry, places: Sequence[int]) -> Iterator[Known]:
+    """Yield what is known of blobs, as it is when they are looked at: some at a time."""
+    for start in range(0, len(places), _AT_ONCE):
+        with registry.store.read() as connection:
+            known = blob_rows.all_known(connection, places[start : start + _AT_ONCE])
+        yield from known
 
 
 def _copies_of_others(registry: OpenRegistry, known: Container[str]) -> Iterator[Problem]:
     """Yield the damaged local copies of weights that only upstream registries record."""
     from localreg.blobs.staging.hashing import file_digest
 
-    for digest in digests_with_local_files(registry):
+    for digest in digests_with_local_files(registry.blobs):
         for path in local_files_of(registry, digest) if digest not in known else ():
             with disk_errors("verifying local copies", path):
                 try:
@@ -268,37 +291,6 @@ def row_problems(registry: OpenRegistry, *, of_blobs: bool = False) -> list[Prob
     ]
 
 
-def _wanted_rows(connection: blob_rows.Connection, models: Iterable[str] | None) -> list[BlobRow]:
-    """Return the rows of all blobs, or of the weights of some models with the files of packages."""
-    if models is None:
-        return blob_rows.blobs(connection)
-    digests: set[str] = set()
-    for model_id in models:
-        for weights in model_rows.weights(connection, model_id):
-            if weights.digest is not None:
-                digests.add(weights.digest)
-                digests.update(
-                    tree_rows.digests(connection, weights.digest) if weights.tree else ()
-                )
-    found = blob_rows.rows_of(connection, digests)
-    return [found[digest] for digest in sorted(found)]
-
-
-class _Known(Frozen):
-    """What the database says of a blob.
-
-    A row that was deleted and made again has other times.
-
-    Attributes:
-        kept: the registry must keep the bytes.
-        package: it is a package, or should be.
-    """
-
-    row: BlobRow
-    kept: bool
-    package: bool
-
-
 class _Looker:
     """Looks at blobs one after the other.
 
@@ -306,32 +298,41 @@ class _Looker:
         hashed: how many were read and hashed.
     """
 
-    def __init__(
-        self, chain: Chain, registry: OpenRegistry, kept: set[str], packages: set[str], full: bool
-    ) -> None:
-        self.chain, self.registry = chain, registry
-        self.kept, self.packages, self.full = kept, packages, full
+    def __init__(self, chain: Chain, registry: OpenRegistry, full: bool) -> None:
+        self.chain, self.registry, self.full = chain, registry, full
         self.hashed = 0
-        self._state = registry.blobs.state_reader()
-        self._copied = set(digests_with_local_files(registry))
+        self._status = registry.blobs.status_reader()
+        self._local_files = lister(registry.blobs)
         with registry.store.read() as connection:
             self._has_remotes = remote_gap_rows.has_remotes(connection)
         self._ctimes: dict[str, int | None] = {}
         self._recorded = time.monotonic()
 
-    def is_unchanged(self, row: BlobRow) -> bool:
-        """Return True if there is nothing to look at; most blobs need no more."""
-        digest = row.digest
-        if self.full or digest in self._copied or digest in self.packages:
+    def is_unchanged(self, known: Known) -> bool:
+        """Return True if there is nothing to look at; most blobs need no more.
+
+        Its file is the one that was hashed, and its local files are links to it.
+        """
+        if self.full or known.package:
             return False
+        row = known.row
         try:
-            return self._state(digest) == (row.size, row.ctime)
+            blob = self._status(row.digest)
+            if blob is None or (blob.st_size, blob.st_ctime_ns) != (row.size, row.ctime):
+                return False
+            return all(
+                os.path.samestat(status, blob) or name.startswith(".")
+                for name, status in self._local_files(row.digest)
+            )
         except (StorageError, NotARegistryError):  # it is looked at again, and reported
             return False
 
-    def is_away(self, row: BlobRow) -> bool:
-        """Return True if there is no file with these bytes here, good or damaged, nor upstream."""
-        return self._state(row.digest) is None and holder(self.chain, row.digest, row.size) is None
+    def is_away(self, known: Known) -> bool:
+        """Return True if no file with these bytes must be here, and none is, nor upstream."""
+        digest = known.row.digest
+        if known.kept and not self.is_in_remote(digest):
+            return False
+        return self._status(digest) is None and holder(self.chain, digest, known.row.size) is None
 
     def is_in_remote(self, digest: str) -> bool:
         """Return True if a remote should have some bytes, and is not known to lack them."""
@@ -344,7 +345,7 @@ class _Looker:
         with self.registry.store.read() as connection:
             return remote_gap_rows.suppliers(connection, digest)
 
-    def problems(self, row: BlobRow) -> list[Problem]:
+    def problems(self, known: Known) -> list[Problem]:
         """Return the problems of a blob.
 
         Other processes may remove the model meanwhile, delete the bytes before the transaction that
@@ -352,26 +353,22 @@ class _Looker:
         committed row needs them. So what was found is true if the same was recorded before and
         after the look.
         """
-        known: _Known | None = _Known(row, row.digest in self.kept, row.digest in self.packages)
+        before: Known | None = known
         again = False
-        while known is not None:
-            found = _Check(self, known, again=again).run()
-            after = self._known(row.digest) if found else known
+        while before is not None:
+            found = _Check(self, before, again=again).run()
+            after = self._known(known.row.digest) if found else before
             # Damage that was read is certain, and the row of such a blob may change by this look.
             certain = any(each.kind in ("digest", "upstream") for each in found)
-            if after == known or (certain and after is not None):
+            if after == before or (certain and after is not None):
                 return found
-            known, again = after, True
+            before, again = after, True
         return []
 
-    def _known(self, digest: str) -> _Known | None:
+    def _known(self, digest: str) -> Known | None:
         """Return what is recorded of a blob now, or None if it has no row any more."""
         with self.registry.store.read() as connection:
-            row = blob_rows.blob(connection, digest)
-            if row is None:
-                return None
-            kept = blob_rows.kept(connection, digest)
-            return _Known(row, kept, blob_rows.is_package(connection, digest))
+            return blob_rows.known(connection, digest)
 
     def incomplete(self, row: BlobRow) -> list[Incomplete]:
         """Return the package if it lacks files that its own index names."""
@@ -418,7 +415,7 @@ class _Check:
         again: True if the bytes were hashed just now.
     """
 
-    def __init__(self, looker: _Looker, known: _Known, *, again: bool) -> None:
+    def __init__(self, looker: _Looker, known: Known, *, again: bool) -> None:
         self._looker = looker
         self._chain, self._registry = looker.chain, looker.registry
         self._blobs = looker.registry.blobs

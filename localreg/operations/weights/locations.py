@@ -20,7 +20,6 @@ from localreg.operations.weights.sources import is_known_damaged
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows
 from localreg.values.layout import FILES
-from localreg.values.urls import is_sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -202,15 +201,6 @@ def check_local_copy(chain: Chain, digest: str, size: int | None, path: Path) ->
             remove_file(path)
             blob = holding.blobs.blob(digest)
             local_files.copy_from(first.blobs, blob, digest, size, path.name)
-
-
-def digests_with_local_files(registry: OpenRegistry) -> list[str]:
-    """Return the digests of all blobs that have local files, sorted."""
-    folder = registry.blobs.folder_path(FILES)
-    with disk_errors("looking for local copies", folder):
-        if not folder.is_dir():
-            return []
-        return sorted(path.name for path in folder.iterdir() if is_sha256(path.name))
 
 
 def local_files_of(registry: OpenRegistry, digest: str) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from localreg import log
 from localreg.errors import DamagedRowError
@@ -22,6 +22,7 @@ from localreg.store.rows.checked_values import (
     URL,
     WHOLE,
     Columns,
+    fetched,
     is_digest,
     object_of,
     or_null,
@@ -32,11 +33,11 @@ from localreg.values.records import Json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
     from localreg.filesystem.plain_files import FileStatus
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+    Record = TypeVar("Record", bound=Frozen)
 
 Connection = sqlite3.Connection
 
@@ -93,10 +94,12 @@ class Served(Frozen):
 
 _COLUMNS = "digest, size, added, verified, ctime, unreferenced, upstream, total, facts"
 _BLOB = f"SELECT {_COLUMNS} FROM blob"
-_BLOBS = Columns(
-    "blob", digest=DIGEST, size=COUNT, added=TIME, verified=or_null(TIME), ctime=or_null(WHOLE),
-    unreferenced=or_null(TIME), upstream=or_null(TEXT), total=or_null(COUNT), facts=or_null(TEXT),
-)  # fmt: skip
+_RULES = {
+    "digest": DIGEST, "size": COUNT, "added": TIME, "verified": or_null(TIME),
+    "ctime": or_null(WHOLE), "unreferenced": or_null(TIME), "upstream": or_null(TEXT),
+    "total": or_null(COUNT), "facts": or_null(TEXT),
+}  # fmt: skip
+_BLOBS = Columns("blob", **_RULES)
 _DIGESTS = Columns("blob", digest=DIGEST)
 # Conditions on a blob b. The files of a package are needed as long as the package is: as a package,
 # not only as a file that happens to have the bytes of its manifest.
@@ -147,6 +150,8 @@ NEEDED = (
 )
 _REFERRED = _REFERRED.format("b")
 _PACKAGE = f"(total IS NOT NULL OR {_PACKAGE_REFERRED.format('b.pk')})"
+_KNOWN = f"SELECT {_COLUMNS}, {KEPT}, {_PACKAGE} FROM blob b"
+_KNOWN_ROWS = Columns("blob", **_RULES, kept=FLAG, package=FLAG)
 
 
 def blob(connection: Connection, digest: str) -> BlobRow | None:
@@ -160,6 +165,53 @@ def blobs(connection: Connection) -> list[BlobRow]:
     return _sound(connection, f"{_BLOB} ORDER BY digest")
 
 
+class Known(Frozen):
+    """What is known of a blob. A row that was deleted and made again has other times.
+
+    Attributes:
+        kept: the registry must keep the bytes.
+        package: it is a package, or should be.
+    """
+
+    row: BlobRow
+    kept: bool
+    package: bool
+
+
+def known(connection: Connection, digest: str) -> Known | None:
+    """Return what is known of a blob, or None."""
+    row = _KNOWN_ROWS.one(connection, f"{_KNOWN} WHERE digest = ?", (digest,))
+    return None if row is None else _known(row)
+
+
+def all_known(connection: Connection, places: Sequence[int]) -> list[Known]:
+    """Return what is known of many blobs, by digest; damaged rows are logged.
+
+    Args:
+        places: some of those that `places` returned.
+    """
+    sql = f"{_KNOWN} WHERE pk IN (SELECT value FROM json_each(?)) ORDER BY digest"
+    return list(_made(_KNOWN_ROWS.sound(connection, sql, (json.dumps(places),)), _known))
+
+
+def _known(row: tuple[Any, ...]) -> Known:
+    *values, kept_, package = row
+    return Known(_blob_row(tuple(values)), bool(kept_), bool(package))
+
+
+def places(
+    connection: Connection, digests: Iterable[str] | None = None
+) -> list[tuple[int, object]]:
+    """Return the keys of blobs in the order of their digests, with their sizes.
+
+    Args:
+        digests: of which; those without a row are left out. None for all.
+    """
+    among = "" if digests is None else "WHERE digest IN (SELECT value FROM json_each(?))"
+    parameters = () if digests is None else (_listed(digests),)
+    return fetched(connection, f"SELECT pk, size FROM blob {among} ORDER BY digest", parameters)
+
+
 def digests(connection: Connection) -> set[str]:
     """Return the digests of all blobs."""
     rows = _DIGESTS.all(connection, "SELECT digest FROM blob")
@@ -167,13 +219,17 @@ def digests(connection: Connection) -> set[str]:
 
 
 def _sound(connection: Connection, sql: str) -> list[BlobRow]:
-    found = []
-    for row in _BLOBS.sound(connection, sql):
+    return list(_made(_BLOBS.sound(connection, sql), _blob_row))
+
+
+def _made(
+    rows: Iterable[tuple[Any, ...]], make: Callable[[tuple[Any, ...]], Record]
+) -> Iterator[Record]:
+    for row in rows:
         try:
-            found.append(_blob_row(row))
+            yield make(row)
         except DamagedRowError as error:
             log.warning("%s", error)
-    return found
 
 
 def _blob_row(row: tuple[Any, ...]) -> BlobRow:
@@ -522,11 +578,6 @@ def packages(connection: Connection) -> set[str]:
     """Return the digests of the blobs that are packages, or should be."""
     rows = _DIGESTS.sound(connection, f"SELECT digest FROM blob b WHERE {_PACKAGE}")
     return {digest for (digest,) in rows}
-
-
-def is_package(connection: Connection, digest: str) -> bool:
-    """Return True if a blob is a package, or should be."""
-    return _holds(connection, _PACKAGE, digest)
 
 
 def unneeded(connection: Connection) -> list[BlobRow]:

@@ -239,7 +239,7 @@ class Columns:
 
         The statement must give its rows in the same order when it is run again.
         """
-        for rows in _fetched_in_parts(connection, sql, parameters):
+        for rows in fetched_in_parts(connection, sql, parameters):
             if self._are_sound(rows):
                 yield from rows
                 continue
@@ -281,8 +281,8 @@ def fetched(
         connection.text_factory = str
 
 
-def _fetched_in_parts(
-    connection: sqlite3.Connection, sql: str, parameters: Sequence[object]
+def fetched_in_parts(
+    connection: sqlite3.Connection, sql: str, parameters: Sequence[object] = ()
 ) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the rows of a statement, some at a time; text that is not UTF-8 comes as bytes."""
     given = 0

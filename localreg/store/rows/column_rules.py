@@ -26,8 +26,8 @@ from localreg.store.rows.checked_values import (
     WHOLE,
     Columns,
     Rule,
+    fetched_in_parts,
     or_null,
-    text_or_bytes,
 )
 from localreg.store.rows.report_rows import STRANGE_POINT
 
@@ -187,7 +187,6 @@ OF_BLOBS = (
     "blob", "tree_file", "unpacked", "weights", "artifact", "plot", "url", "open_dataset_file",
 )  # fmt: skip
 _KEYS = ("id", "digest", "event_id", "name", "title", "url", "task", "model")
-_AT_ONCE = 5_000  # rows in memory
 
 
 def damaged_rows(
@@ -199,13 +198,12 @@ def damaged_rows(
         connection: one that is not used for anything else.
         tables: where to look.
     """
-    connection.text_factory = text_or_bytes
     for table in tables:
         rules = RULES[table]
         names = list(rules)
         key = next((names.index(each) for each in _KEYS if each in rules), 0)
         columns = Columns(table, key, **rules)
         strange = f" WHERE {STRANGE_POINT}" if table == "scalar" else ""  # there may be 10 million
-        cursor = connection.execute(f"SELECT {', '.join(names)} FROM {table}{strange}")
-        while rows := cursor.fetchmany(_AT_ONCE):
+        sql = f"SELECT {', '.join(names)} FROM {table}{strange}"
+        for rows in fetched_in_parts(connection, sql):
             yield from columns.damage(rows)
