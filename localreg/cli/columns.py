@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from itertools import chain
 
 import click
 
@@ -116,22 +118,24 @@ def check_columns(given: Iterable[str], fixed: Iterable[str], kinds: Sequence[st
 
 
 def table(
-    fixed: Mapping[str, tuple[Column, Callable[[Row], object]]],
+    fixed: Mapping[str, Column],
     usual: Sequence[str],
     wanted: Sequence[Wanted],
     sorted_by: Wanted | None,
-    rows: Sequence[Row],
-    values: Callable[[], Sequence[Values]],
-) -> tuple[list[Column], list[list[object]]]:
-    """Return the columns to show, and the cells of each row.
+    parts: Callable[[], Iterator[Sequence[Row]]],
+    cells: Callable[[Sequence[Row]], Mapping[str, Callable[[Row], object]]],
+    values: Callable[[Sequence[Row]], Sequence[Values]],
+) -> tuple[list[Column], Iterator[list[object]]]:
+    """Return the columns to show, and the cells of each row, which are read while they are taken.
 
     Args:
-        fixed: the columns of the list by the names that ``--columns`` takes, and their cells.
+        fixed: the columns of the list by the names that ``--columns`` takes.
         usual: the names of those that are shown unless others are wanted.
         wanted: what `check_columns` returned.
         sorted_by: the value that orders the rows; it is shown after the first column.
-        rows: what is listed.
-        values: reads the values of the rows, if a column needs them.
+        parts: reads what is listed, some rows at a time.
+        cells: returns what makes the cells of some rows in the fixed columns.
+        values: reads the values of some rows.
     """
     added = [each for each in wanted if each.extra]
     chosen = [each for each in wanted if not each.extra]
@@ -142,24 +146,39 @@ def table(
     shown += [] if chosen else [Wanted("fixed", name) for name in usual[1:]]
     if sorted_by is not None and _key(sorted_by) not in map(_key, shown):
         shown.insert(1, sorted_by)
-    every = values() if any(map(_needs_values, shown)) else ()
-    shown = list({_key(name): name for each in shown for name in _expanded(each, every)}.values())
+    shown = list({_key(each): each for each in _expanded(shown, parts, values)}.values())
+    made = (_cells(shown, part, cells, values) for part in parts())
+    first: list[list[object]] = next(made, [[] for _ in shown])
     columns: list[Column] = []
-    cells: list[list[object]] = []
     for place, each in enumerate(shown):
         if each.kind == "fixed":
-            column, cell = fixed[each.name]
-            cells.append(list(map(cell, rows)))
+            column = fixed[each.name]
             rank = place if chosen else column.rank * 100
             rank = 0 if each.name == "id" else rank
             columns.append(Column(column.title, column.kind, rank))
             continue
-        cells.append([_value(one, each) for one in every])
         is_order = sorted_by is not None and _key(each) == _key(sorted_by)
         columns.append(
-            Column(_title(each, shown), _kind(cells[-1]), 0 if is_order or not place else place)
+            Column(_title(each, shown), _kind(first[place]), 0 if is_order or not place else place)
         )
-    return columns, [list(row) for row in zip(*cells, strict=True)]
+    return columns, (list(row) for part in chain((first,), made) for row in zip(*part, strict=True))
+
+
+def _cells(
+    shown: Sequence[Wanted],
+    part: Sequence[Row],
+    cells: Callable[[Sequence[Row]], Mapping[str, Callable[[Row], object]]],
+    values: Callable[[Sequence[Row]], Sequence[Values]],
+) -> list[list[object]]:
+    """Return the cells of some rows, by column."""
+    fixed = cells(part)
+    every = values(part) if any(each.kind != "fixed" for each in shown) else ()
+    return [
+        list(map(fixed[each.name], part))
+        if each.kind == "fixed"
+        else [_value(one, each) for one in every]
+        for each in shown
+    ]
 
 
 def only_with(sorted_by: Wanted, things: str, values: Iterable[Values]) -> str:
@@ -254,29 +273,70 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def _needs_values(each: Wanted) -> bool:
-    return each.kind != "fixed" or each.name in ("metrics", "params")
+def _expanded(
+    shown: Sequence[Wanted],
+    parts: Callable[[], Iterator[Sequence[Row]]],
+    values: Callable[[Sequence[Row]], Sequence[Values]],
+) -> Iterator[Wanted]:
+    """Yield the columns, those instead of each with a pattern that it stands for."""
+    patterns = {each: _pattern(each) for each in shown}
+    if not any(patterns.values()):
+        yield from shown
+        return
+    names = _Names()
+    for part in parts():
+        for one in values(part):
+            names.add(one)
+    for each, pattern in patterns.items():
+        if pattern is None:
+            yield each
+            continue
+        kind, text = pattern
+        found = [name for name in names.of(kind) if fnmatchcase(name, text)]
+        if kind in ("metric", "min", "max"):
+            found = [name for name in found if not _is_monitored(name) or text[0] == ":"]
+        elif each.name == "params":
+            found = [name for name in found if names.differs(name)]
+        yield from (Wanted(kind, name) for name in sorted(found))
 
 
-def _expanded(each: Wanted, values: Sequence[Values]) -> list[Wanted]:
-    """Return the columns that a column with a pattern stands for."""
-    kind, pattern = each.kind, each.name
-    if kind == "fixed":
-        if pattern not in ("metrics", "params"):
-            return [each]
-        kind, pattern = ("metric" if pattern == "metrics" else "param"), "*"
-    if not _SPECIAL.intersection(pattern):
-        return [each]
-    names = dict.fromkeys(
-        name for one in values for name in _all_of(one, kind) if fnmatchcase(name, pattern)
-    )
-    if kind in ("metric", "min", "max"):
-        found = [name for name in names if not _is_monitored(name) or pattern[0] == ":"]
-    elif each.name == "params" and len(values) > 1:
-        found = [name for name in names if len({one.parameters.get(name) for one in values}) > 1]
-    else:
-        found = list(names)
-    return [Wanted(kind, name) for name in sorted(found)]
+def _pattern(each: Wanted) -> tuple[str, str] | None:
+    """Return the kind and the pattern of the values that a column stands for, if it has one."""
+    if each.kind == "fixed":
+        return {"metrics": ("metric", "*"), "params": ("param", "*")}.get(each.name)
+    return (each.kind, each.name) if _SPECIAL.intersection(each.name) else None
+
+
+class _Names:
+    """The names of the values of many rows, and which parameters differ."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._metrics: dict[str, None] = {}
+        self._metadata: dict[str, None] = {}
+        self._parameters: dict[str, str] = {}  # with the first value
+        self._having: Counter[str] = Counter()  # a parameter
+        self._different: set[str] = set()
+
+    def add(self, values: Values) -> None:
+        """Note what a row has."""
+        self._rows += 1
+        self._metrics.update(dict.fromkeys(values.metrics))
+        self._metadata.update(dict.fromkeys(values.metadata))
+        self._having.update(values.parameters.keys())
+        for name, value in values.parameters.items():
+            if self._parameters.setdefault(name, value) != value:
+                self._different.add(name)
+
+    def of(self, kind: str) -> Iterable[str]:
+        """Return the names of a kind of values."""
+        if kind == "param":
+            return self._parameters
+        return self._metadata if kind == "meta" else self._metrics
+
+    def differs(self, name: str) -> bool:
+        """Return True if a parameter is not the same in all rows, or if there is only one row."""
+        return self._rows == 1 or name in self._different or self._having[name] < self._rows
 
 
 def _key(each: Wanted) -> tuple[str, str]:

@@ -25,6 +25,7 @@ from localreg.cli.cells import terminal_width as terminal_width
 from localreg.cli.cells import wrapped
 from localreg.cli.nearby import nearby_text
 from localreg.cli.streams import QUIETLY, already, print_bytes, stdout_is_utf8
+from localreg.cli.streams import print_lines as print_lines
 from localreg.cli.streams import remark as remark
 from localreg.cli.streams import say as say
 from localreg.cli.tables import HEADER as HEADER
@@ -161,7 +162,23 @@ def _what_frees(chain: Chain, error: StorageFullError) -> str:
 
 def print_json(value: object) -> None:
     """Print a value as JSON that every parser reads, whatever stdout can encode."""
+    if isinstance(value, list):
+        print_json_list(value)
+        return
     click.echo(json_text(value, indent=2, ascii_only=not stdout_is_utf8()))
+
+
+def print_json_list(entries: Iterable[object]) -> None:
+    """Print a JSON list as its entries come, each in a line: there may be a million of them.
+
+    An error at an entry ends the text, which no parser takes for a list then.
+    """
+    ascii_only = not stdout_is_utf8()
+    write, before = sys.stdout.write, "[\n"
+    for each in entries:
+        write(before + json_text(each, ascii_only=ascii_only))
+        before = ",\n"
+    write("[]\n" if before == "[\n" else "\n]\n")
 
 
 def json_text(value: object, *, indent: int | None = None, ascii_only: bool = False) -> str:

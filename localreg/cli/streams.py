@@ -11,7 +11,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import cast
 
@@ -122,6 +122,13 @@ def remark(text: str) -> None:
     context = click.get_current_context(silent=True)
     if context is None or not context.meta.get(QUIETLY):
         say(text)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines as they come: there may be a million, and `click.echo` would flush each."""
+    write = sys.stdout.write
+    for line in lines:
+        write(f"{line}\n")
 
 
 def print_bytes(data: bytes) -> None:

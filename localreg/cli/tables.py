@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import zip_longest
+from itertools import chain, islice, zip_longest
 
 import click
 
@@ -30,11 +30,12 @@ from localreg.cli.cells import (
     terminal_width,
     wrapped,
 )
-from localreg.cli.streams import say
+from localreg.cli.streams import print_lines, say
 from localreg.values.frozen import Frozen
 from localreg.values.units import duration_text, is_known, moment, size_text
 
 GAP = 2
+_PART = 1_000  # rows of a table on a terminal
 _LONG = 10  # digits of a number that are all shown
 _RECENT = 300  # days in which a short date needs no year
 _META = "localreg.header"
@@ -84,21 +85,24 @@ def print_table(columns: Sequence[Column | str], rows: Iterable[Sequence[object]
     heads = [each if isinstance(each, Column) else Column(each) for each in columns]
     if not sys.stdout.isatty():
         root = click.get_current_context(silent=True)
-        if root is not None and root.find_root().meta.get(_META):
-            click.echo("\t".join(one_line(head.title) for head in heads))
-        for row in rows:
-            cells = (_plain(head, value) for head, value in zip(heads, row, strict=True))
-            click.echo("\t".join(cells))
+        titled = root is not None and root.find_root().meta.get(_META)
+        head = ["\t".join(one_line(head.title) for head in heads)] if titled else []
+        print_lines(chain(head, (_plain_line(heads, row) for row in rows)))
         return
-    table = [list(row) for row in rows]
-    if not table:
-        return
-    lines, left_out = table_lines(heads, table, terminal_width())
-    click.echo(click.style(lines[0], bold=True))
-    for line in lines[1:]:
-        click.echo(line)
+    left_out: dict[str, None] = {}
+    each = iter(rows)
+    # Of a long list each part is a table with a head and widths of its own, so none is held whole.
+    while table := [list(row) for row in islice(each, _PART)]:
+        lines, narrow = table_lines(heads, table, terminal_width())
+        click.echo(click.style(lines[0], bold=True))
+        print_lines(lines[1:])
+        left_out.update(dict.fromkeys(narrow))
     if left_out:
         say(f"This terminal is too narrow to show: {', '.join(left_out)}.")
+
+
+def _plain_line(heads: Sequence[Column], row: Sequence[object]) -> str:
+    return "\t".join(_plain(head, value) for head, value in zip(heads, row, strict=True))
 
 
 def _plain(head: Column, value: object) -> str:

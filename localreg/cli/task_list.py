@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from time import time
 
 import click
@@ -27,16 +28,17 @@ from localreg.cli.output import (
     QUIET,
     Column,
     opened,
-    print_json,
+    print_json_list,
+    print_lines,
     print_table,
     say,
 )
 from localreg.cli.task_records import task_json, task_status, whole
 from localreg.operations.finding.upstream import Found
-from localreg.operations.finding.values import task_values
+from localreg.operations.finding.values import Values, task_values
 from localreg.operations.tasks import lifecycle, search
 from localreg.registry import Chain
-from localreg.values.records import TaskRecord
+from localreg.values.records import Json, TaskRecord
 from localreg.values.secrets import masked_text
 from localreg.values.units import is_known
 
@@ -52,6 +54,7 @@ STATUSES = (
 KINDS = ("metric", "param")
 USUAL = ("task", "project", "type", "status", "tags", "duration", "updated", "id")
 OTHER_COLUMNS = "created, ended, progress, comment, reason"
+_PART = 500  # tasks whose values are read together
 _LOOKED_AT = 500  # tasks, for names that are similar to one that no task has
 
 Row = tuple[Found, TaskRecord]
@@ -126,22 +129,13 @@ def ls_command(
         found = _find(chain, filters, names) or _find(chain, filters, names.otherwise)
         shown = found[:limit] if limit else found
         if quiet:
-            for each in shown:
-                click.echo(each.id)
+            print_lines(each.id for each in shown)
         elif as_json:
-            values = values_of(shown, task_values)
-            print_json(
-                [
-                    whole(task_json(each.registry, each.id)) | values_json(some, metrics_only=True)
-                    for each, some in zip(shown, values, strict=True)
-                ]
-            )
+            print_json_list(_json(shown))
         elif shown:
-            rows = [(each, lifecycle.settled(each.registry, each.id)) for each in shown]
-            made = table(
-                FIXED, USUAL, wanted, sorted_by, rows, lambda: values_of(shown, task_values)
-            )
-            print_table(*made)
+            fixed = {name: column for name, (column, _) in FIXED.items()}
+            rows = partial(_rows, shown)
+            print_table(*table(fixed, USUAL, wanted, sorted_by, rows, _cells_of, _values))
         if len(found) > len(shown):
             which = "newest" if sort == "updated" else "first"
             say(f"These are the {which} {limit}; -l 0 shows all.")
@@ -164,6 +158,29 @@ def _find(chain: Chain, filters: Mapping[str, object], names: Named | None) -> l
         **filters,  # type: ignore[arg-type]  # they are checked there
     )
     return search.search_tasks(chain, wanted)
+
+
+def _parts(shown: Sequence[Found]) -> Iterator[Sequence[Found]]:
+    return (shown[start : start + _PART] for start in range(0, len(shown), _PART))
+
+
+def _rows(shown: Sequence[Found]) -> Iterator[list[Row]]:
+    for part in _parts(shown):
+        yield [(each, lifecycle.settled(each.registry, each.id)) for each in part]
+
+
+def _cells_of(_: Sequence[Row]) -> dict[str, Callable[[Row], object]]:
+    return {name: cell for name, (_, cell) in FIXED.items()}
+
+
+def _values(rows: Sequence[Row]) -> list[Values]:
+    return values_of([found for found, _ in rows], task_values)
+
+
+def _json(shown: Sequence[Found]) -> Iterator[Json]:
+    for part in _parts(shown):
+        for each, values in zip(part, values_of(part, task_values), strict=True):
+            yield whole(task_json(each.registry, each.id)) | values_json(values, metrics_only=True)
 
 
 def _say_none(chain: Chain, *, filtered: bool, archived: bool) -> None:

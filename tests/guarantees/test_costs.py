@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, redirect_stdout
 from itertools import count
 
 import pytest
@@ -25,6 +25,7 @@ from support import costs
 from support.statements import Watched
 
 from localreg import InputModel, Registry
+from localreg.cli.main import main
 
 COSTS = costs.Table()
 
@@ -47,6 +48,35 @@ def register_a_model(folder):
 
 
 # Models: queries, records, lists, pages --------------------------------------------------------
+
+
+def _registry_with_long_texts(folder):
+    """Make 1,500 models with 2,000 characters of metadata each: 3 MB in all."""
+    with Registry(folder / "registry", durability="fast") as registry:
+        for number in range(1_500):
+            InputModel.import_model(
+                f"s3://bucket/{number}.pt",
+                name=f"detector-{number}",
+                metadata={"note": "x" * 2_000, "seed": number},
+                registry=registry,
+            )
+
+
+def _printed(*words):
+    with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
+        assert main(["-R", os.environ["LOCALREG_HOME"], *words]) == 0
+
+
+@COSTS.at_most(megabytes=6)
+def list_all_models_as_json(folder):
+    _registry_with_long_texts(folder)
+    yield lambda: _printed("ls", "-l", "0", "--json")
+
+
+@COSTS.at_most(megabytes=8)
+def list_all_models_with_their_metadata(folder):
+    _registry_with_long_texts(folder)
+    yield lambda: _printed("ls", "-l", "0", "--columns", "meta:*")
 
 
 # Revisions, history, lineage, exports ----------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 
 import click
@@ -31,11 +32,13 @@ from localreg.cli.output import (
     model_json,
     model_state,
     opened,
-    print_json,
+    print_json_list,
+    print_lines,
     print_table,
     say,
 )
 from localreg.operations.finding import queries
+from localreg.operations.finding.listing import Listing, listed
 from localreg.operations.finding.upstream import Found, records, search
 from localreg.operations.finding.values import Values, model_values
 from localreg.operations.models.removed import RemovedModel, removed_models
@@ -134,19 +137,18 @@ def ls_command(
         found = _find(chain, filters, names) or _find(chain, filters, names.otherwise)
         if signed:
             trusted = (each for each, by in signers(chain, found) if by)
-            found = list(islice(trusted, limit + 1 if limit else None))
-        shown = found[:limit] if limit else found
+            found = Listing.of(islice(trusted, limit + 1 if limit else None))
+        parts = partial(found.parts, limit or None)
         if quiet:
-            for each in shown:
-                click.echo(each.id)
+            print_lines(each.id for part in parts() for each in part)
         elif as_json:
-            print_json(_json(chain, shown))
-        elif shown:
-            rows = records(chain, shown)
-            listed = _fixed(chain, rows)
+            print_json_list(_json(chain, parts()))
+        elif found:
             usual = (*USUAL, "upstream") if chain.others else USUAL
-            print_table(*table(listed, usual, wanted, sorted_by, rows, lambda: _values(rows)))
-        if len(found) > len(shown):
+            rows = partial(_rows, chain, parts)
+            shown = table(FIXED, usual, wanted, sorted_by, rows, partial(_cells, chain), _values)
+            print_table(*shown)
+        if limit and len(found) > limit:
             which = "newest" if sort == "updated" else "first"
             say(f"These are the {which} {limit}; -l 0 shows all.")
         elif not found and not as_json:
@@ -158,13 +160,13 @@ def ls_command(
                 say(only_with(sorted_by, "models", _values_of_newest(chain, archived=archived)))
 
 
-def _find(chain: Chain, filters: Mapping[str, object], names: Named | None) -> list[Found]:
+def _find(chain: Chain, filters: Mapping[str, object], names: Named | None) -> Listing:
     if names is None:
-        return []
+        return Listing.of(())
     query = queries.check_query(
         project=names.project, name=names.name, patterns=names.patterns, **filters
     )
-    return search(chain, query)
+    return listed(chain, query)
 
 
 def _say_none(chain: Chain, *, filtered: bool, archived: bool, as_of: str | None) -> None:
@@ -185,47 +187,62 @@ def _values_of_newest(chain: Chain, *, archived: bool) -> list[Values]:
     return values_of(search(chain, query), model_values)
 
 
+def _rows(chain: Chain, parts: Callable[[], Iterator[Sequence[Found]]]) -> Iterator[list[Row]]:
+    return (records(chain, part) for part in parts())
+
+
 def _values(rows: Sequence[Row]) -> list[Values]:
     return values_of([Found(registry, record.id) for registry, record in rows], model_values)
 
 
-def _json(chain: Chain, shown: Sequence[Found]) -> list[Json]:
-    rows = records(chain, shown)
-    return [
-        model_json(record, registry) | values_json(values)
-        for (registry, record), values in zip(rows, _values(rows), strict=True)
-    ]
+def _json(chain: Chain, parts: Iterator[Sequence[Found]]) -> Iterator[Json]:
+    for part in parts:
+        rows = records(chain, part)
+        for (registry, record), values in zip(rows, _values(rows), strict=True):
+            yield model_json(record, registry) | values_json(values)
 
 
-def _cells(cell: Callable[[ModelRecord], object]) -> Callable[[Row], object]:
-    return lambda row: cell(row[1])
-
-
-FIXED: dict[str, tuple[Column, Callable[[Row], object]]] = {
-    "model": (Column("MODEL", "name"), _cells(lambda record: record.ref)),
-    "aliases": (Column("ALIASES", "words", 2), _cells(lambda record: record.shown_aliases)),
-    "tags": (Column("TAGS", "words", 3), _cells(lambda record: record.tags)),
-    "framework": (Column("FRAMEWORK", "text", 6), _cells(lambda record: record.framework)),
-    "files": (Column("FILES", "number", 7), lambda _: None),  # see `_fixed`
-    "size": (Column("SIZE", "size", 4), _cells(lambda record: record.current_weights.bytes)),
-    "state": (Column("STATE", "words", 5), _cells(lambda each: tuple(model_state(each).split()))),
-    "updated": (Column("UPDATED", "time", 1), _cells(lambda record: record.updated)),
-    "id": (Column("ID", "id"), _cells(lambda record: record.id[:8])),
-    "created": (Column("CREATED", "time", 1), _cells(lambda record: record.created)),
-    "comment": (Column("COMMENT", "text"), _cells(lambda each: masked_text(each.comment or ""))),
-    "task": (Column("TASK", "id"), _cells(lambda record: (record.task or "")[:8])),
-    "digest": (
-        Column("DIGEST", "id"),
-        _cells(lambda each: (each.current_weights.digest or "")[:12]),
-    ),
-    "url": (Column("URL", "path"), _cells(lambda each: public_url(each.current_weights.url or ""))),
-    "signed": (Column("SIGNED BY", "words", 3), lambda _: None),  # see `_fixed`
-    "upstream": (Column("UPSTREAM", "path", 8), lambda _: None),  # see `_fixed`
+FIXED = {
+    "model": Column("MODEL", "name"),
+    "aliases": Column("ALIASES", "words", 2),
+    "tags": Column("TAGS", "words", 3),
+    "framework": Column("FRAMEWORK", "text", 6),
+    "files": Column("FILES", "number", 7),
+    "size": Column("SIZE", "size", 4),
+    "state": Column("STATE", "words", 5),
+    "updated": Column("UPDATED", "time", 1),
+    "id": Column("ID", "id"),
+    "created": Column("CREATED", "time", 1),
+    "comment": Column("COMMENT", "text"),
+    "task": Column("TASK", "id"),
+    "digest": Column("DIGEST", "id"),
+    "url": Column("URL", "path"),
+    "signed": Column("SIGNED BY", "words", 3),
+    "upstream": Column("UPSTREAM", "path", 8),
+}
+_OF_RECORD: dict[str, Callable[[ModelRecord], object]] = {
+    "model": lambda record: record.ref,
+    "aliases": lambda record: record.shown_aliases,
+    "tags": lambda record: record.tags,
+    "framework": lambda record: record.framework,
+    "size": lambda record: record.current_weights.bytes,
+    "state": lambda record: tuple(model_state(record).split()),
+    "updated": lambda record: record.updated,
+    "id": lambda record: record.id[:8],
+    "created": lambda record: record.created,
+    "comment": lambda record: masked_text(record.comment or ""),
+    "task": lambda record: (record.task or "")[:8],
+    "digest": lambda record: (record.current_weights.digest or "")[:12],
+    "url": lambda record: public_url(record.current_weights.url or ""),
 }
 
 
-def _fixed(chain: Chain, rows: Sequence[Row]) -> dict[str, tuple[Column, Callable[[Row], object]]]:
-    """Return the fixed columns, with those that one record does not say."""
+def _of_record(cell: Callable[[ModelRecord], object]) -> Callable[[Row], object]:
+    return lambda row: cell(row[1])
+
+
+def _cells(chain: Chain, rows: Sequence[Row]) -> dict[str, Callable[[Row], object]]:
+    """Return what makes the cells of some rows, by the names of the columns."""
     weights = (record.current_weights for _, record in rows)
     files = file_counts(chain, [each.digest for each in weights if each.tree and each.digest])
 
@@ -245,7 +262,7 @@ def _fixed(chain: Chain, rows: Sequence[Row]) -> dict[str, tuple[Column, Callabl
         return signed_by[row[1].id]
 
     more = {"files": count, "upstream": upstream, "signed": signed}
-    return FIXED | {name: (FIXED[name][0], cell) for name, cell in more.items()}
+    return {name: _of_record(cell) for name, cell in _OF_RECORD.items()} | more
 
 
 def _list_removed(chain: Chain, names: Named, limit: int, *, as_json: bool, quiet: bool) -> None:
@@ -258,10 +275,9 @@ def _list_removed(chain: Chain, names: Named, limit: int, *, as_json: bool, quie
     )
     shown = found[:limit] if limit else found
     if quiet:
-        for each in shown:
-            click.echo(each.id)
+        print_lines(each.id for each in shown)
     elif as_json:
-        print_json([_removed_json(each) for each in shown])
+        print_json_list(map(_removed_json, shown))
     else:
         print_table(REMOVED_COLUMNS, map(_removed_row, shown))
     if len(found) > len(shown):

@@ -105,10 +105,17 @@ class _Driver(Frozen):
 
 def find(connection: Connection, query: ModelQuery) -> list[str]:
     """Return the ids of the models that match, in the order of the query."""
+    return list(stream(connection, query))
+
+
+def stream(connection: Connection, query: ModelQuery) -> Iterator[str]:
+    """Yield the ids of the models that match, of which there may be a million, in the order."""
     if query.order.is_of_values:
-        return [each.id for each in rank(connection, query)]
+        yield from (each.id for each in rank(connection, query))
+        return
     sql, parameters = _statement(connection, query, lambda _: "m.id")
-    return [model_id for (model_id,) in _IDS.sound(connection, sql, parameters)]
+    for (model_id,) in _IDS.sound_stream(connection, sql, parameters):
+        yield model_id
 
 
 def rank(connection: Connection, query: ModelQuery) -> list[Ranked]:
