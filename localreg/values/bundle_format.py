@@ -34,6 +34,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from localreg.errors import BundleError, NewerBundleError
+from localreg.values.canonical import canonical
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen, replace
 from localreg.values.ids import is_id
@@ -263,9 +264,7 @@ def canonical_json(value: object) -> bytes:
     >>> canonical_json({"b": "é", "a": [1, None]}).decode()
     '{"a":[1,null],"b":"é"}'
     """
-    return json.dumps(
-        value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-    ).encode()
+    return canonical(value).encode()
 
 
 def line_of(value: object) -> bytes:

@@ -35,9 +35,10 @@ def alias_id(project: str, name: str, alias: str) -> str:
     '578de7fe2cb20813ad6a0ab043847e88'
     """
     import hashlib
-    import json
 
-    key = json.dumps([project, name, alias], ensure_ascii=False, separators=(",", ":"))
+    from localreg.values.canonical import canonical
+
+    key = canonical([project, name, alias])
     return hashlib.sha256(key.encode()).hexdigest()[:ID_LENGTH]
 
 

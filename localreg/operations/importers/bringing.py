@@ -42,9 +42,9 @@ from localreg.operations.importers.source_files import damaged
 from localreg.operations.tasks.artifacts import PREVIEW
 from localreg.operations.weights.arriving_blobs import ArrivingBlobs
 from localreg.registry import Chain
-from localreg.store.events.change import canonical
 from localreg.store.rows import claim_rows, logged_rows, model_rows
 from localreg.store.rows.keys import next_number
+from localreg.values.canonical import canonical
 from localreg.values.checks import NAME_LIMIT, check_text, kept_name, shown
 from localreg.values.event_lines import event_line, read_events
 from localreg.values.frozen import Frozen

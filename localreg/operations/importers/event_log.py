@@ -18,9 +18,9 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from localreg.errors import InvalidValueError
-from localreg.store.events.change import canonical
 from localreg.store.events.judging import judge
 from localreg.store.events.registers import ALIAS, ALIAS_KINDS, SERVED, WAS, register_of
+from localreg.values.canonical import canonical
 from localreg.values.frozen import replace
 from localreg.values.ids import ID_LENGTH, alias_id
 from localreg.values.records import LoggedEvent, WeightsRecord

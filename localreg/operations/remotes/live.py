@@ -17,7 +17,6 @@ from contextlib import suppress
 
 from localreg.errors import DigestMismatchError, InvalidValueError, StorageError
 from localreg.registry import Chain
-from localreg.store.events.change import canonical
 from localreg.store.rows import (
     blob_rows,
     event_rows,
@@ -28,6 +27,7 @@ from localreg.store.rows import (
     tree_rows,
 )
 from localreg.store.rows.remote_rows import RemoteRow
+from localreg.values.canonical import canonical
 from localreg.values.frozen import Frozen
 from localreg.values.manifest import parse_manifest
 from localreg.values.remote_format import REPORTS, blob_path

@@ -6,9 +6,9 @@ import json
 from collections.abc import Collection, Iterable, Iterator
 
 from localreg.errors import RemoteError
-from localreg.store.events.change import canonical
 from localreg.store.rows import origin_rows
 from localreg.store.rows.checked_values import is_id
+from localreg.values.canonical import canonical
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id, now

@@ -19,10 +19,10 @@ from localreg.operations.remotes.committing import end_deletion
 from localreg.operations.remotes.deletions import Waiting, elapsed
 from localreg.operations.weights.locations import holder
 from localreg.registry import Chain
-from localreg.store.events.change import canonical
 from localreg.store.rows import blob_rows, remote_gap_rows
 from localreg.store.rows.blob_rows import Needed
 from localreg.store.rows.remote_rows import RemoteRow
+from localreg.values.canonical import canonical
 from localreg.values.frozen import Frozen
 from localreg.values.paths import printable_path
 from localreg.values.records import LoggedEvent

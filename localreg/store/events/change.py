@@ -6,7 +6,6 @@ it replaces what the tables hold now. `refolding.py` does the same from all even
 
 from __future__ import annotations
 
-import json
 import sqlite3
 
 from localreg.store.events.fold import CREATING, Folding
@@ -14,13 +13,9 @@ from localreg.store.events.refolding import refold_unit
 from localreg.store.events.registers import WAS, register_of
 from localreg.store.rows import origin_rows, writer_rows
 from localreg.store.rows.checked_values import LARGEST, damaged_row
+from localreg.values.canonical import canonical
 from localreg.values.ids import new_id, now
 from localreg.values.records import Json, StateChange
-
-canonical = json.JSONEncoder(
-    ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":")
-).encode
-
 
 # After these, all events of the model are folded again.
 REFOLDED = frozenset({"model.restored"})

@@ -8,7 +8,6 @@ not applied.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from operator import attrgetter
@@ -30,6 +29,7 @@ from localreg.store.rows.checked_values import (
     are_ids,
     or_null,
 )
+from localreg.values.canonical import canonical
 from localreg.values.checks import shown
 from localreg.values.ids import alias_id
 from localreg.values.records import Json, LoggedEvent
@@ -41,15 +41,6 @@ if TYPE_CHECKING:
 MOST = 2**60  # of numbers that grow with every event: the next ones must fit into 64 bits
 _DEEPEST = 100  # levels of objects and arrays in a payload
 _LONGEST = 4_096  # characters of a name
-_canonical = json.JSONEncoder(
-    ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":")
-).encode
-
-# The same without making an encoder for each text; only CPython has it.
-_make_encoder: Any = getattr(json.encoder, "c_make_encoder", None)
-_encode: Any = _make_encoder and _make_encoder(
-    None, None, json.encoder.encode_basestring, None, ":", ",", True, False, False
-)
 _BOOL, _DICT, _LIST = frozenset({bool}), frozenset({dict}), frozenset({list})
 _STR, _INT, _NULL = frozenset({str}), frozenset({int}), frozenset({type(None)})
 
@@ -283,9 +274,9 @@ def checked_texts(events: Sequence[LoggedEvent]) -> list[str]:
     Raises:
         InvalidEventError: one is not an event that localreg can keep.
     """
-    if _encode is not None and _have_sound_members(events):
+    if _have_sound_members(events):
         try:
-            texts = ["".join(_encode(event.payload, 0)) for event in events]
+            texts = [canonical(event.payload) for event in events]
             "".join(texts).encode()
         except (ValueError, TypeError, RecursionError):
             pass
@@ -355,7 +346,7 @@ def checked_text(event: LoggedEvent) -> str:
     if not _is_plain(event):
         _check_members(event)
     try:
-        text = _canonical(event.payload)
+        text = canonical(event.payload)
         text.encode()
     except (ValueError, TypeError, RecursionError) as error:
         raise _invalid(event, f"payload cannot be JSON: {str(error)[:100]}") from None

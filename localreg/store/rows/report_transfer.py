@@ -52,6 +52,7 @@ from localreg.store.rows.checked_values import (
     is_undecodable,
     or_null,
 )
+from localreg.values.canonical import canonical
 from localreg.values.checks import NAME_LIMIT, shown
 from localreg.values.frozen import Frozen
 from localreg.values.records import Owner
@@ -80,10 +81,6 @@ _AT_ONCE = 200  # points in one statement
 _WIDTHS = {"": 0, "u1": 1, "u2": 2, "u4": 4, "u8": 8, "f4": 4, "f8": 8}
 _FIRST_MS, _LAST_MS = EARLIEST // 1_000, LATEST // 1_000
 _LAST_ITERATION = 2**53  # as what reports accept: a page is exact only up to it
-
-_encoded = json.JSONEncoder(
-    ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":")
-).encode
 
 
 def _text(limit: int, *, empty: bool = True) -> Rule:
@@ -198,7 +195,7 @@ def read(connection: Connection, owner: Owner) -> Iterator[bytes]:
 
 
 def _line(value: object) -> bytes:
-    return f"{_encoded(value)}\n".encode()
+    return f"{canonical(value)}\n".encode()
 
 
 def _rows(
@@ -220,7 +217,7 @@ def _read_rows(kind: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
     held: list[str] = []
     size = 0
     for row in rows:
-        held.append(_encoded(row))
+        held.append(canonical(row))
         size += len(held[-1])
         if size >= _FULL_LINE or len(held) == _MOST_ROWS:
             yield f'{{"kind":"{kind}","rows":[{",".join(held)}]}}\n'.encode()
@@ -633,7 +630,7 @@ class _Joining:
         try:
             frame = json.loads(line)
             if b"\\u" in line:  # it may name half of a character
-                _encoded(frame).encode()
+                canonical(frame).encode()
         except (ValueError, RecursionError) as error:
             raise _refused(f"a line is not JSON: {str(error)[:100]}") from error
         if type(frame) is not dict:
