@@ -139,7 +139,8 @@ class Chain(Frozen):
         Changes of a model or a task go through the result, so that a change of an upstream one is
         refused and not written to the first registry.
         """
-        return self if registry == self.first else self.alone(registry)
+        is_first = registry is self.first or registry == self.first  # paths take long to compare
+        return self if is_first else self.alone(registry)
 
     def alone(self, registry: OpenRegistry) -> Chain:
         """Return a chain of one registry alone; what is trusted stays as it is in this chain.

@@ -58,7 +58,8 @@ class ModelHandle:
         return self._place()[1]
 
     def _reports_to(self) -> tuple[Chain, Owner]:
-        return self._own_chain(), Owner("model", self.id)
+        chain, found = self._place()
+        return chain.starting_at(found.registry), Owner("model", found.id)
 
     def _owned(self) -> tuple[Chain, OpenRegistry, Owner]:
         chain, found = self._place()

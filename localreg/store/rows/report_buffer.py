@@ -113,8 +113,8 @@ class ReportBuffer:
             if points is None:
                 return False
             points.append(point)
-            self._count += 1
-        if self._count >= MANY:
+            self._count = count = self._count + 1
+        if not count % MANY:  # not at each point after it: waking the thread takes long
             self._relieve()
         return True
 

@@ -5,11 +5,13 @@ Functions that write need a write transaction.
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from itertools import chain
-from operator import lt
+from operator import gt, lt
 
 from localreg.store.rows import model_rows, task_rows
 from localreg.store.rows.checked_values import (
@@ -73,12 +75,11 @@ class Message(Frozen):
     text: str
 
 
-_AT_ONCE = 200  # points in one statement
-# What replaces a value is later than it, also if the clock went back: when registries meet, the
-# later value counts, and this one must not lose to the one that it replaced.
-_REPLACING = "ON CONFLICT DO UPDATE SET value = excluded.value, ms = max(excluded.ms, ms + 1)"
-_INSERT = f"INSERT INTO scalar VALUES (?, ?, ?, ?) {_REPLACING}"
-_INSERT_MANY = f"INSERT INTO scalar VALUES {', '.join(['(?, ?, ?, ?)'] * _AT_ONCE)} {_REPLACING}"
+# Points in one statement. SQLite releases Python's lock during a statement, and a training loop
+# that takes it may hold it for 5 ms: few statements mean few such pauses. Preparing one takes
+# quadratic time: with thousands of points it would be slower again.
+_AT_ONCE = (512, 64, 8, 1)
+_FINITE = "s.value > -9e999 AND s.value < 9e999"
 
 
 def owner_pk(connection: Connection, owner: Owner) -> int | None:
@@ -164,72 +165,138 @@ def add_points(
         kind, pk: table and key of the owner.
         points: at least one, in the order they were reported.
     """
-    series, epoch, count, top = _series(connection, kind, pk, title, name, points[0][2])
+    series = _series(connection, kind, pk, title, name, points[0][2])
     steps = [iteration for iteration, _, _ in points]
     if not all(map(lt, steps, steps[1:])):  # unordered or repeated: the last one counts
         points = sorted({point[0]: point for point in points}.values())
-    rows = [(series, step, value, at // 1_000_000 - epoch) for step, value, at in points]
-    _insert(connection, rows)
-    if top is None or rows[0][1] > top:  # the usual case: nothing was replaced
-        finite = [value for _, _, value, _ in rows if math.isfinite(value)]
-        connection.execute(
-            "UPDATE series SET points = :points, last = :last, "
-            "low = min(ifnull(low, :low), ifnull(:low, low)), "
-            "high = max(ifnull(high, :high), ifnull(:high, high)) WHERE pk = :pk",
-            {
-                "points": count + len(rows),
-                "last": rows[-1][2],
-                "low": min(finite, default=None),
-                "high": max(finite, default=None),
-                "pk": series,
-            },
-        )
-        return
-    count_points(connection, series)
+    passed = series.top is not None and points[0][0] <= series.top  # else nothing is replaced
+    replaced = _held(connection, series.pk, points) if passed else _NOTHING
+    _insert(connection, series, points)
+    low, high = _extremes([value for _, value, _ in points])
+    is_last = series.top is None or points[-1][0] >= series.top
+    connection.execute(
+        "UPDATE series SET points = points + :new, last = iif(:is_last, :last, last), "
+        "low = min(ifnull(low, :low), ifnull(:low, low)), "
+        "high = max(ifnull(high, :high), ifnull(:high, high)) WHERE pk = :pk",
+        {
+            "new": len(points) - replaced.points,
+            "is_last": is_last,
+            "last": points[-1][1],
+            "low": low,
+            "high": high,
+            "pk": series.pk,
+        },
+    )
+    if _is_lost(replaced.low, series.low, low, gt) or _is_lost(
+        replaced.high, series.high, high, lt
+    ):
+        count_points(connection, series.pk)
+
+
+class _Summary(Frozen):
+    """A series, or some of its points, in short.
+
+    Attributes:
+        points: their number.
+        low, high: the least and greatest finite value; None if there is none.
+        top: the greatest iteration; None if there is none, or if no one asked.
+        pk, epoch: of the series; 0 if no one asked.
+    """
+
+    points: int
+    low: float | None
+    high: float | None
+    top: int | None = None
+    pk: int = 0
+    epoch: int = 0
+
+
+_NOTHING = _Summary(0, None, None)
+
+
+def _extremes(values: list[float]) -> tuple[float | None, float | None]:
+    """Return the least and the greatest finite value."""
+    if not math.isfinite(sum(values)):  # the usual case needs no list
+        values = [value for value in values if math.isfinite(value)]
+    return min(values, default=None), max(values, default=None)
+
+
+def _is_lost(
+    replaced: float | None,
+    held: float | None,
+    new: float | None,
+    worse: Callable[[float, float], bool],
+) -> bool:
+    """Return True if an extreme of a series was replaced, and not by a better one.
+
+    Args:
+        replaced, held, new: the extreme of the points that are gone, of the series, and of the
+            points that replaced them.
+        worse: compares two of them.
+    """
+    return replaced is not None and replaced == held and (new is None or worse(new, replaced))
+
+
+def _held(connection: Connection, series: int, points: Sequence[Point]) -> _Summary:
+    """Return what a series has at the iterations of some points."""
+    row = connection.execute(
+        f"SELECT count(*), min(s.value) FILTER (WHERE {_FINITE}), "
+        f"max(s.value) FILTER (WHERE {_FINITE}) FROM json_each(?) k "
+        "CROSS JOIN scalar s ON s.series = ? AND s.iteration = k.value",
+        (json.dumps([iteration for iteration, _, _ in points]), series),
+    ).fetchone()
+    return _Summary(*row)
 
 
 def count_points(connection: Connection, series_pk: int) -> None:
     """Set the number of points of a series, and its last, least and greatest value."""
     connection.execute(
         "UPDATE series SET (points, low, high) = (SELECT count(*), "
-        "min(value) FILTER (WHERE abs(value) < 9e999), "
-        "max(value) FILTER (WHERE abs(value) < 9e999) FROM scalar WHERE series = :pk), "
+        f"min(s.value) FILTER (WHERE {_FINITE}), max(s.value) FILTER (WHERE {_FINITE}) "
+        "FROM scalar s WHERE s.series = :pk), "
         "last = (SELECT value FROM scalar WHERE series = :pk ORDER BY iteration DESC LIMIT 1) "
         "WHERE pk = :pk",
         {"pk": series_pk},
     )
 
 
-def _insert(connection: Connection, rows: Sequence[tuple[int, int, float, int]]) -> None:
-    """Insert points, many with each statement.
+@cache
+def _insertion(count: int) -> str:
+    # What replaces a value is later than it, also if the clock went back: when registries meet, the
+    # later value counts, and this one must not lose to the one that it replaced.
+    return (
+        "INSERT INTO scalar SELECT ?1, column1, column2, column3 / 1000000 - ?2 "
+        f"FROM (VALUES {', '.join(['(?, ?, ?)'] * count)}) WHERE true "
+        "ON CONFLICT DO UPDATE SET value = excluded.value, ms = max(excluded.ms, ms + 1)"
+    )
 
-    SQLite releases Python's lock during a statement, and a training loop that takes it may hold it
-    for 5 ms. Few statements mean few such pauses.
-    """
-    whole = len(rows) - len(rows) % _AT_ONCE
-    for start in range(0, whole, _AT_ONCE):
-        connection.execute(_INSERT_MANY, list(chain.from_iterable(rows[start : start + _AT_ONCE])))
-    connection.executemany(_INSERT, rows[whole:])
+
+def _insert(connection: Connection, series: _Summary, points: Sequence[Point]) -> None:
+    start = 0
+    for count in _AT_ONCE:
+        while start + count <= len(points):
+            some = chain.from_iterable(points[start : start + count])
+            connection.execute(_insertion(count), [series.pk, series.epoch, *some])
+            start += count
 
 
 def _series(
     connection: Connection, kind: str, owner: int, title: str, name: str, at: int
-) -> tuple[int, int, int, int | None]:
-    """Return key, epoch, number of points and greatest iteration of a series; create it if new."""
+) -> _Summary:
+    """Return a series; create it if it is new."""
     row = connection.execute(
-        "SELECT pk, epoch, points, (SELECT max(iteration) FROM scalar WHERE series = pk) "
-        f"FROM series WHERE {kind} = ? AND title = ? AND name = ?",
+        "SELECT points, low, high, (SELECT max(iteration) FROM scalar WHERE series = pk), pk, "
+        f"epoch FROM series WHERE {kind} = ? AND title = ? AND name = ?",
         (owner, title, name),
     ).fetchone()
     if row is not None:
-        pk, epoch, points, top = row
-        return pk, epoch, points, top
+        return _Summary(*row)
     epoch = at // 1_000_000
     cursor = connection.execute(
         f"INSERT INTO series ({kind}, title, name, epoch, points) VALUES (?, ?, ?, ?, 0)",
         (owner, title, name, epoch),
     )
-    return int(cursor.lastrowid or 0), epoch, 0, None
+    return _Summary(0, None, None, None, int(cursor.lastrowid or 0), epoch)
 
 
 def set_single(

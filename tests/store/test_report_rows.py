@@ -1,0 +1,84 @@
+"""Series: their points and their summary, which is kept up to date while points are replaced."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localreg import InputModel, Registry
+from localreg.store.rows import report_rows
+
+SUMMARY = "SELECT points, last, low, high FROM series"
+POINTS = "SELECT iteration, value FROM scalar ORDER BY iteration"
+values = st.sampled_from([0.0, 1.0, -1.0, 2.5, math.nan, math.inf, -math.inf])
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    """The database of a registry with one model, whose key is 1."""
+    home = tmp_path_factory.mktemp("reports") / "r"
+    with Registry(home, durability="fast"):
+        InputModel.import_model("s3://bucket/m.pt", name="m")
+    connection = sqlite3.connect(home / "registry.db", isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def add(connection, points):
+    points = [(step, value, 10**18) for step, value in points]
+    report_rows.add_points(connection, "model", 1, "loss", "train", points)
+
+
+def instructions(connection, call):
+    """Return how many hundred instructions of SQLite's machine a call takes."""
+    found = []
+    connection.set_progress_handler(lambda: found.append(1) and 0, 100)
+    call()
+    connection.set_progress_handler(None, 0)
+    return len(found)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(-4, 9), values), min_size=1, max_size=6)))
+def test_the_summary_of_a_series_is_that_of_its_points(database, flushes):
+    wanted: dict[int, float | None] = {}
+    database.execute("BEGIN")
+    try:
+        for points in flushes:
+            add(database, points)
+            wanted |= {step: None if math.isnan(value) else value for step, value in points}
+            assert database.execute(POINTS).fetchall() == sorted(wanted.items())
+            finite = [each for each in wanted.values() if each is not None and math.isfinite(each)]
+            assert database.execute(SUMMARY).fetchall() == [
+                (
+                    len(wanted),
+                    wanted[max(wanted)],
+                    min(finite, default=None),
+                    max(finite, default=None),
+                )
+            ]
+    finally:
+        database.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 63, 64, 65, 511, 512, 513, 1200])
+def test_any_number_of_points_is_written_at_once(database, count):
+    database.execute("BEGIN")
+    add(database, [(step, step / 2) for step in range(count)])
+    assert database.execute(POINTS).fetchall() == [(step, step / 2) for step in range(count)]
+    database.execute("ROLLBACK")
+
+
+def test_a_point_at_a_passed_iteration_reads_no_other_points(database):
+    database.execute("BEGIN")
+    add(database, [(step, step % 7 / 2) for step in range(19_998)])
+    add(database, [(3, 1.0)])  # prepares the statements
+    assert instructions(database, lambda: add(database, [(5, 2.0), (19_997, 1.5)])) < 10
+    # The greatest value is replaced, so another one is looked for.
+    add(database, [(9, 50.0)])
+    assert instructions(database, lambda: add(database, [(9, 1.0)])) > 1000
+    assert database.execute(SUMMARY).fetchone()[3] == 3.0
+    database.execute("ROLLBACK")
