@@ -8,6 +8,9 @@ see dataclasses.
 
 from __future__ import annotations
 
+from itertools import repeat
+from operator import call
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,8 +80,8 @@ class Frozen(metaclass=_FrozenType):
         kind = type(self)
         if named or len(values) != kind._positional or not values:
             values = _all_values(kind, values, named)
-        for place, value in zip(kind._places, values, strict=True):
-            place(self, value)
+        # A loop that runs in C: many records are made for each call of the API.
+        any(map(call, kind._places, repeat(self), values))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen: {name!r} cannot be changed")
@@ -111,13 +114,14 @@ def _all_values(
     kind: _FrozenType, values: tuple[object, ...], named: dict[str, object]
 ) -> tuple[object, ...]:
     """Return a value for every name: those given by place, then those by name or by default."""
-    if not values and len(named) == len(kind._names):  # all of them by name, as in most calls
-        try:
-            return tuple(map(named.__getitem__, kind._names))
-        except KeyError:
-            whole = []
-    else:
-        whole = list(values)
+    if not values:  # all by name or by default, as in most calls
+        known = kind._defaults | named
+        if len(known) == len(kind._names):
+            try:
+                return tuple(map(known.__getitem__, kind._names))
+            except KeyError:
+                pass  # a name that is not of this record
+    whole = list(values)
     if len(values) > kind._positional:
         raise TypeError(
             f"{kind.__name__}() takes {kind._positional} values by place, not {len(values)}"
