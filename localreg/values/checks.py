@@ -95,6 +95,8 @@ def check_text(
         raise InvalidValueError(
             f"{argument} holds a NUL character: {value[:80]!r}", argument=argument
         )
+    if value.isascii():  # as nearly all; nothing is copied
+        return value
     try:
         value.encode()
     except UnicodeEncodeError as error:

@@ -20,6 +20,8 @@ LITERAL_LIMIT = 1_048_576
 
 _ENTRY_FIELDS = frozenset({"key", "value", "type"})
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}
+_PLAIN = frozenset({bool, float})
+_SINGLE = frozenset({str, int, float, bool})
 _CONTAINERS = frozenset({"list", "tuple", "dict", "none", "nonetype"})
 # Only the escapes that repr() writes: at any other ast.literal_eval may print a warning.
 _REPR_TEXT = r"(?:[^\\]|\\[\\'\"nrtxuU])*"
@@ -73,6 +75,9 @@ def entry(key: object, value: object, v_type: object = None) -> MetadataEntry:
     'list/int'
     """
     name = check_metadata_key(key)
+    kind = type(value)
+    if v_type is None and kind in _PLAIN:  # as nearly all: their text needs no check
+        return MetadataEntry(name, str(value), kind.__name__)
     text, type_name = _text_and_type(value)
     if isinstance(v_type, type):
         type_name = v_type.__name__
@@ -221,7 +226,12 @@ def _literal(text: str) -> object:
 
 
 def _entry_given(key: object, given: object) -> MetadataEntry:
-    if not isinstance(given, Mapping) or not given.keys() <= _ENTRY_FIELDS:
+    # The types come first: what an abstract class has as instances takes long to find out.
+    if (
+        type(given) in _SINGLE
+        or not isinstance(given, Mapping)
+        or not given.keys() <= _ENTRY_FIELDS
+    ):
         return entry(key, given)
     if "value" not in given:
         if "type" not in given:
@@ -235,7 +245,7 @@ def _entry_given(key: object, given: object) -> MetadataEntry:
 
 
 def _text_and_type(value: object) -> tuple[str, str]:
-    value = python_value(value)
+    value = value if type(value) in _SINGLE else python_value(value)
     if value is None:
         return "null", "NoneType"
     if isinstance(value, str):

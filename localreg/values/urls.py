@@ -30,6 +30,8 @@ _ONE_SLASH = re.compile(rf"(https?|file|ftp|{'|'.join(CLOUDS)}):(?!//)", re.IGNO
 _REMOTE = re.compile(rf"(?:https?|{'|'.join(CLOUDS)})://[^\s/]\S*", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 _DRIVE = re.compile(r"/[A-Za-z]:(/|$)")
+# With nothing that is hidden, decoded or refused, so that it need not be taken apart.
+_PLAIN = re.compile(r"(?:https?|s3|gs)://[A-Za-z0-9][A-Za-z0-9.-]*(/[A-Za-z0-9._/-]*)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UNSAFE_IN_FILENAMES = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 
@@ -67,6 +69,9 @@ def parse_weights_url(url: object) -> WeightsURL:
     >>> parse_weights_url("https://me:secret@example.org/m.pt?sig=abc").public
     'https://***@example.org/m.pt?sig=***'
     """
+    plain = _PLAIN.fullmatch(url) if type(url) is str and len(url) <= URL_LIMIT else None
+    if plain is not None:
+        return WeightsURL(plain[0], plain[0], safe_filename(plain[1] or ""), None)
     text = _as_text(url)
     match = _SCHEME.match(text)
     if match is None:

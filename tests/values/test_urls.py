@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from localreg.errors import InvalidURLError
 from localreg.values.urls import (
     URL_LIMIT,
+    WeightsURL,
     local_path,
     local_url,
     parse_weights_url,
@@ -62,6 +63,18 @@ def remote_urls(draw):
     query = "?" + "&".join(fields) if fields else ""
     fragment = draw(st.one_of(st.just(""), secrets.map("#{}".format)))
     return f"{draw(schemes)}://{user}{draw(hosts)}{path}{query}{fragment}"
+
+
+@given(st.sampled_from(["http", "https", "s3", "gs"]), hosts, st.lists(plain, max_size=3))
+@example("s3", "bucket", [])
+@example("s3", "bucket", [""])
+@example("s3", "bucket", ["weights", ".."])
+@example("https", "host", ["a%20b.pt"])
+def test_a_url_without_anything_to_hide_is_read_as_one_with_a_fragment(scheme, host, names):
+    """The first kind is not taken apart, which is faster."""
+    url = f"{scheme}://{host}{''.join(f'/{name}' for name in names)}"
+    apart = parse_weights_url(f"{url}#hidden")
+    assert parse_weights_url(url) == WeightsURL(url, apart.public, apart.filename, None)
 
 
 class TestFiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 
 from localreg import log, operations
 from localreg.api import ambient
@@ -156,13 +157,14 @@ class InputModel(Model):
         )
         current = ambient.current_task(chain)
         task = None if current is None else operations.tasks.lifecycle.task(chain.first, current)
-        with shown_progress("Keeping weights") as progress:
+        kept = check_flag("copy", copy)
+        with shown_progress("Keeping weights") if kept else nullcontext() as progress:
             imported = operations.models.importing.import_model(
                 chain,
                 weights_url,
                 description,
                 task=task,
-                copy=check_flag("copy", copy),
+                copy=kept,
                 expected=expected_sha256,
                 progress=progress,
             )

@@ -402,6 +402,20 @@ def ensure_project(change: Change, name: str | None) -> Project | None:
     return project
 
 
+def place_of_new(change: Change, project: str | None, name: str) -> tuple[Project | None, int]:
+    """Return the project of a new model, made if it is new, and the number of its version.
+
+    Args:
+        project: name of the project; None and "" are no project.
+        name: of the model.
+    """
+    row = project_rows.next_in(change.connection, project or "", name)
+    if row is None:  # the project is new
+        return ensure_project(change, project), 1
+    project_id, number = row
+    return (Project(project_id, project) if project else None), number
+
+
 def check_project_name(project: object, argument: str = "project") -> str | None:
     """Return a project's name; None and "" are no project.
 

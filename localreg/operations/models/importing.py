@@ -258,8 +258,10 @@ def _becomes_kept(change: Change, known: _Known, held: Held, *, package: bool) -
 def _with_defaults(description: Description, task: TaskRecord | None) -> Description:
     """Return a description with the name, comment and project that it gets by default."""
     if task is None:
+        if description.name:
+            return description
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-        return replace(description, name=description.name or f"Anonymous model {moment}")
+        return replace(description, name=f"Anonymous model {moment}")
     lines = [f"Imported by task id: {task.id}", description.comment]
     return replace(
         in_project_of(task, description),

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from localreg.operations.finding.references import check_project_name, ensure_project
+from localreg.operations.finding.references import check_project_name, place_of_new
 from localreg.operations.weights.origin import Origin, framework_of_weights, weights_record
 from localreg.store.events.change import Change
-from localreg.store.rows.keys import next_number
 from localreg.values.checks import check_comment, check_flag, check_name, is_empty
 from localreg.values.config_text import config_to_text
 from localreg.values.frozen import Frozen, replace
 from localreg.values.ids import new_id
 from localreg.values.labels import check_labels
-from localreg.values.metadata import entries
-from localreg.values.records import MetadataValue, ModelRecord, TaskRecord
+from localreg.values.metadata import MetadataEntry, entries
+from localreg.values.records import Json, TaskRecord, project_payload
 from localreg.values.tags import check_tags
 
 TYPE_CHECKING = False
@@ -28,7 +27,7 @@ class Description(Frozen, kw_only=True):
     comment: str | None
     framework: str | None
     tags: tuple[str, ...]
-    metadata: dict[str, MetadataValue]
+    metadata: dict[str, MetadataEntry]
     labels: dict[str, int]
     config: str
     package: bool
@@ -67,10 +66,7 @@ def describe(
             None if framework is None or is_empty(framework) else check_name("framework", framework)
         ),
         tags=check_tags("tags", tags),
-        metadata={
-            key: MetadataValue(entry.value, entry.type)
-            for key, entry in entries({} if metadata is None else metadata).items()
-        },
+        metadata={} if metadata is None else entries(metadata),
         labels=check_labels(label_enumeration),
         config=config_to_text(config_text, config_dict),
         package=check_flag("is_package", is_package),
@@ -105,28 +101,32 @@ def create(
     """
     model_id = new_id()
     name = description.name or ""
-    project = ensure_project(change, description.project)
+    project, version = place_of_new(change, description.project, name)
     package = description.package or (origin is not None and origin.package)
-    weights = () if origin is None else (weights_record(change, model_id, origin, held),)
-    record = ModelRecord(
-        id=model_id,
-        name=name,
-        project=project,
-        version=next_number(change.connection, project.name if project else "", name),
-        comment=description.comment,
-        framework=description.framework or framework_of_weights(change, origin, held),
-        package=package,
-        published=description.published,
-        task=maker.id if maker else None,
-        parent=parent,
-        created=change.at,
-        birth=change.stamp(model_id),
-        config=description.config,
-        labels=description.labels,
-        tags=description.tags,
-        system_tags=system_tags,
-        metadata=description.metadata,
-        weights=tuple(replace(each, package=package) for each in weights),
-    )
-    change.record("model.created", model_id, record.payload())
+    weights: list[Json] = []
+    if origin is not None:
+        weights.append(weights_record(change, model_id, origin, held, package=package).payload())
+    # As `ModelRecord.payload` has it; a record would only be made to be taken apart again.
+    payload: Json = {
+        "name": name,
+        "project": project_payload(project),
+        "version": version,
+        "comment": description.comment,
+        "framework": description.framework or framework_of_weights(change, origin, held),
+        "package": package,
+        "published": description.published,
+        "archived": False,
+        "task": maker.id if maker else None,
+        "parent": parent,
+        "created": change.at,
+        "birth": change.stamp(model_id),
+        "config": description.config,
+        "labels": description.labels,
+        "tags": description.tags,
+        "system_tags": system_tags,
+        "metadata": {key: [each.value, each.type] for key, each in description.metadata.items()},
+        "aliases": (),
+        "weights": weights,
+    }
+    change.record("model.created", model_id, payload)
     return model_id

@@ -204,9 +204,7 @@ def add_revision(
     before = model_rows.weights(connection, model_id)
     number = 1 + max((each.revision for each in before), default=0)
     revision_id = new_id()
-    weights = replace(
-        weights_record(change, revision_id, origin, held, number), package=update.package
-    )
+    weights = weights_record(change, revision_id, origin, held, number, package=update.package)
     payload: Json = {
         "old": _current(before),
         "new": weights.payload(),

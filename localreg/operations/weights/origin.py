@@ -88,13 +88,20 @@ def check_filename(filename: object, argument: str = "filename") -> str:
 
 
 def weights_record(
-    change: Change, revision_id: str, origin: Origin, held: Held | None, revision: int = 1
+    change: Change,
+    revision_id: str,
+    origin: Origin,
+    held: Held | None,
+    revision: int = 1,
+    *,
+    package: bool,
 ) -> WeightsRecord:
     """Return the record of a revision of weights for an event; the full URL is stored elsewhere.
 
     Args:
         revision_id: id of the event that adds it.
         revision: its number.
+        package: True if the model is a package while it has these weights.
     """
     if held is not None and held.size == 0 and not held.tree:
         log.warning("%s is empty: the weights have 0 bytes", held.filename or origin.filename)
@@ -106,7 +113,7 @@ def weights_record(
         filename=(held and held.filename) or origin.filename,
         digest=held.digest if held else None,
         size=held.size if held else None,
-        package=origin.package,
+        package=package,
         tree=held is not None and held.tree,
         total=held.total if held else None,
         archive=held.archive if held else None,

@@ -76,7 +76,12 @@ def next_number(connection: Connection, project: str, name: str) -> int:
         "WHERE project = (SELECT pk FROM project WHERE name = ?) AND name = ?",
         (project, name),
     ).fetchone()
-    last = row[0] or 0
+    return after(row[0], name)
+
+
+def after(last: object, name: str) -> int:
+    """Return the number after the last one of the models of a name; None is the last of none."""
+    last = last or 0
     if type(last) is not int or last >= LARGEST:
         raise damaged_row("claim", name, "number", f"must be a count, not {last!r:.40}")
     return last + 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from localreg.store.rows.checked_values import ID, TEXT, TIME, Columns
+from localreg.store.rows import keys
+from localreg.store.rows.checked_values import ID, TEXT, TIME, Columns, damaged_row, is_id
 from localreg.values.frozen import Frozen
 from localreg.values.records import Project
 
@@ -38,6 +39,29 @@ def by_name(connection: sqlite3.Connection, name: str) -> Project | None:
     sql = "SELECT id, name FROM project WHERE name = ? AND pk > 0"
     row = _PROJECTS.one(connection, sql, (name,))
     return None if row is None else Project(*row)
+
+
+def next_in(connection: sqlite3.Connection, name: str, model: str) -> tuple[str, int] | None:
+    """Return the id of a project, and the next number of its models of a name.
+
+    Args:
+        name: of the project; "" for none, whose id is "".
+        model: the name of the models.
+
+    Returns:
+        None if there is no such project.
+    """
+    row = connection.execute(
+        "SELECT p.id, (SELECT max(number) FROM claim WHERE project = p.pk AND name = ?) "
+        "FROM project p WHERE p.name = ?",
+        (model, name),
+    ).fetchone()
+    if row is None:
+        return None
+    project_id, last = row
+    if project_id and not is_id(project_id):
+        raise damaged_row("project", name, "id", f"must be 32 hex digits, not {project_id!r:.60}")
+    return project_id, keys.after(last, model)
 
 
 def by_id(connection: sqlite3.Connection, project_id: str) -> Project | None:
