@@ -33,7 +33,7 @@ COSTS = costs.Table()
 # Registering, editing --------------------------------------------------------------------------
 
 
-@COSTS.at_most(statements=30, python_calls=320, system_calls=70)
+@COSTS.at_most(statements=19, python_calls=245, system_calls=64)
 def register_a_model(folder):
     numbers = count()
     with Registry(folder / "registry", durability="full") as registry:

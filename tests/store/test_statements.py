@@ -403,6 +403,7 @@ CALLS = {
     "model_rows:aliases_of_line": lambda c: model_rows.aliases_of_line(c, ID),
     "model_rows:tombstones": lambda c: model_rows.tombstones(c, None, "net", None),
     "model_rows:some_references": model_rows.some_references,
+    "project_rows:next_in": lambda c: project_rows.next_in(c, "vision", "net"),
     "project_rows:by_id": lambda c: project_rows.by_id(c, ID),
     "report_rows:touch_reported": report_rows.touch_reported,
     "report_rows:forget_old_media": lambda c: report_rows.forget_old_media(c, "task", 1, "", "", 1),

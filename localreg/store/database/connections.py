@@ -13,8 +13,8 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from localreg.store.database.same_file import OpenedConnection
 
@@ -92,28 +92,31 @@ class Connections:
         weakref.finalize(self, _close_all, self._slots)
         _every.add(self)
 
-    @contextmanager
-    def mine(self) -> Iterator[sqlite3.Connection]:
-        """Yield this thread's connection; another thread cannot fork until the block ends.
+    def mine(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Return a block with this thread's connection; others cannot fork until it ends.
 
         Raises:
-            sqlite3.ProgrammingError: the connections were closed.
+            sqlite3.ProgrammingError: (as the block begins) the connections were closed.
         """
+        return _Mine(self)
+
+    def take(self) -> tuple[_Slot, sqlite3.Connection]:
+        """Return this thread's slot, which is in use from now on, and its connection."""
         while True:
             slot = self._slot()
-            with slot.in_use:
+            slot.in_use.acquire()
+            try:
                 connection = slot.connection
-                if connection is not None and not self._must_renew(connection):
-                    try:
-                        yield connection
-                    finally:
-                        if isinstance(connection, PassingConnection):
-                            slot.close()
-                    return
                 if connection is not None:
+                    if not self._must_renew(connection):
+                        return slot, connection
                     connection.close()
                     slot.connection = None
                     slot.end.detach()
+            except BaseException:
+                slot.in_use.release()
+                raise
+            slot.in_use.release()
             # It was outdated, or another thread forked in between and closed it.
 
     def _must_renew(self, connection: sqlite3.Connection) -> bool:
@@ -154,6 +157,26 @@ class Connections:
     def busy(self) -> list[_Slot]:
         """Return the slots whose connection is still open."""
         return [slot for slot in list(self._slots.values()) if slot.connection is not None]
+
+
+class _Mine:
+    """The block of `Connections.mine`. A generator would cost more on every read and write."""
+
+    __slots__ = ("_connection", "_connections", "_slot")
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._slot, self._connection = self._connections.take()
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if isinstance(self._connection, PassingConnection):
+                self._slot.close()
+        finally:
+            self._slot.in_use.release()
 
 
 _every: weakref.WeakSet[Connections] = weakref.WeakSet()

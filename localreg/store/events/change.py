@@ -17,6 +17,16 @@ from localreg.values.canonical import canonical
 from localreg.values.ids import new_id, now
 from localreg.values.records import Json, StateChange
 
+# The greatest stamp of a group need not be that of its last event.
+_LAST = (
+    "SELECT o.pk, (SELECT max(seq) FROM event WHERE origin = o.pk), "
+    "(SELECT max(lamport) FROM event), (SELECT max(stamp) FROM event WHERE pk >= "
+    "(SELECT grp FROM event WHERE pk = (SELECT max(pk) FROM event))), "
+    "(SELECT max(stamp) FROM model), (SELECT max(stamp) FROM task), "
+    "(SELECT pk FROM actor WHERE name = ?), (SELECT max(pk) FROM event) "
+    f"FROM origin o WHERE o.id = {origin_rows.OWN_ID}"
+)
+
 # After these, all events of the model are folded again.
 REFOLDED = frozenset({"model.restored"})
 
@@ -129,17 +139,10 @@ class Change:
 
     def _begin(self) -> None:
         """Read the last numbers of the log; only a transaction with events needs them."""
-        self._origin = origin_rows.own(self.connection)
-        # The greatest stamp of a group need not be that of its last event.
-        seq, lamport, stamp, models, tasks, actor, last = self.connection.execute(
-            "SELECT (SELECT max(seq) FROM event WHERE origin = :origin), "
-            "(SELECT max(lamport) FROM event), (SELECT max(stamp) FROM event WHERE pk >= "
-            "(SELECT grp FROM event WHERE pk = (SELECT max(pk) FROM event))), "
-            "(SELECT max(stamp) FROM model), "
-            "(SELECT max(stamp) FROM task), (SELECT pk FROM actor WHERE name = :actor), "
-            "(SELECT max(pk) FROM event)",
-            {"origin": self._origin, "actor": self._actor_name},
-        ).fetchone()
+        found = self.connection.execute(_LAST, (self._actor_name,)).fetchone()
+        if found is None:
+            raise origin_rows.no_own()
+        self._origin, seq, lamport, stamp, models, tasks, actor, last = found
         for name, found in (
             ("seq", seq), ("lamport", lamport), ("stamp", stamp), ("stamp", models),
             ("stamp", tasks),

@@ -38,12 +38,9 @@ def created(state: State, event: Applied) -> None:
     )  # fmt: skip
     if born["config"] or born["labels"]:
         state.put("design", subject, (), (born["config"], _labels(born["labels"])))
-    for tag in born["tags"]:
-        state.born_with("model", subject, state.tag(tag, False), event.stamp)
-    for tag in born["system_tags"]:
-        state.born_with("model", subject, state.tag(tag, True), event.stamp)
-    for key, entry in born["metadata"].items():
-        state.put("metadata", subject, (key,), entry)
+    state.born_with("model", subject, born["tags"], False, event.stamp)
+    state.born_with("model", subject, born["system_tags"], True, event.stamp)
+    state.put_all("metadata", subject, {(key,): entry for key, entry in born["metadata"].items()})
     for weights in born["weights"]:
         _insert_weights(state, subject, subject, weights, current=weights["current"])
 
@@ -239,17 +236,12 @@ def _insert_weights(
     state: State, model_id: str, revision: str, weights: Json, *, current: bool
 ) -> None:
     blob = state.blob(weights["digest"], weights["size"], weights["total"], weights["at"])
-    state.put(
-        "weights",
-        model_id,
-        (revision,),
-        (
-            weights["revision"], state.real_url(revision, weights["url"]), blob,
-            weights["filename"], weights["pinned"], weights["kept"], weights["uploaded"], current,
-            weights["package"], weights["tree"], weights["archive"], weights["archive_size"],
-            weights["at"],
-        ),
+    values = (
+        weights["revision"], state.real_url(revision, weights["url"]), blob, weights["filename"],
+        weights["pinned"], weights["kept"], weights["uploaded"], current, weights["package"],
+        weights["tree"], weights["archive"], weights["archive_size"], weights["at"],
     )  # fmt: skip
+    state.put("weights", model_id, (revision,), values)
 
 
 def _texts(texts: Sequence[str]) -> str:

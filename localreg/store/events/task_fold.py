@@ -28,8 +28,7 @@ def created(state: State, event: Applied) -> None:
             event.at, None, event.at, event.stamp,
         ),
     )  # fmt: skip
-    for tag in task["tags"]:
-        state.born_with("task", event.subject, state.tag(tag, False), event.stamp)
+    state.born_with("task", event.subject, task["tags"], False, event.stamp)
 
 
 def ended(state: State, event: Applied) -> None:

@@ -357,6 +357,12 @@ class FoldedRows:
                 rows = self._rows[table] = {}
             rows[key] = values
 
+    def put_all(
+        self, table: str, subject: str, rows: Mapping[tuple[object, ...], Sequence[object]]
+    ) -> None:
+        if rows and self._owner == _OWNED_BY[table]:
+            self._rows.setdefault(table, {}).update(rows)
+
     def drop(self, table: str, subject: str, key: tuple[object, ...]) -> None:
         rows = self._rows.get(table)
         if rows is not None:
@@ -382,8 +388,11 @@ class FoldedRows:
                 rows[key] = changed
         self._values["package"] = found[_PACKAGE]
 
-    def born_with(self, owner: str, subject: str, tag: int, stamp: int) -> None:
-        self._tagged[tag] = 1
+    def born_with(
+        self, owner: str, subject: str, tags: Sequence[str], system: bool, stamp: int
+    ) -> None:
+        for tag in tags:
+            self._tagged[self.tag(tag, system)] = 1
 
     def add_tag(self, owner: str, subject: str, tag: int, event_id: str) -> None:
         if self._owner == owner:

@@ -7,17 +7,25 @@ import sqlite3
 from localreg.store.rows.checked_values import damaged_row
 from localreg.values.ids import new_id
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.errors import DamagedRowError
+
 Connection = sqlite3.Connection
+OWN_ID = "(SELECT value FROM setting WHERE name = 'origin')"
 
 
 def own(connection: Connection) -> int:
     """Return the key of the origin that new events carry."""
-    row = connection.execute(
-        "SELECT pk FROM origin WHERE id = (SELECT value FROM setting WHERE name = 'origin')"
-    ).fetchone()
+    row = connection.execute(f"SELECT pk FROM origin WHERE id = {OWN_ID}").fetchone()
     if row is None:
-        raise damaged_row("setting", "origin", "value", "must be the id of an origin")
+        raise no_own()
     return int(row[0])
+
+
+def no_own() -> DamagedRowError:
+    """Return the error for a registry whose own origin is not there."""
+    return damaged_row("setting", "origin", "value", "must be the id of an origin")
 
 
 def key(connection: Connection, origin: str, name: str) -> int:

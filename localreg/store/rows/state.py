@@ -11,7 +11,7 @@ from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Protocol
 
     from localreg.values.records import Json
@@ -65,6 +65,14 @@ if TYPE_CHECKING:
         ) -> None:
             """Set the row of a key in one of `OWNED`."""
 
+        def put_all(
+            self,
+            table: str,
+            subject: str,
+            rows: Mapping[tuple[object, ...], Sequence[object]],
+        ) -> None:
+            """Set the rows of several keys in one of `OWNED`."""
+
         def drop(self, table: str, subject: str, key: tuple[object, ...]) -> None:
             """Delete the row of a key in one of `OWNED`."""
 
@@ -74,8 +82,10 @@ if TYPE_CHECKING:
         def serve(self, model_id: str, revision: str) -> None:
             """Make a revision the current one, if the model has it."""
 
-        def born_with(self, owner: str, subject: str, tag: int, stamp: int) -> None:
-            """Give a model or task a tag that it has since it was created."""
+        def born_with(
+            self, owner: str, subject: str, tags: Sequence[str], system: bool, stamp: int
+        ) -> None:
+            """Give a model or task tags that it has since it was created."""
 
         def add_tag(self, owner: str, subject: str, tag: int, event_id: str) -> None:
             """Add a tag by an event that came after the creation."""

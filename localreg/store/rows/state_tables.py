@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from localreg.store.rows import addition_rows, keys, task_rows
@@ -22,6 +22,7 @@ class StateTables:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._made: dict[str, int] = {}  # keys of the models and tasks that were made here
 
     def project(self, project: Json | None, at: int) -> int:
         return keys.project_pk(self._connection, project, at)
@@ -47,20 +48,31 @@ class StateTables:
         return str(private[0]) if private else public
 
     def create(self, owner: str, subject: str, values: Sequence[object]) -> None:
-        look, insert, update = _creating(owner)
-        row = self._connection.execute(look, (subject,)).fetchone()
-        if row is None:
-            self._connection.execute(insert, (subject, *values))
+        insert, update = _creating(owner)
+        made = self._connection.execute(insert, (subject, *values))
+        if made.rowcount:
+            self._made[subject] = int(made.lastrowid or 0)
         else:
-            self._connection.execute(update, (*values, int(row[0])))
+            self._connection.execute(update, (*values, subject))
 
     def change(self, owner: str, subject: str, columns: dict[str, object]) -> None:
         self._connection.execute(_changing(owner, *columns), (*columns.values(), subject))
 
+    def _key(self, owner: str, subject: str) -> int | None:
+        """Return the key of a model or task; None if it is not there."""
+        key = self._made.get(subject)
+        if key is None:
+            sql = f"SELECT pk FROM {owner} WHERE id = ?"
+            row = self._connection.execute(sql, (subject,)).fetchone()
+            key = None if row is None else int(row[0])
+        return key
+
     def delete_task(self, subject: str) -> None:
+        self._made.pop(subject, None)
         self._connection.execute("DELETE FROM task WHERE id = ?", (subject,))
 
     def bury(self, subject: str, stamp: int) -> None:
+        self._made.pop(subject, None)
         self._connection.execute(
             "INSERT OR REPLACE INTO tombstone "
             "SELECT id, project, name, version, ? FROM model WHERE id = ?",
@@ -75,6 +87,15 @@ class StateTables:
         self, table: str, subject: str, key: tuple[object, ...], values: Sequence[object]
     ) -> None:
         self._connection.execute(_putting(table), (*key, *values, subject))
+
+    def put_all(
+        self, table: str, subject: str, rows: Mapping[tuple[object, ...], Sequence[object]]
+    ) -> None:
+        owner = self._key(OWNED[table].owner, subject) if rows else None
+        if owner is not None:
+            self._connection.executemany(
+                _putting_all(table), [(owner, *key, *values) for key, values in rows.items()]
+            )
 
     def drop(self, table: str, subject: str, key: tuple[object, ...]) -> None:
         self._connection.execute(_dropping(table), (subject, *key))
@@ -100,14 +121,24 @@ class StateTables:
         connection.execute("UPDATE weights SET current = 1 WHERE pk = ?", (pk,))
         connection.execute("UPDATE model SET package = ? WHERE pk = ?", (package, model))
 
-    def born_with(self, owner: str, subject: str, tag: int, stamp: int) -> None:
+    def born_with(
+        self, owner: str, subject: str, tags: Sequence[str], system: bool, stamp: int
+    ) -> None:
+        key = self._key(owner, subject) if tags else None
+        if key is None:
+            return
         columns, values = (", stamp", ", ?") if owner == "model" else ("", "")
-        parameters = (tag, stamp, subject) if owner == "model" else (tag, subject)
-        self._connection.execute(
-            f"INSERT INTO {TAGS[owner]} ({owner}, tag{columns}, born) "
-            f"SELECT pk, ?{values}, 1 FROM {owner} WHERE id = ?",
-            parameters,
+        sql = (
+            f"INTO {TAGS[owner]} ({owner}{columns}, tag, born) "
+            f"SELECT ?{values}, pk, 1 FROM tag WHERE name = ? AND system = ?"
         )
+        stamps = (stamp,) if owner == "model" else ()
+        rows = [(key, *stamps, tag, system) for tag in tags]
+        given = self._connection.executemany(f"INSERT {sql}", rows).rowcount
+        if given < len(rows):  # some of the tags are new
+            for tag in tags:
+                self.tag(tag, system)
+            self._connection.executemany(f"INSERT OR IGNORE {sql}", rows)
 
     def add_tag(self, owner: str, subject: str, tag: int, event_id: str) -> None:
         addition_rows.add(self._connection, owner, subject, tag, event_id)
@@ -156,14 +187,13 @@ class StateTables:
 
 
 @cache
-def _creating(owner: str) -> tuple[str, str, str]:
-    """Return the statements that look for a model or task, insert it, and change it."""
+def _creating(owner: str) -> tuple[str, str]:
+    """Return the statements that insert a model or task if it is not there, and change it."""
     columns = ", ".join(OWNERS[owner])
     marks = ", ".join("?" * len(OWNERS[owner]))
     return (
-        f"SELECT pk FROM {owner} WHERE id = ?",
-        f"INSERT INTO {owner} (id, {columns}) VALUES (?, {marks})",
-        f"UPDATE {owner} SET ({columns}) = ({marks}) WHERE pk = ?",
+        f"INSERT INTO {owner} (id, {columns}) VALUES (?, {marks}) ON CONFLICT (id) DO NOTHING",
+        f"UPDATE {owner} SET ({columns}) = ({marks}) WHERE id = ?",
     )
 
 
@@ -185,12 +215,18 @@ def _changing_weights(*columns: str) -> str:
 def _putting(table: str) -> str:
     owned = OWNED[table]
     marks = ", ".join("?" * (len(owned.columns) - 1))
+    return f"{_into(table)} SELECT pk, {marks} FROM {owned.owner} WHERE id = ?"
+
+
+@cache
+def _putting_all(table: str) -> str:
+    return f"{_into(table)} VALUES ({', '.join('?' * len(OWNED[table].columns))})"
+
+
+def _into(table: str) -> str:
     # Of weights one is current: a second one must not replace it.
     verb = "INSERT" if table == "weights" else "INSERT OR REPLACE"
-    return (
-        f"{verb} INTO {table} ({', '.join(owned.columns)}) "
-        f"SELECT pk, {marks} FROM {owned.owner} WHERE id = ?"
-    )
+    return f"{verb} INTO {table} ({', '.join(OWNED[table].columns)})"
 
 
 @cache
