@@ -187,6 +187,7 @@ CREATE TABLE weights (
     UNIQUE (model, id)
 );
 CREATE UNIQUE INDEX weights_current ON weights (model) WHERE current = 1;
+CREATE INDEX weights_later ON weights (model, revision) WHERE revision > 1;
 CREATE INDEX weights_url ON weights (url) WHERE url IS NOT NULL;
 CREATE INDEX weights_blob ON weights (blob) WHERE blob IS NOT NULL;
 
@@ -550,7 +551,8 @@ CREATE TABLE origin (
 --   seq       number of the event in its origin
 --   grp       the `pk` of the first event of its transaction
 --   lamport   greater than that of every event that its registry knew
---   stamp     not less than the clock and all stamps that its registry knew: newest first
+--   stamp     not less than the clock and all stamps that its registry knew: newest first, with
+--             lamport and event_id where two are the same
 --   at        time of the change
 --   v         version of the kind's payload
 --   subject   id of the model, task or project; of an alias, see `alias_id`
@@ -581,10 +583,10 @@ CREATE TABLE event (
     positioned INTEGER,
     outcome TEXT
 );
-CREATE INDEX event_subject ON event (subject, pk);
+CREATE INDEX event_subject ON event (subject, stamp, lamport);
 CREATE INDEX event_origin ON event (origin, seq);
 CREATE INDEX event_lamport ON event (lamport);
-CREATE INDEX event_newest ON event (stamp, lamport, event_id);
+CREATE INDEX event_newest ON event (stamp, lamport);
 CREATE INDEX event_outcome ON event (outcome, pk) WHERE outcome IS NOT NULL;
 CREATE INDEX event_position ON event (position) WHERE position IS NOT NULL;
 CREATE TRIGGER event_is_never_changed

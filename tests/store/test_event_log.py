@@ -7,6 +7,7 @@ import time
 from contextlib import closing
 
 import pytest
+from support.statements import steps
 
 from localreg.errors import RegistryError
 from localreg.operations.models import aliases, edits, history, removal
@@ -16,7 +17,7 @@ from localreg.operations.trust import gates
 from localreg.registry import Chain, open_registry
 from localreg.store.database.user_database import explore
 from localreg.store.events import refolding
-from localreg.store.rows import model_rows
+from localreg.store.rows import event_rows, model_rows
 from localreg.values.frozen import replace
 from localreg.values.ids import alias_id
 
@@ -184,3 +185,61 @@ def test_two_writers_share_one_log(registry, add):
         for number in range(6):
             add((registry, other)[number % 2])
     assert rows(registry, "SELECT seq, grp FROM event") == [(n, n) for n in range(1, 7)]
+
+
+def test_the_newest_events_come_in_one_order_whatever_the_order_of_their_arrival(registry, add):
+    """By stamp, then by the Lamport clock, then by id; of a model with its alias events."""
+    model, other = add(name="m"), add(name="m")
+    aliases.set_alias(Chain(registry), model, "best")
+    aliases.set_alias(Chain(registry), other, "best")
+    places = [(7, 2, "b"), (9, 1, "a"), (7, 2, "c"), (7, 1, "d"), (9, 1, "f"), (2, 9, "e")]
+    with registry.store.write() as change:
+        for number, (stamp, lamport, name) in enumerate(places):
+            change.connection.execute(
+                "INSERT INTO event (event_id, origin, seq, grp, lamport, stamp, at, actor, kind, "
+                "v, subject, payload) SELECT ?, origin, ?, grp, ?, ?, at, actor, 'x', 1, ?, '{}' "
+                "FROM event WHERE pk = 1",
+                (name * 32, 100 + number, lamport, stamp, model),
+            )
+    with registry.store.read() as connection:
+        whole = event_rows.events(connection)
+        of_model = event_rows.events(connection, model)
+        ids = [each.event_id for each in of_model]
+        assert [each[0] for each in ids[-6:]] == ["f", "a", "c", "b", "d", "e"]
+        kinds = [each.change.kind for each in of_model[:-6]]
+        assert kinds == ["alias.set", "alias.set", "model.created"]
+        assert of_model == [each for each in whole if each in of_model]
+        assert event_rows.events(connection, model, 4) == of_model[:4]
+        assert event_rows.count(connection, model) == len(of_model) == 9
+        assert event_rows.count(connection, other) == 2
+        assert event_rows.events(connection, None, 3) == whole[:3]
+
+
+def test_a_page_of_a_long_history_reads_no_more_than_one_of_a_short_history(registry, add):
+    model = add(tags=["a"])
+    calls = {
+        "newest": lambda c: event_rows.newest_keys(c, model, 20),
+        "of all": lambda c: event_rows.newest_keys(c, None, 20),
+        "last": lambda c: event_rows.last_on(c, model, "model.changed"),
+    }
+
+    def change_it(times):
+        with registry.store.write() as change:
+            for number in range(times):
+                payload = {"old": None, "new": str(number), "was": None}
+                change.record("model.changed", model, payload, field="comment")
+
+    def read():
+        with registry.store.read() as connection:
+            return {name: steps(connection, call) for name, call in calls.items()}
+
+    for _ in range(3):
+        change_it(30)
+    few = read()
+    for _ in range(20):
+        change_it(100)
+    many = read()
+    assert {name: count for name, count in many.items() if count > few[name] + 50} == {}
+    with registry.store.read() as connection:
+        everything = steps(connection, lambda c: event_rows.newest_keys(c, model))
+    assert everything > 20 * few["newest"], "what reads all is seen"

@@ -121,12 +121,13 @@ def sign_copy(change: Change, model_id: str, source: str, signatures: Sequence[o
     for each in signatures:
         checked_text(_event("model.signed", source, each))
     connection = change.connection
-    served = {each.digest for each in model_rows.weights(connection, model_id) if each.current}
+    weights = model_rows.current_weights(connection, model_id)
+    served = None if weights is None else weights.digest
     has = {each.signature for each in carried_blobs.signatures_of(connection, model_id)}
     count = 0
     for found in signatures:
         assert isinstance(found, dict)  # it was checked above
-        if found["digest"] in served and found["signature"] not in has:
+        if found["digest"] == served and found["signature"] not in has:
             has.add(found["signature"])
             payload = {key: found[key] for key in ("digest", "signature", "size", "signer")}
             change.record("model.signed", model_id, payload)

@@ -344,8 +344,7 @@ def _weights(undoing: _Undoing) -> _Inverse:
     before = payload["old"]
     if before is None:
         raise undoing.refused("the model had no weights before")
-    there = {each.id for each in model_rows.weights(undoing.connection, change.subject)}
-    if before["revision"] not in there:
+    if model_rows.revision(undoing.connection, change.subject, before["revision"]) is None:
         raise undoing.refused(f"weights {before['number']} were dropped since")
     new = payload["new"]
     now = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from localreg.errors import AliasNotFoundError, DamagedRowError
@@ -20,7 +20,8 @@ from localreg.values.secrets import masked, masked_config, masked_json, masked_t
 from localreg.values.urls import is_sha256
 
 SHOWN = 60
-_AT_ONCE = timedelta(seconds=5)
+_REPLACED_WITHIN = timedelta(seconds=5)
+_AT_ONCE = 500  # events that are read together
 _IDS = re.compile(r"\b[0-9a-f]{32}\b")
 COMPARED = 20  # updates of packages whose files are compared
 
@@ -137,13 +138,37 @@ def history(
         subject: id of a model, task or project, which may be removed; None for all.
         limit: the most changes, 1 or more; None for all.
     """
+    return list(changes(registry, subject, limit))
+
+
+def changes(
+    registry: OpenRegistry, subject: str | None = None, limit: object = None
+) -> Iterator[HistoryEntry]:
+    """Yield what `history` returns, of which there may be millions.
+
+    No transaction is open while the caller has an entry: it may print to a pipe, and wait there.
+    """
     most = check_limit("limit", limit)
     with registry.store.read() as connection:
-        found = event_rows.events(connection, subject, most)
-        changed = {} if subject is None else _changed_files(connection, subject, found)
-    if not found and subject is not None:
+        keys = event_rows.newest_keys(connection, subject, most)
+    if not keys and subject is not None:
         check_model_id(registry, subject)  # raises
-    return [_entry(event, changed.get(event.seq, ""), subject) for event in found]
+    compared = 0
+    for start in range(0, len(keys), _AT_ONCE):
+        with registry.store.read() as connection:  # events never change
+            found = event_rows.by_keys(connection, keys[start : start + _AT_ONCE])
+            updates = [each for each in found if each.change.kind == "model.weights_added"]
+            some = updates[: COMPARED - compared] if subject is not None else []
+            texts = _changed_files(connection, subject, some) if subject and some else {}
+        compared += len(some)
+        for event in found:
+            yield _entry(event, texts.get(event.seq, ""), subject)
+
+
+def number_of_changes(registry: OpenRegistry, subject: str) -> int:
+    """Return how many changes a model, task or project has."""
+    with registry.store.read() as connection:
+        return event_rows.count(connection, subject)
 
 
 def shown_once(entries: Sequence[HistoryEntry]) -> list[HistoryEntry]:
@@ -182,7 +207,7 @@ def _replaced_at_once(entry: HistoryEntry, after: HistoryEntry) -> bool:
     """Return True if a change set a comment that the change after it replaced at once."""
     if (entry.actor, entry.origin, None) != (after.actor, after.origin, after.outcome):
         return False
-    if after.at - entry.at > _AT_ONCE or entry.outcome is not None:
+    if after.at - entry.at > _REPLACED_WITHIN or entry.outcome is not None:
         return False
     if _is_comment(entry):
         return bool(entry.payload["new"] == after.payload["old"])
@@ -309,24 +334,19 @@ def conflicts(registry: OpenRegistry, limit: object = None) -> Conflicts:
 
 
 def _changed_files(
-    connection: model_rows.Connection, subject: str, events: Sequence[Event]
+    connection: model_rows.Connection, subject: str, updates: Sequence[Event]
 ) -> dict[int, str]:
     """Return what updates of a package changed, by the numbers of their events.
 
-    Only of the newest ones, and of those whose files are still known.
+    Only of those whose files are still known.
     """
-    updates = [each for each in events if each.change.kind == "model.weights_added"]
-    if not updates:
-        return {}
     texts: dict[int, str] = {}
     try:
-        packages: dict[object, str] = {
-            each.id: each.digest
-            for each in model_rows.weights(connection, subject)
-            if each.tree and each.digest is not None
-        }
-        for each in updates[:COMPARED]:
-            before, after = (packages.get(_revision(each, side)) for side in ("old", "new"))
+        sides = {each.seq: (_revision(each, "old"), _revision(each, "new")) for each in updates}
+        revisions = {each for pair in sides.values() for each in pair if each is not None}
+        packages = model_rows.packages(connection, subject, revisions)
+        for each in updates:
+            before, after = (packages.get(side or "") for side in sides[each.seq])
             if before is not None and after is not None:
                 found = tree_rows.differences(connection, before, after)
                 texts[each.seq] = "" if found is None else _files_text(*found)
@@ -335,12 +355,13 @@ def _changed_files(
     return texts
 
 
-def _revision(event: Event, side: str) -> object:
+def _revision(event: Event, side: str) -> str | None:
     """Return the id of a revision in an event; None if there is none."""
     payload = event.change.payload.get(side)
     if not isinstance(payload, dict):
         return None
-    return payload.get("id" if side == "new" else "revision")
+    found = payload.get("id" if side == "new" else "revision")
+    return found if type(found) is str else None
 
 
 def _files_text(changed: int, added: int, removed: int) -> str:

@@ -201,12 +201,12 @@ def add_revision(
     """
     connection = change.connection
     row = require_draft(connection, model_id)
-    before = model_rows.weights(connection, model_id)
-    number = 1 + max((each.revision for each in before), default=0)
+    before = model_rows.current_weights(connection, model_id)
+    number = 1 + model_rows.last_number(connection, model_id)
     revision_id = new_id()
     weights = weights_record(change, revision_id, origin, held, number, package=update.package)
     payload: Json = {
-        "old": _current(before),
+        "old": None if before is None else _named(before),
         "new": weights.payload(),
         "iteration": update.iteration,
         "task": update.task,
@@ -222,7 +222,7 @@ def add_revision(
         enter(change, update.task, model_id, entry)
         columns["parent"] = _parent(change, update.task, row, entry)
     set_columns(change, row, **columns)
-    dropped = _drop(change, model_id, before, update.keep_last)
+    dropped = _drop(change, model_id, update.keep_last)
     digests = [each.digest for each in dropped if each.digest]
     if update.delete:
         digests = blob_rows.give_up(change.connection, digests)  # gc goes on after a kill
@@ -241,9 +241,8 @@ def delete_replaced(registry: OpenRegistry, added: Added) -> None:
             log.info("replaced weights %s… were not deleted: %s", digest[:12], why)
 
 
-def _current(revisions: tuple[WeightsRecord, ...]) -> Json | None:
-    current = next((each for each in revisions if each.current), None)
-    return None if current is None else {"revision": current.id, "number": current.revision}
+def _named(weights: WeightsRecord) -> Json:
+    return {"revision": weights.id, "number": weights.revision}
 
 
 def _with_snapshot(comment: str | None, name: str) -> str:
@@ -259,11 +258,11 @@ def _parent(change: Change, task_id: str, row: model_rows.ModelRow, entry: str) 
     return row.parent if found in (None, row.id) else found
 
 
-def _drop(
-    change: Change, model_id: str, before: tuple[WeightsRecord, ...], keep_last: int | None
-) -> tuple[WeightsRecord, ...]:
+def _drop(change: Change, model_id: str, keep_last: int | None) -> tuple[WeightsRecord, ...]:
     """Drop the oldest revisions, so that `keep_last` are left with the new one; return them."""
-    dropped = before[: max(0, len(before) + 1 - keep_last)] if keep_last is not None else ()
+    if keep_last is None:
+        return ()
+    dropped = model_rows.older_weights(change.connection, model_id, keep_last)
     for each in dropped:
         payload = {
             "revision": each.id,
@@ -299,9 +298,10 @@ def restore_weights(registry: OpenRegistry, model_id: str, revision: object) -> 
             )
         if wanted.current:
             return
+        current = next((each for each in present if each.current), None)
         payload: Json = {
-            "old": _current(present),
-            "new": {"revision": wanted.id, "number": wanted.revision},
+            "old": None if current is None else _named(current),
+            "new": _named(wanted),
         }
         change.record("model.weights_chosen", model_id, payload)
 

@@ -185,7 +185,7 @@ def _set_alias_again(registries: Chain, change: Change, event: LoggedEvent) -> b
 
 
 def _has_revision(connection: remote_rows.Connection, model_id: str, revision: str) -> bool:
-    return any(each.id == revision for each in model_rows.weights(connection, model_id))
+    return model_rows.revision(connection, model_id, revision) is not None
 
 
 def _value_now(connection: remote_rows.Connection, event: LoggedEvent, register: str) -> object:

@@ -16,7 +16,7 @@ from localreg.operations.models.conflicts import (
     settling_command,
 )
 from localreg.operations.models.details import at_remotes, holder_of, where_text
-from localreg.operations.models.history import HistoryEntry, history
+from localreg.operations.models.history import HistoryEntry, history, number_of_changes
 from localreg.operations.models.lineage import Family, lineage
 from localreg.operations.models.written_card import CARD, README, written_card
 from localreg.operations.reports.dataset_page import as_dataset, dataset_refs, is_dataset
@@ -59,7 +59,8 @@ CHANGES = 200  # of the history
 
 def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site) -> ModelPage:
     """Return what the page of a model shows, without the reports."""
-    changes = history(registry, model_id)
+    changes = history(registry, model_id, CHANGES)
+    more = max(0, number_of_changes(registry, model_id) - CHANGES)
     with registry.store.read() as connection:
         row = require_model(connection, model_id)
         record = model_rows.record(connection, model_id)
@@ -100,8 +101,8 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
             config=masked_config(record.config),
             versions=tuple(_versions(connection, record, site)),
             lineage=lineage_values(chain, family, model_id, site),
-            history=tuple(history_line(each) for each in changes[:CHANGES]),
-            more_history=max(0, len(changes) - CHANGES),
+            history=tuple(history_line(each) for each in changes),
+            more_history=more,
             reported=Reported(),
             conflicts=tuple(_conflicts(conflicts(registry, model_id), record, site)),
             card=card,

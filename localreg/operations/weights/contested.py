@@ -37,9 +37,11 @@ def publications(connection: Connection, model_id: str) -> tuple[Publication, ..
     Raises:
         DamagedRowError: an event is not what it should be.
     """
-    events = {each.event_id: each for each in event_rows.events(connection, model_id)}
     with taken_apart("event", model_id, "payload"):
-        found = [events[event_id] for event_id in refolding.publications(connection, model_id)]
+        ids = refolding.publications(connection, model_id)
+        sound = (event_rows.by_id(connection, event_id) for event_id in ids)
+        events = {each.event_id: each for each in sound if each is not None}
+        found = [events[event_id] for event_id in ids]
         return tuple(
             Publication(
                 each.event_id, each.change.at, each.actor, each.origin, _digest(each.change)

@@ -321,8 +321,7 @@ def record_uploaded(
     If the revision was dropped meanwhile, `_announced` deletes the upload.
     """
     with registry.store.write() as change:
-        there = model_rows.weights(change.connection, model_id)
-        weights = next((each for each in there if each.id == revision), None)
+        weights = model_rows.revision(change.connection, model_id, revision)
         if weights is not None and _still_there(change, upload, uploaded):
             public = parse_named_url("url", uploaded.url).public
             note_url(change, revision, uploaded.url, public)
@@ -548,8 +547,8 @@ def _upload_in_background(upload: Running, model_id: str, weights: WeightsRecord
             _upload_file(upload, model_id, weights)
     except (SourceNotFoundError, CorruptBlobError):
         with registry.store.read() as connection:
-            there = model_rows.weights(connection, model_id)
-        if any(each.id == weights.id for each in there):
+            there = model_rows.revision(connection, model_id, weights.id) is not None
+        if there:
             raise
         # It was dropped meanwhile.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 
 from localreg import log
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
 Connection = sqlite3.Connection
 
 _AT_ONCE = 200  # units in memory
-_SELECT = (
+_COLUMNS = (
     "SELECT e.pk, e.event_id, o.name, a.name, e.arrived, e.outcome, e.kind, e.v, e.subject, "
-    "e.field, e.payload, e.stamp, e.at "
-    "FROM event e JOIN actor a ON a.pk = e.actor JOIN origin o ON o.pk = e.origin"
+    "e.field, e.payload, e.stamp, e.at"
 )
+_NAMES = "JOIN actor a ON a.pk = e.actor JOIN origin o ON o.pk = e.origin"
+_SELECT = f"{_COLUMNS} FROM event e {_NAMES}"
+_NEWEST = "ORDER BY e.stamp DESC, e.lamport DESC, e.event_id DESC"
 
 _CHANGE = {
     "kind": TEXT, "v": COUNT, "subject": TEXT, "field": or_null(TEXT), "payload": TEXT,
@@ -52,26 +56,50 @@ _LOGGED = Columns(
 def events(
     connection: sqlite3.Connection, subject: str | None = None, limit: int | None = None
 ) -> list[Event]:
-    """Return events, newest first; damaged ones are logged.
+    """Return events, newest first; damaged ones are logged. The arguments are of `newest_keys`."""
+    return by_keys(connection, newest_keys(connection, subject, limit))
 
-    The order is that of their stamps, so every registry that has the same events shows the same.
+
+def newest_keys(
+    connection: Connection, subject: str | None = None, limit: int | None = None
+) -> array[int]:
+    """Return the keys of events, newest first: in the same order in every registry that has them.
 
     Args:
         subject: only those on the model, task, project or alias with this id; of a model also the
             alias events that name it.
         limit: the most to return; None for all.
     """
-    where, parameters = "", []
-    if subject:
-        where = (
-            "WHERE e.pk IN (SELECT pk FROM event WHERE subject = ? UNION SELECT x.pk "
-            "FROM alias_event n JOIN event x ON x.event_id = n.event WHERE n.model = ?)"
+    # Each part has an index that begins with its subject, so that a few are found among many.
+    found = f"SELECT e.pk FROM event e {_NEWEST} LIMIT ?2"
+    if subject is not None:
+        found = (
+            "SELECT e.pk FROM event e WHERE e.pk IN ("
+            f"SELECT * FROM (SELECT e.pk FROM event e WHERE e.subject = ?1 {_NEWEST} LIMIT ?2) "
+            "UNION ALL SELECT * FROM (SELECT e.pk FROM alias_event n JOIN event e "
+            f"ON e.event_id = n.event WHERE n.model = ?1 {_NEWEST} LIMIT ?2)) {_NEWEST} LIMIT ?2"
         )
-        parameters = [subject, subject]
+    rows = connection.execute(found, (subject, -1 if limit is None else limit))
+    return array("q", (pk for (pk,) in rows))  # there may be millions
+
+
+def count(connection: Connection, subject: str) -> int:
+    """Return the number of keys that `newest_keys` returns of a subject."""
+    (found,) = connection.execute(
+        "SELECT (SELECT count(*) FROM event WHERE subject = ?1) "
+        "+ (SELECT count(*) FROM alias_event WHERE model = ?1)",
+        (subject,),
+    ).fetchone()
+    return int(found)
+
+
+def by_keys(connection: Connection, keys: Iterable[int]) -> list[Event]:
+    """Return the events with some keys, in their order; damaged ones are logged."""
     rows = _EVENTS.sound(
         connection,
-        f"{_SELECT} {where} ORDER BY e.stamp DESC, e.lamport DESC, e.event_id DESC LIMIT ?",
-        [*parameters, -1 if limit is None else limit],
+        f"{_COLUMNS} FROM json_each(?) k CROSS JOIN event e ON e.pk = k.value {_NAMES} "
+        "ORDER BY k.key",
+        [json.dumps([*keys])],
     )
     return _events(rows)
 
@@ -289,7 +317,7 @@ def last_of_kind(connection: Connection, subject: str, kind: str) -> Event | Non
     """Return the last event of a kind on a subject, with who made it, or None."""
     rows = _EVENTS.sound(
         connection,
-        f"{_SELECT} WHERE e.subject = ? AND e.kind = ? AND e.v = 1 ORDER BY e.pk DESC LIMIT 1",
+        f"{_SELECT} WHERE e.subject = ? AND e.kind = ? AND e.v = 1 {_NEWEST} LIMIT 1",
         [subject, kind],
     )
     return next(iter(_events(rows)), None)
@@ -299,8 +327,8 @@ def last_on(connection: sqlite3.Connection, subject: str, kind: str) -> StateCha
     """Return the last event of a kind on a subject, or None; only of a known version."""
     row = _CHANGES.one(
         connection,
-        "SELECT kind, v, subject, field, payload, stamp, at, event_id FROM event "
-        "WHERE subject = ? AND kind = ? AND v = 1 ORDER BY pk DESC LIMIT 1",
+        "SELECT kind, v, subject, field, payload, stamp, at, event_id FROM event e "
+        f"WHERE subject = ? AND kind = ? AND v = 1 {_NEWEST} LIMIT 1",
         (subject, kind),
         key=subject,
     )

@@ -55,6 +55,8 @@ REVISION = {
 }  # fmt: skip
 _REVISIONS = Columns("weights", **REVISION)
 _SERVED = Columns("weights", **REVISION, of_package=FLAG, contested=FLAG, trust=or_null(TEXT))
+_PACKAGES = Columns("weights", id=ID, digest=DIGEST)
+_NUMBERS = Columns("weights", revision=COUNT)
 _LINES = Columns("model", id=ID, version=COUNT, created=TIME)
 _IDS = Columns("model", id=ID)
 _ALIASES = Columns("alias", alias=TEXT, id=ID, version=COUNT, held=FLAG)
@@ -214,6 +216,37 @@ def weights(connection: Connection, model_id: str) -> tuple[WeightsRecord, ...]:
     return tuple(weights_record(row) for row in rows)
 
 
+def revision(connection: Connection, model_id: str, revision_id: str) -> WeightsRecord | None:
+    """Return one revision of a model's weights, by the id of the event that added it, or None."""
+    sql = f"SELECT {_WEIGHTS} WHERE m.id = ? AND w.id = ?"
+    row = _REVISIONS.one(connection, sql, (model_id, revision_id), key=model_id)
+    return None if row is None else weights_record(row)
+
+
+def last_number(connection: Connection, model_id: str) -> int:
+    """Return the greatest number of the revisions of a model's weights, or 0.
+
+    Raises:
+        DamagedRowError: it is not a number.
+    """
+    # The index of later revisions ends with it; only a model without them is asked for the first.
+    row = _NUMBERS.one(
+        connection,
+        "SELECT coalesce((SELECT max(revision) FROM weights WHERE model = m.pk AND revision > 1), "
+        "(SELECT max(revision) FROM weights WHERE model = m.pk), 0) FROM model m WHERE m.id = ?",
+        (model_id,),
+        key=model_id,
+    )
+    return 0 if row is None else int(row[0])
+
+
+def older_weights(connection: Connection, model_id: str, newest: int) -> tuple[WeightsRecord, ...]:
+    """Return the revisions of a model's weights but the newest so many, oldest first."""
+    sql = f"SELECT {_WEIGHTS} WHERE m.id = ? ORDER BY w.revision DESC, w.id DESC LIMIT -1 OFFSET ?"
+    rows = _REVISIONS.all(connection, sql, (model_id, newest), key=model_id)
+    return tuple(weights_record(row) for row in reversed(rows))
+
+
 def current_weights(connection: Connection, model_id: str) -> WeightsRecord | None:
     """Return the current revision of the weights, or None if the model has no weights."""
     sql = f"SELECT {_WEIGHTS} WHERE m.id = ? AND w.current = 1"
@@ -278,6 +311,23 @@ def weights_record(row: Sequence[Any]) -> WeightsRecord:
         archive_size=archive_size, pinned=pinned, kept=bool(kept), uploaded=bool(uploaded),
         current=bool(current), at=at,
     )  # fmt: skip
+
+
+def packages(connection: Connection, model_id: str, revisions: Iterable[object]) -> dict[str, str]:
+    """Return the digests of those revisions of a model's weights that are packages, by their ids.
+
+    Args:
+        revisions: the ids to look for.
+    """
+    rows = _PACKAGES.all(
+        connection,
+        "SELECT w.id, b.digest FROM model m JOIN json_each(?) k JOIN weights w "
+        "ON w.model = m.pk AND w.id = k.value JOIN blob b ON b.pk = w.blob "
+        "WHERE m.id = ? AND w.tree = 1",
+        (json.dumps([*revisions]), model_id),
+        key=model_id,
+    )
+    return dict(rows)
 
 
 def aliases(connection: Connection, model_id: str) -> list[str]:
