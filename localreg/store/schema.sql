@@ -68,6 +68,7 @@ CREATE TABLE model (
 CREATE INDEX model_version ON model (project, name, version);
 CREATE INDEX model_newest ON model (stamp DESC, id);
 CREATE INDEX model_newest_active ON model (stamp DESC, id) WHERE archived = 0;
+CREATE INDEX model_birth ON model (birth);
 CREATE INDEX model_name ON model (name, stamp DESC);
 CREATE INDEX model_project ON model (project, stamp DESC);
 CREATE INDEX model_task ON model (task) WHERE task IS NOT NULL;

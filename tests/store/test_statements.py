@@ -152,9 +152,10 @@ WHOLE = {
 # All models are asked for, the newest of all, or the published ones, which may be most of them: an
 # index gives them in order.
 ALL_MODELS = re.compile(
-    r".* FROM model m INDEXED BY model_newest(_active)? WHERE 1( AND m.archived = 0)?"
-    r"( AND m.published = 1)?"
-    r"( AND NOT EXISTS \(SELECT 1 FROM model_tag x WHERE x.model = m.pk AND x.tag = \?\))?"
+    r".* FROM model m INDEXED BY model_(newest|newest_active|birth|name) WHERE 1"
+    r"( AND m.archived = 0)?( AND m.published = 1)?"
+    r"( AND NOT EXISTS \(SELECT 1 FROM model_tag x WHERE x.model = m.pk AND x.tag = "
+    r"\(SELECT pk FROM tag WHERE name = \? AND system = 1\)\))?"
     r" ORDER BY .*"
 )
 # The values of all models and tasks, which the overview shows.
@@ -194,6 +195,7 @@ def fold_in_a_large_cache(connection):
 
 CALLS = {
     "project_rows:every": project_rows.every,
+    "model_query:stream": lambda c: list(model_query.stream(c, ModelQuery(limit=3))),
     "log_limit:size": lambda c: log_limit.size(c, "task", 1),
     "log_limit:cut": lambda c: log_limit.cut(c, "task", 1, 10),
     "blob_rows:alone_here": blob_rows.alone_here,

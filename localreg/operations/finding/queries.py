@@ -186,6 +186,9 @@ def find_models(registry: OpenRegistry, query: ModelQuery) -> list[str]:
     """Return the ids of the matching models of one registry, in the order of the query."""
     if query.order.is_of_values or query.metrics:
         registry.store.flush()  # count what this process has just reported
+    if model_query.is_plain(query):
+        with registry.store.one_statement() as connection:
+            return model_query.find(connection, query)
     with registry.store.read() as connection:
         return model_query.find(connection, query)
 

@@ -19,9 +19,8 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 
 from localreg.store.rows.checked_values import COUNT, ID, NUMBER, TEXT, Columns
-from localreg.store.rows.keys import tag_named
 from localreg.store.rows.name_patterns import pattern_sql
-from localreg.store.rows.tag_sql import NO_ROW, tag_keys, tag_sql
+from localreg.store.rows.tag_sql import TAG, tag_sql
 from localreg.store.rows.value_sources import (
     NEWEST,
     RANKED,
@@ -35,7 +34,7 @@ from localreg.store.rows.value_sources import (
 )
 from localreg.values import dataset_names
 from localreg.values.frozen import Frozen, replace
-from localreg.values.tags import ANY_TAGS, AllOf, AnyOf, HasTag, TagCondition
+from localreg.values.tags import ANY_TAGS, AllOf, AnyOf, HasTag, Not, TagCondition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ Connection = sqlite3.Connection
 Parameters = list[object]
 
 _IDS = Columns("model", id=ID)
+_PROJECT = "(SELECT pk FROM project WHERE name = ?)"
+_DATASET = "(SELECT pk FROM tag WHERE name = ? AND system = 1)"
 PROBE = 64
 FEW = 2_000
 
@@ -78,22 +79,13 @@ class ModelQuery(Frozen, kw_only=True):
     datasets: bool = False
 
 
-class _Keys(Frozen):
-    """The keys of what a query names.
+class _Driver(Frozen):
+    """The index that a statement reads first: its FROM, its WHERE and its columns.
 
     Attributes:
-        project: None for any; `NO_ROW` if there is none of that name.
-        tags: as `tag_keys` returns them.
-        hidden: of the tag whose models are left out, or None.
+        ordered: it is in the order of `stamp`.
+        part: the part of the query that its WHERE is.
     """
-
-    project: int | None
-    tags: dict[str, int]
-    hidden: int | None
-
-
-class _Driver(Frozen):
-    """The index that a statement reads first: its FROM, its WHERE and its columns."""
 
     source: str
     condition: str
@@ -101,11 +93,15 @@ class _Driver(Frozen):
     model: str
     stamp: str
     ordered: bool = True
+    part: object = None
 
 
 def find(connection: Connection, query: ModelQuery) -> list[str]:
     """Return the ids of the models that match, in the order of the query."""
-    return list(stream(connection, query))
+    if query.order.is_of_values:
+        return [each.id for each in rank(connection, query)]
+    sql, parameters = _statement(connection, query, lambda _: "m.id")
+    return [model_id for (model_id,) in _IDS.sound(connection, sql, parameters)]
 
 
 def stream(connection: Connection, query: ModelQuery) -> Iterator[str]:
@@ -136,11 +132,10 @@ def _rank_by_values(connection: Connection, query: ModelQuery) -> list[Ranked]:
     """Return the models that match and have the value, in its order."""
     order = query.order
     found = sources(connection, "model", order.by, order.key)
-    keys = _keys(connection, query)
-    few = _few(connection, query, keys) if found else None
+    few = _few(connection, query) if found else None
     ranked = []
     for place, source in enumerate(found):
-        sql, parameters = _of_source(connection, query, keys, source, found[:place], few)
+        sql, parameters = _of_source(connection, query, source, found[:place], few)
         ranked += [Ranked(*row) for row in RANKED.sound(connection, sql, parameters)]
     return in_order(ranked, lambda each: each, descending=order.descending)[: query.limit]
 
@@ -148,7 +143,6 @@ def _rank_by_values(connection: Connection, query: ModelQuery) -> list[Ranked]:
 def _of_source(
     connection: Connection,
     query: ModelQuery,
-    keys: _Keys,
     source: Source,
     earlier: Sequence[Source],
     few: _Driver | None,
@@ -170,7 +164,7 @@ def _of_source(
             condition=f"{few.condition} AND {source.condition}",
             parameters=(*few.parameters, *source.parameters),
         )
-    where, parameters = _where(connection, query, keys, driver)
+    where, parameters = _where(connection, query, driver)
     where.append(f"{source.column} IS NOT NULL")
     for each in earlier:
         where.append(each.lacks)
@@ -184,15 +178,15 @@ def _of_source(
     return _limited(sql, parameters, query.limit)
 
 
-def _few(connection: Connection, query: ModelQuery, keys: _Keys) -> _Driver | None:
+def _few(connection: Connection, query: ModelQuery) -> _Driver | None:
     """Return a driver that reads few models, or None if filters select none."""
     counted: list[tuple[int, _Driver]] = []
-    for each in _ordered(query, keys):
+    for each in _ordered(query):
         source = each.source.partition(" CROSS")[0]
         count = _count(connection, f"{source} WHERE {each.condition}", each.parameters)
         counted.append((count, each))
     if not any(count <= FEW for count, _ in counted):
-        drivers = [*_small_unions(connection, query, keys), *_matching_metadata(connection, query)]
+        drivers = [*_small_unions(connection, query), *_matching_metadata(connection, query)]
         counted += [(count, driver) for (_, count), driver in drivers]
     count, best = min(counted, key=lambda pair: pair[0], default=(FEW + 1, None))
     return best if count <= FEW else None
@@ -201,9 +195,8 @@ def _few(connection: Connection, query: ModelQuery, keys: _Keys) -> _Driver | No
 def _statement(
     connection: Connection, query: ModelQuery, columns: Callable[[_Driver], str]
 ) -> tuple[str, Parameters]:
-    keys = _keys(connection, query)
-    driver = _driver(connection, query, keys)
-    where, parameters = _where(connection, query, keys, driver)
+    driver = _driver(connection, query)
+    where, parameters = _where(connection, query, driver)
     sql = (
         f"SELECT {columns(driver)} FROM {driver.source} WHERE {' AND '.join(where)} "
         f"ORDER BY {_order_sql(query.order, driver)}"
@@ -216,14 +209,17 @@ def _limited(sql: str, parameters: Parameters, limit: int | None) -> tuple[str, 
 
 
 def _where(
-    connection: Connection, query: ModelQuery, keys: _Keys, driver: _Driver
+    connection: Connection, query: ModelQuery, driver: _Driver
 ) -> tuple[list[str], Parameters]:
     """Return the conditions of a query after its driver's, with the parameters of all."""
     where = [driver.condition, *(["m.archived = 0"] if not query.archived else [])]
     parameters: Parameters = [*driver.parameters]
-    if query.tags != ANY_TAGS:
-        where.append(_tag_sql(query, keys.tags, driver, parameters))
+    where.extend(
+        _tag_sql(part, driver, parameters) for part in _required(query.tags) if part != driver.part
+    )
     for each in query.metadata:
+        if each == driver.part:
+            continue
         parameters.append(each.key)
         where.append(
             f"EXISTS (SELECT 1 FROM metadata x WHERE x.model = {driver.model} "
@@ -233,20 +229,23 @@ def _where(
         for each in comparisons:
             found = sources(connection, "model", kind, each.key)
             where.append(holds_sql(found, each, parameters))
-    for column, wanted in (("project", keys.project), ("name", query.name)):
-        if wanted is not None:
-            where.append(f"m.{column} = ?")
-            parameters.append(wanted)
+    if query.project is not None and driver.part != "project":
+        where.append(f"m.project = {_PROJECT}")
+        parameters.append(query.project)
+    if query.name is not None and driver.part != "name":
+        where.append("m.name = ?")
+        parameters.append(query.name)
     where.extend(
         pattern_sql(each, parameters, project="m.project", name="m.name") for each in query.patterns
     )
     if query.published:
         where.append("m.published = 1")
-    if keys.hidden is not None:
+    if not query.datasets:
         where.append(
-            f"NOT EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {driver.model} AND x.tag = ?)"
+            f"NOT EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {driver.model} "
+            f"AND x.tag = {_DATASET})"
         )
-        parameters.append(keys.hidden)
+        parameters.append(dataset_names.TAG)
     return where, parameters
 
 
@@ -261,51 +260,69 @@ def _value_sql(order: Order, driver: _Driver) -> str:
     return value[order.by]
 
 
-def _keys(connection: Connection, query: ModelQuery) -> _Keys:
-    project = None
-    if query.project is not None:
-        row = connection.execute(
-            "SELECT pk FROM project WHERE name = ?", (query.project,)
-        ).fetchone()
-        project = NO_ROW if row is None else int(row[0])
-    hidden = None if query.datasets else tag_named(connection, dataset_names.TAG, system=True)
-    return _Keys(project, tag_keys(connection, query.tags), hidden)
-
-
-def _tag_sql(
-    query: ModelQuery, keys: dict[str, int], driver: _Driver, parameters: Parameters
-) -> str:
-    tagged = f"EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {driver.model} AND x.tag = ?)"
+def _tag_sql(condition: TagCondition, driver: _Driver, parameters: Parameters) -> str:
+    tagged = f"EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {driver.model} AND x.tag = {TAG})"
     if driver.ordered:
         # This index has the order in which the driver is read, so neighbouring look-ups read
         # neighbouring entries.
         tagged = (
             "EXISTS (SELECT 1 FROM model_tag x INDEXED BY model_tag_newest "
-            f"WHERE x.tag = ? AND x.stamp = {driver.stamp} AND x.model = {driver.model})"
+            f"WHERE x.tag = {TAG} AND x.stamp = {driver.stamp} AND x.model = {driver.model})"
         )
     untagged = (
         "NOT EXISTS (SELECT 1 FROM model_tag x CROSS JOIN tag t ON t.pk = x.tag "
         f"WHERE x.model = {driver.model} AND t.system = 0)"
     )
-    return tag_sql(query.tags, keys, parameters, tagged=tagged, untagged=untagged)
+    return tag_sql(condition, parameters, tagged=tagged, untagged=untagged)
 
 
 def _required(condition: TagCondition) -> tuple[TagCondition, ...]:
     return condition.parts if isinstance(condition, AllOf) else (condition,)
 
 
-def _driver(connection: Connection, query: ModelQuery, keys: _Keys) -> _Driver:
-    candidates = list(_ordered(query, keys))
-    few_tags = _small_unions(connection, query, keys)
+def is_plain(query: ModelQuery) -> bool:
+    """Return True if `find` and `rank` run a single statement, for which nothing is probed."""
+    return (
+        query.order.by == "updated"
+        and not (query.metadata or query.metrics or query.parameters)
+        and (query.name is None or query.project is None)
+        and (
+            query.tags == ANY_TAGS
+            or (
+                query.name is None
+                and query.project is None
+                and isinstance(query.tags, HasTag | Not)
+            )
+        )
+    )
+
+
+def _driver(connection: Connection, query: ModelQuery) -> _Driver:
+    candidates = list(_ordered(query))
+    walk = _walk(query)
+    if not walk.ordered:
+        few = _few(connection, query)
+        if few is not None or (query.limit is not None and _parts(query) <= 1):
+            return walk if few is None else few
+    few_tags = _small_unions(connection, query)
     if not query.metadata and not few_tags and len(candidates) <= 1:
-        return candidates[0] if candidates else _walk(query)
+        return candidates[0] if candidates else walk
     measured = [(_spread(connection, candidate), candidate) for candidate in candidates]
     measured += few_tags
     # With a short index the metadata need not be tried.
     if not any(spread < (0, PROBE) for spread, _ in measured):
         measured += _matching_metadata(connection, query)
     best = min(measured, key=lambda pair: pair[0], default=None)
-    return best[1] if best else _walk(query)
+    return best[1] if best else walk
+
+
+def _parts(query: ModelQuery) -> int:
+    """Return how many parts a query has that models must match."""
+    return (
+        (query.name is not None) + (query.project is not None) + query.published
+        + len(_required(query.tags)) + len(query.patterns) + len(query.metadata)
+        + len(query.metrics) + len(query.parameters)
+    )  # fmt: skip
 
 
 # How many entries an index has: (0, count) for up to PROBE entries, else (1, `stamp` of the entry
@@ -313,27 +330,32 @@ def _driver(connection: Connection, query: ModelQuery, keys: _Keys) -> _Driver:
 _Spread = tuple[int, int]
 
 
-def _ordered(query: ModelQuery, keys: _Keys) -> Iterator[_Driver]:
+def _ordered(query: ModelQuery) -> Iterator[_Driver]:
     """Yield every index that a required condition selects and that is ordered by `stamp`."""
     if query.name is not None:
         yield _Driver(
-            "model m INDEXED BY model_name", "m.name = ?", (query.name,), "m.pk", "m.stamp"
-        )
-    if keys.project is not None:
+            "model m INDEXED BY model_name", "m.name = ?", (query.name,), "m.pk", "m.stamp",
+            part="name",
+        )  # fmt: skip
+    if query.project is not None:
         yield _Driver(
-            "model m INDEXED BY model_project", "m.project = ?", (keys.project,), "m.pk", "m.stamp"
-        )
+            "model m INDEXED BY model_project", f"m.project = {_PROJECT}", (query.project,),
+            "m.pk", "m.stamp", part="project",
+        )  # fmt: skip
     for part in _required(query.tags):
         if isinstance(part, HasTag) and part.tag is not None:
             yield _Driver(
                 "model_tag d INDEXED BY model_tag_newest CROSS JOIN model m ON m.pk = d.model",
-                "d.tag = ?", (keys.tags[part.tag],), "d.model", "d.stamp",
+                f"d.tag = {TAG}", (part.tag,), "d.model", "d.stamp", part=part,
             )  # fmt: skip
 
 
 def _walk(query: ModelQuery) -> _Driver:
+    """Return the index of all models that has the order of the query, or one that is near it."""
     index = "model_newest" if query.archived else "model_newest_active"
-    return _Driver(f"model m INDEXED BY {index}", "1", (), "m.pk", "m.stamp")
+    index = {"name": "model_name", "created": "model_birth"}.get(query.order.by, index)
+    ordered = query.order.by == "updated"
+    return _Driver(f"model m INDEXED BY {index}", "1", (), "m.pk", "m.stamp", ordered=ordered)
 
 
 def _spread(connection: Connection, driver: _Driver) -> _Spread:
@@ -346,23 +368,21 @@ def _spread(connection: Connection, driver: _Driver) -> _Spread:
     return (0, count) if count <= PROBE else (1, oldest)
 
 
-def _small_unions(
-    connection: Connection, query: ModelQuery, keys: _Keys
-) -> list[tuple[_Spread, _Driver]]:
+def _small_unions(connection: Connection, query: ModelQuery) -> list[tuple[_Spread, _Driver]]:
     """Return a driver for each required "any of these tags" that few models match."""
     found = []
     for part in _required(query.tags):
         either = part.parts if isinstance(part, AnyOf) else ()
-        tags = [keys.tags[each.tag] for each in either if isinstance(each, HasTag) and each.tag]
+        tags = [each.tag for each in either if isinstance(each, HasTag) and each.tag]
         if not tags or len(tags) < len(either):
             continue
-        marks = ", ".join("?" * len(tags))
+        marks = ", ".join([TAG] * len(tags))
         count = _count(connection, f"model_tag WHERE tag IN ({marks})", tags)
         if count <= FEW:
             source = f"(SELECT DISTINCT model FROM model_tag WHERE tag IN ({marks})) d"
             driver = _Driver(
                 f"{source} CROSS JOIN model m ON m.pk = d.model",
-                "1", tuple(tags), "d.model", "m.stamp", ordered=False,
+                "1", tuple(tags), "d.model", "m.stamp", ordered=False, part=part,
             )  # fmt: skip
             found.append(((0, count), driver))
     return found
@@ -379,7 +399,7 @@ def _matching_metadata(
         if count <= FEW:
             driver = _Driver(
                 f"{source} CROSS JOIN model m ON m.pk = d.model",
-                condition, tuple(parameters), "d.model", "m.stamp", ordered=False,
+                condition, tuple(parameters), "d.model", "m.stamp", ordered=False, part=each,
             )  # fmt: skip
             yield (0, count), driver
 

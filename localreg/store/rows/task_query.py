@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from localreg.store.rows.name_patterns import pattern_sql
-from localreg.store.rows.tag_sql import tag_keys, tag_sql
+from localreg.store.rows.tag_sql import TAG, tag_sql
 from localreg.store.rows.value_sources import (
     NEWEST,
     RANKED_TASKS,
@@ -151,9 +151,8 @@ def _where(connection: Connection, query: TaskQuery) -> tuple[list[str], list[ob
         where.append(
             tag_sql(
                 query.tags,
-                tag_keys(connection, query.tags),
                 parameters,
-                tagged="t.pk IN (SELECT task FROM task_tag WHERE tag = ?)",
+                tagged=f"t.pk IN (SELECT task FROM task_tag WHERE tag = {TAG})",
                 untagged="NOT EXISTS (SELECT 1 FROM task_tag x JOIN tag g ON g.pk = x.tag "
                 "WHERE x.task = t.pk AND g.system = 0)",
             )
