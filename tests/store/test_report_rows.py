@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from localreg import InputModel, Registry
+from localreg.errors import DamagedRowError
 from localreg.store.rows import report_rows
 
 SUMMARY = "SELECT points, last, low, high FROM series"
@@ -81,4 +83,71 @@ def test_a_point_at_a_passed_iteration_reads_no_other_points(database):
     add(database, [(9, 50.0)])
     assert instructions(database, lambda: add(database, [(9, 1.0)])) > 1000
     assert database.execute(SUMMARY).fetchone()[3] == 3.0
+    database.execute("ROLLBACK")
+
+
+def only_series(connection):
+    pk, epoch, count, last, low, high = connection.execute(
+        "SELECT pk, epoch, points, last, low, high FROM series"
+    ).fetchone()
+    return report_rows.SeriesRow(pk, "loss", "train", epoch, count, last, low, high)
+
+
+@given(
+    st.dictionaries(st.integers(-60, 60), values, min_size=9, max_size=80),
+    st.integers(4, 12),
+)
+def test_a_thinned_series_keeps_its_ends_its_extremes_and_its_gaps(database, points, most):
+    database.execute("BEGIN")
+    try:
+        add(database, list(points.items()))
+        series = only_series(database)
+        everything = report_rows.points(database, series.pk)
+        drawn = report_rows.thinned(database, series, most)
+    finally:
+        database.execute("ROLLBACK")
+    assert set(drawn) <= set(everything)
+    steps = [step for step, _, _ in drawn]
+    assert steps == sorted(set(steps))
+    assert (drawn[0], drawn[-1]) == (everything[0], everything[-1])
+
+    def is_finite(point):
+        return point[1] is not None and math.isfinite(point[1])
+
+    finite = [value for _, value, _ in filter(is_finite, everything)]
+    shown = [value for _, value, _ in filter(is_finite, drawn)]
+    assert (min(shown, default=0), max(shown, default=0)) == (
+        min(finite, default=0),
+        max(finite, default=0),
+    )
+    assert len(shown) <= most
+    for before, after in pairwise(drawn):  # no line is drawn over a gap
+        if is_finite(before) and is_finite(after):
+            assert all(is_finite(each) for each in everything if before < each < after)
+
+
+def test_a_thinned_series_has_the_shape_of_the_whole(database):
+    database.execute("BEGIN")
+    add(database, [(step, math.sin(step / 500)) for step in range(20_000)])
+    drawn = report_rows.thinned(database, only_series(database), 400)
+    database.execute("ROLLBACK")
+    assert 390 <= len(drawn) <= 400
+    widest = max(after[0] - before[0] for before, after in pairwise(drawn))
+    assert widest < 3 * 20_000 / 200
+
+
+@pytest.mark.parametrize("column", ["iteration", "value", "ms"])
+def test_a_damaged_point_is_an_error_wherever_it_is_read(database, column):
+    database.execute("BEGIN")
+    add(database, [(step, step / 2) for step in range(100)])
+    series = only_series(database)
+    database.execute(f"UPDATE scalar SET {column} = 'odd' WHERE iteration = 99")
+    for read in (
+        lambda: report_rows.points(database, series.pk),
+        lambda: report_rows.thinned(database, series, 10),
+        lambda: list(report_rows.column_stream(database, series.pk, column)),
+        lambda: report_rows.columns(database, series.pk, "ms" if column == "ms" else "iteration"),
+    ):
+        with pytest.raises(DamagedRowError):
+            read()
     database.execute("ROLLBACK")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import click
 
@@ -14,18 +16,20 @@ from localreg.cli.output import (
     HEADER,
     IN_REGISTRY,
     Column,
+    json_text,
     opened,
     print_csv,
-    print_json,
     print_table,
     remark,
 )
 from localreg.cli.owners import model_or_task
-from localreg.operations.reports.series import Series, all_series, points_of
+from localreg.cli.streams import stdout_is_utf8
+from localreg.operations.reports.series import Series, all_series, columns_of, points_of
 from localreg.registry import OpenRegistry
-from localreg.values.records import Json
+from localreg.values.records import Owner
 
 COLUMNS = ("title", "series", "iteration", "time", "value")
+_BETWEEN = ",\n" + " " * 8  # two entries of a list of points, as `json_text` would write them
 
 
 @click.command("scalars")
@@ -51,7 +55,7 @@ def scalars_command(
         registry, owner = model_or_task(chain, reference)
         found = all_series(registry, owner, names)
         if as_json:
-            print_json({owner.kind: owner.id, **_json(registry, found)})
+            _print_json(registry, owner, found)
         elif as_csv:
             _print_csv(registry, found)
         else:
@@ -69,32 +73,52 @@ def scalars_command(
         remark("Nothing was reported.")
 
 
-def _json(registry: OpenRegistry, found: tuple[Series, ...]) -> Json:
-    """Return all points; a value that JSON does not have is null."""
-    scalars = []
-    for each in found:
-        if each.single:
-            continue
-        points = points_of(registry, each)
-        scalars.append(
-            {
-                "title": each.title,
-                "series": each.name,
-                "reported_to": each.owner.kind,
-                "last": _finite(each.last),
-                "min": each.low,
-                "max": each.high,
-                "iterations": [iteration for iteration, _, _ in points],
-                "times": [_time(at) for _, _, at in points],
-                "values": [_finite(value) for _, value, _ in points],
-            }
-        )
+def _print_json(registry: OpenRegistry, owner: Owner, found: tuple[Series, ...]) -> None:
+    """Print all points, while they are read; a value that JSON does not have is null."""
+    mark = uuid4().hex  # stands for the entries of a list
+    scalars = [
+        {
+            "title": each.title,
+            "series": each.name,
+            "reported_to": each.owner.kind,
+            "last": _finite(each.last),
+            "min": each.low,
+            "max": each.high,
+            "iterations": [mark],
+            "times": [mark],
+            "values": [mark],
+        }
+        for each in found
+        if not each.single
+    ]
     singles = [
         {"name": each.name, "reported_to": each.owner.kind, "value": _finite(each.last)}
         for each in found
         if each.single
     ]
-    return {"scalars": scalars, "single_values": singles}
+    whole = {owner.kind: owner.id, "scalars": scalars, "single_values": singles}
+    text = json_text(whole, indent=2, ascii_only=not stdout_is_utf8())
+    before, *parts = text.split(f'"{mark}"')
+    sys.stdout.write(before)
+    for stream, after in zip(_entries(registry, found), parts, strict=True):
+        between = ""
+        for texts in stream:
+            sys.stdout.write(between + _BETWEEN.join(texts))
+            between = _BETWEEN
+        sys.stdout.write(after)
+    sys.stdout.write("\n")
+
+
+def _entries(
+    registry: OpenRegistry, found: tuple[Series, ...]
+) -> Iterator[Iterator[Iterable[str]]]:
+    """Yield the entries of each list of points, as JSON, some at a time."""
+    for each in found:
+        for column, stream in columns_of(registry, each):
+            if column == "times":
+                yield ((f'"{at}"' for at in _times(each.epoch, ms)) for ms in stream)  # type: ignore[arg-type]  # whole numbers
+            else:
+                yield (map(_number, values) for values in stream)
 
 
 def _print_csv(registry: OpenRegistry, found: tuple[Series, ...]) -> None:
@@ -103,11 +127,12 @@ def _print_csv(registry: OpenRegistry, found: tuple[Series, ...]) -> None:
     for each in found:
         if each.single:
             print_csv([("", each.name, "", "", _exact(each.last))])
-            continue
-        print_csv(
-            (each.title, each.name, iteration, _time(at), _exact(value))
-            for iteration, value, at in points_of(registry, each)
-        )
+        for points in points_of(registry, each):
+            times = _times(each.epoch, [ms for _, _, ms in points])
+            print_csv(
+                (each.title, each.name, iteration, at, _exact(value))
+                for (iteration, value, _), at in zip(points, times, strict=True)
+            )
 
 
 def _numbers(each: Series) -> tuple[str, str, str]:
@@ -126,6 +151,16 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _time(milliseconds: int) -> str:
-    at = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _number(value: float | None) -> str:
+    """Return a number as JSON has it."""
+    return "null" if value is None or not math.isfinite(value) else repr(value)
+
+
+def _times(epoch: int, milliseconds: Iterable[int]) -> Iterator[str]:
+    """Yield times as texts; most points are in the second of the one before."""
+    last, second_text = None, ""
+    for each in milliseconds:
+        second, rest = divmod(epoch + each, 1000)
+        if second != last:
+            last, second_text = second, datetime.fromtimestamp(second, UTC).isoformat()[:19]
+        yield f"{second_text}.{rest:03}Z"

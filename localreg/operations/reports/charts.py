@@ -126,14 +126,13 @@ def _charts(connection: Connection, owner: Owner, most: int) -> Iterator[Chart]:
 
 
 def _line(connection: Connection, row: SeriesRow, most: int) -> Line:
-    points = report_rows.points(connection, row.pk)
-    drawn = points if len(points) <= most else _thinned(points, most)
+    drawn = _drawn(connection, row, most)
     return Line(
         name=row.name,
         iterations=[iteration for iteration, _, _ in drawn],
         values=[_finite(value) for _, value, _ in drawn],
         seconds=[(row.epoch + ms) / 1000 for _, _, ms in drawn],
-        points=len(points),
+        points=max(row.points, len(drawn)),
     )
 
 
@@ -141,19 +140,13 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _thinned(
-    points: Sequence[tuple[int, float | None, int]], most: int = POINTS
+def _drawn(
+    connection: Connection, row: SeriesRow, most: int
 ) -> list[tuple[int, float | None, int]]:
-    import numpy as np
-
-    from localreg.plots.thinning import thinned_line
-
-    x = np.fromiter((point[0] for point in points), np.float64, len(points))
-    y = np.fromiter(
-        (math.nan if point[1] is None else point[1] for point in points), np.float64, len(points)
-    )
-    chosen = thinned_line(x, y, most)
-    return list(points) if chosen is None else [points[place] for place in chosen.tolist()]
+    """Return the points of a series that a chart shows: all, or those that keep its shape."""
+    if row.points <= most:
+        return report_rows.points(connection, row.pk)
+    return report_rows.thinned(connection, row, most)
 
 
 def _plots(
@@ -349,7 +342,6 @@ def _scalar_chart(
 ) -> NamedFigure:
     lines = []
     for row in rows:
-        points = report_rows.points(connection, row.pk)
-        drawn = points if full or len(points) <= POINTS else _thinned(points)
+        drawn = _drawn(connection, row, row.points if full else POINTS)
         lines.append((row.name, [p[0] for p in drawn], [p[1] for p in drawn]))
     return NamedFigure(title, "", None, figures.scalar_figure(title, lines))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 
 from localreg.errors import InvalidValueError, ModelNotFoundError, TaskNotFoundError
 from localreg.registry import OpenRegistry
 from localreg.store.rows import report_rows
-from localreg.store.rows.report_rows import Connection
+from localreg.store.rows.report_rows import Connection, SeriesRow
 from localreg.values.checks import shown
 from localreg.values.records import Owner
 
@@ -63,37 +63,48 @@ def scalars(
     found: dict[str, dict[str, dict[str, list[Any]]]] = {}
     with reading(registry, owner) as connection:
         for row in report_rows.series(connection, owner):
-            points = [
-                (iteration if axis == "iter" else row.epoch + ms, NAN if value is None else value)
-                for iteration, value, ms in report_rows.points(connection, row.pk)
-            ]
-            shown_points = _means(points, limit) if limit else points
-            x: list[Any] = [place for place, _ in shown_points]
-            if axis == "iso_time":
-                x = [_iso_time(each) for each in x]
-            found.setdefault(row.title, {})[row.name] = {"x": x, "y": [y for _, y in shown_points]}
+            x, y = _points(connection, row, limit, epoch=None if axis == "iter" else row.epoch)
+            shown_at = [_iso_time(each) for each in x] if axis == "iso_time" else x
+            found.setdefault(row.title, {})[row.name] = {"x": shown_at, "y": y}
     return found
 
 
-def _means(points: list[tuple[int, float]], most: int) -> list[tuple[int, float]]:
-    """Return at most so many points: the means of groups of the same size.
+def _points(
+    connection: Connection, row: SeriesRow, most: int, *, epoch: int | None
+) -> tuple[list[int], list[float]]:
+    """Return places and values of the points of a series, or of the means of groups of them.
 
-    >>> _means([(0, 1.0), (1, 3.0), (2, 5.0), (3, NAN)], 2)
+    Args:
+        most: of groups, all of the same size; 0 for all points.
+        epoch: what the times of points are added to; None for iterations.
+    """
+    if most and row.points > most:
+        stream = report_rows.point_stream(connection, row.pk)
+        points = chain.from_iterable(stream)
+        pairs = ((step if epoch is None else epoch + ms, value) for step, value, ms in points)
+        means = [*_means(pairs, row.points, most)]
+        return [at for at, _ in means], [value for _, value in means]
+    places, values = report_rows.columns(connection, row.pk, "iteration" if epoch is None else "ms")
+    if epoch:
+        places = [epoch + ms for ms in places]
+    return places, values
+
+
+def _means(
+    points: Iterator[tuple[int, float | None]], count: int, most: int
+) -> Iterator[tuple[int, float]]:
+    """Yield the means of so many groups of points, which are all of the same size.
+
+    >>> [*_means(iter([(0, 1.0), (1, 3.0), (2, 5.0), (3, None)]), 4, 2)]
     [(0, 2.0), (2, 5.0)]
     """
-    if len(points) <= most:
-        return points
-    ends = [len(points) * number // most for number in range(most + 1)]
-    groups = [points[start:end] for start, end in pairwise(ends)]
-    return [
-        (sum(place for place, _ in group) // len(group), _mean([value for _, value in group]))
-        for group in groups
-    ]
-
-
-def _mean(values: list[float]) -> float:
-    known = [each for each in values if each == each]
-    return sum(known) / len(known) if known else NAN
+    ends = [count * number // most for number in range(most + 1)]
+    for start, end in pairwise(ends):
+        group = [*islice(points, end - start)]
+        if group:
+            known = [value for _, value in group if value is not None]
+            mean = sum(known) / len(known) if known else NAN
+            yield sum(place for place, _ in group) // len(group), mean
 
 
 def _iso_time(milliseconds: int) -> str:

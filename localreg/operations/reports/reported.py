@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from localreg.operations.reports.charts import figure_json, named_figures
-from localreg.operations.reports.reading import NAN, reading
+from localreg.operations.reports.reading import reading
 from localreg.operations.weights.locations import local_file
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import report_rows
@@ -90,17 +90,14 @@ def all_scalars(
     found: dict[str, dict[str, dict[str, Any]]] = {}
     with reading(registry, owner) as connection:
         for row in report_rows.series(connection, owner):
-            points = report_rows.points(connection, row.pk)
-            places: list[int] | list[str] = [step for step, _, _ in points]
+            place = "iteration" if axis == "iter" else "ms"
+            numbers, values = report_rows.columns(connection, row.pk, place)
+            places: list[int] | list[str] = numbers
             if axis != "iter":
-                places = [row.epoch + ms for _, _, ms in points]
+                places = numbers = [row.epoch + ms for ms in numbers]
             if axis == "iso_time":
-                places = [_iso(int(at)) for at in places]
-            found.setdefault(row.title, {})[row.name] = {
-                "name": row.name,
-                "x": places,
-                "y": [NAN if value is None else value for _, value, _ in points],
-            }
+                places = [_iso(at) for at in numbers]
+            found.setdefault(row.title, {})[row.name] = {"name": row.name, "x": places, "y": values}
     return found
 
 

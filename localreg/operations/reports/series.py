@@ -19,7 +19,7 @@ from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
 from localreg.values.records import Owner
 
-# Iteration, value (None for NaN), and milliseconds since 1970.
+# Iteration, value (None for NaN), and milliseconds since `Series.epoch`.
 Point = tuple[int, float | None, int]
 
 
@@ -83,15 +83,27 @@ def all_series(
     return tuple(each for each in everything if any(_matches(each, name) for name in wanted))
 
 
-def points_of(registry: OpenRegistry, series: Series) -> list[Point]:
-    """Return the points of a series by iteration; a single value has none."""
+def points_of(registry: OpenRegistry, series: Series) -> Iterator[list[Point]]:
+    """Yield the points of a series by iteration, some at a time; a single value has none."""
     if series.pk is None:
-        return []
+        return
     with registry.store.read() as connection:
-        return [
-            (iteration, value, series.epoch + ms)
-            for iteration, value, ms in report_rows.points(connection, series.pk)
-        ]
+        yield from report_rows.point_stream(connection, series.pk)
+
+
+def columns_of(
+    registry: OpenRegistry, series: Series
+) -> Iterator[tuple[str, Iterator[list[float | None]]]]:
+    """Yield the columns of the points of a series: "iterations", "times" and "values".
+
+    Each gives some points at a time, and must be read to its end before the next one is asked for.
+    All are of one moment.
+    """
+    if series.pk is None:
+        return
+    with registry.store.read() as connection:
+        for name, column in (("iterations", "iteration"), ("times", "ms"), ("values", "value")):
+            yield name, report_rows.column_stream(connection, series.pk, column)
 
 
 def _reporters(connection: Connection, owner: Owner) -> Iterator[Owner]:
