@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 HIDDEN = "***"
@@ -42,11 +43,12 @@ def is_secret_name(name: str) -> bool:
     return _is_secret(_words(name))
 
 
-def _words(name: str) -> list[str]:
-    return [each.lower() for each in re.findall(_WORD, re.split(r"[/.]", name)[-1])]
+@lru_cache(maxsize=1_000)  # lists have the same few names again and again
+def _words(name: str) -> tuple[str, ...]:
+    return tuple(each.lower() for each in re.findall(_WORD, re.split(r"[/.]", name)[-1]))
 
 
-def _is_secret(words: list[str]) -> bool:
+def _is_secret(words: tuple[str, ...]) -> bool:
     return bool(words) and (words[-1] in _LAST or not _ANYWHERE.isdisjoint(words))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -13,7 +15,9 @@ from support.meetings import bring_events, name_origin
 from support.new_models import imported
 
 from localreg import Model, OutputModel, Registry, Task
+from localreg.operations.models import history
 from localreg.operations.models.history import HistoryEntry, shown_once
+from localreg.registry import open_registry
 from localreg.store.rows import arrival_rows
 
 
@@ -226,10 +230,71 @@ def test_a_comment_that_somebody_replaces_later_stays(registry):
             (2, 60, "one", "two", None), (1, 0, None, "one", None),
         )
     ]  # fmt: skip
-    assert shown_once(entries) == entries
+    assert list(shown_once(entries)) == entries
 
 
 def test_a_registry_without_changes_says_so(registry):
     said = "Nothing was changed in this registry yet.\n"
     assert run_cli("-R", registry.path, "history") == (0, "", said)
     assert run_cli("-R", registry.path, "history", "--json") == (0, "[]\n", "")
+
+
+def test_a_long_history_is_read_in_parts_and_printed_whole(tmp_path):
+    """Those of all models, and those of one; the comment of each change stays."""
+    with Registry(tmp_path / "registry", durability="fast") as registry:
+        model = imported("net")
+        with registry._chain.first.store.write() as change:
+            for number in range(history.AT_ONCE * 2):
+                payload = {"old": str(number), "new": str(number + 1), "was": None}
+                change.record("model.changed", model.id, payload, field="framework")
+        ids = [each.event_id for each in registry.history()]
+        assert len(set(ids)) == history.AT_ONCE * 2 + 1
+        assert [each.event_id for each in model.history()] == ids
+        shown = [each[-3] for each in lines("-R", registry.path, "history", "-l", "0")]
+        assert shown == [each[:8] for each in ids]
+        of_model = run_cli("-R", registry.path, "history", model.id, "-l", "0", "--json")[1]
+        assert [each["event_id"] for each in json.loads(of_model)] == ids
+
+
+def test_no_one_waits_for_a_program_that_reads_a_history_slowly(tmp_path):
+    """On network file systems a read would keep all others from writing."""
+    registry = open_registry(tmp_path / "registry", durability="fast", journal="truncate")
+    with Registry(tmp_path / "registry", durability="fast") as other:
+        model = imported("net")
+        with other._chain.first.store.write() as change:
+            for number in range(history.AT_ONCE + 1):
+                change.record("model.changed", model.id, {"old": "", "new": str(number)}, field="x")
+        entries = history.changes(registry)
+        first = next(entries)
+        with closing(sqlite3.connect(tmp_path / "registry" / "registry.db", timeout=0)) as third:
+            third.execute("UPDATE setting SET value = value")
+            third.commit()
+        model.tags = ["meanwhile"]
+        rest = list(entries)
+        assert len({each.event_id for each in (first, *rest)}) == history.AT_ONCE + 2
+        assert "meanwhile" not in {each.field for each in rest}
+    registry.close()
+
+
+def test_comments_that_may_be_replaced_do_not_wait_for_ever(registry):
+    """Only what came within five seconds, and not more than are read at once."""
+
+    def entry(number, seconds):
+        return HistoryEntry(
+            seq=number, at=datetime.fromtimestamp(seconds, UTC), actor="a@b",
+            subject=f"{number:032x}", kind="model.changed", field="comment",
+            payload={"old": "a", "new": "b"}, text="", event_id="0" * 32, origin="o", outcome=None,
+        )  # fmt: skip
+
+    for step, most in ((6, 1), (0, history.AT_ONCE)):
+        given = 0
+
+        def entries(step=step):
+            nonlocal given
+            for number in range(3 * history.AT_ONCE, 0, -1):
+                given += 1
+                yield entry(number, 1_000 + number * step)
+
+        for taken, _ in enumerate(shown_once(entries())):
+            assert given - taken <= most + 1
+        assert taken + 1 == given == 3 * history.AT_ONCE

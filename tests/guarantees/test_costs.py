@@ -24,7 +24,7 @@ import pytest
 from support import costs
 from support.statements import Watched
 
-from localreg import InputModel, Registry
+from localreg import InputModel, OutputModel, Registry, Task
 from localreg.cli.main import main
 
 COSTS = costs.Table()
@@ -80,6 +80,27 @@ def list_all_models_with_their_metadata(folder):
 
 
 # Revisions, history, lineage, exports ----------------------------------------------------------
+
+
+@COSTS.at_most(megabytes=4.5)
+def print_the_history_of_all_models_as_json(folder):
+    _registry_with_long_texts(folder)
+    yield lambda: _printed("history", "-l", "0", "--json")
+
+
+@COSTS.at_most(megabytes=4.5)
+def print_the_history_of_all_models(folder):
+    _registry_with_long_texts(folder)
+    yield lambda: _printed("history", "-l", "0")
+
+
+@COSTS.at_most(statements=28, python_calls=260)
+def one_more_of_many_revisions(folder):
+    with Registry(folder / "registry", durability="fast"):
+        model = OutputModel(Task.create("vision", "training"), name="net")
+        for _ in range(100):
+            model.update_weights(register_uri="s3://bucket/net.pt")
+        yield lambda: model.update_weights(register_uri="s3://bucket/net.pt")
 
 
 # Reports, tasks, logs --------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from localreg.cli.output import (
     Column,
     opened,
     print_json,
+    print_json_list,
     print_table,
     remark,
     say,
@@ -82,24 +84,26 @@ def history_command(
             _print_servings(found[: limit or None], as_json=as_json)
             return
         if model is None:
-            entries = history.history(chain.first, None, limit or None)
+            entries = history.changes(chain.first, None, limit or None)
         else:
-            model_found = _model_or_removed(chain, model)
-            entries = history.history(model_found.registry, model_found.id, limit or None)
-    if as_json:
-        print_json([_as_json(each) for each in entries])
-    elif model is not None:
-        print_table(
-            [each for each in COLUMNS if each.title != "ID"], map(_row, history.shown_once(entries))
-        )
-    else:
-        rows = (
-            (*_row(each)[:-1], each.subject[:_DIGITS], each.line)
-            for each in history.shown_once(entries)
-        )
-        print_table(COLUMNS, rows)
-        if not entries:
-            remark("Nothing was changed in this registry yet.")
+            of_model = _model_or_removed(chain, model)
+            entries = history.changes(of_model.registry, of_model.id, limit or None)
+        if as_json:
+            print_json_list(map(_as_json, entries))
+        elif model is not None:
+            columns = [each for each in COLUMNS if each.title != "ID"]
+            print_table(columns, map(_row, history.shown_once(entries)))
+        else:
+            _print_all(history.shown_once(entries))
+
+
+def _print_all(entries: Iterator[HistoryEntry]) -> None:
+    first = next(entries, None)
+    shown = () if first is None else itertools.chain((first,), entries)
+    rows = ((*_row(each)[:-1], each.subject[:_DIGITS], each.line) for each in shown)
+    print_table(COLUMNS, rows)
+    if first is None:
+        remark("Nothing was changed in this registry yet.")
 
 
 def _row(entry: HistoryEntry) -> tuple[object, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from localreg.errors import AliasNotFoundError, DamagedRowError
@@ -21,7 +21,7 @@ from localreg.values.urls import is_sha256
 
 SHOWN = 60
 _REPLACED_WITHIN = timedelta(seconds=5)
-_AT_ONCE = 500  # events that are read together
+AT_ONCE = 200  # events that are read together
 _IDS = re.compile(r"\b[0-9a-f]{32}\b")
 COMPARED = 20  # updates of packages whose files are compared
 
@@ -154,9 +154,9 @@ def changes(
     if not keys and subject is not None:
         check_model_id(registry, subject)  # raises
     compared = 0
-    for start in range(0, len(keys), _AT_ONCE):
+    for start in range(0, len(keys), AT_ONCE):
         with registry.store.read() as connection:  # events never change
-            found = event_rows.by_keys(connection, keys[start : start + _AT_ONCE])
+            found = event_rows.by_keys(connection, keys[start : start + AT_ONCE])
             updates = [each for each in found if each.change.kind == "model.weights_added"]
             some = updates[: COMPARED - compared] if subject is not None else []
             texts = _changed_files(connection, subject, some) if subject and some else {}
@@ -171,8 +171,8 @@ def number_of_changes(registry: OpenRegistry, subject: str) -> int:
         return event_rows.count(connection, subject)
 
 
-def shown_once(entries: Sequence[HistoryEntry]) -> list[HistoryEntry]:
-    """Return changes without the comments that the same program replaced at once.
+def shown_once(entries: Iterable[HistoryEntry]) -> Iterator[HistoryEntry]:
+    """Yield changes without the comments that the same program replaced at once.
 
     A run sets the comment of a model that it makes, and again when it has the weights: that is one
     comment for people. The last of such changes stays, with what there was before the first.
@@ -180,23 +180,30 @@ def shown_once(entries: Sequence[HistoryEntry]) -> list[HistoryEntry]:
     Args:
         entries: the changes, newest first.
     """
-    shown: list[HistoryEntry | None] = []
-    later: dict[str, int] = {}  # the place of the last change of each subject's comment
-    for entry in entries:
-        place = later.get(entry.subject)
-        after = None if place is None else shown[place]
-        shown.append(entry)
-        if after is not None and place is not None and _replaced_at_once(entry, after):
+    waiting: dict[int, HistoryEntry] = {}  # those that an older one may replace, in their order
+    later: dict[str, int] = {}  # the number of the last change of each subject's comment
+    for number, entry in enumerate(entries):
+        while waiting:
+            first, newest = next(iter(waiting.items()))
+            if newest.at - entry.at <= _REPLACED_WITHIN and len(waiting) < AT_ONCE:
+                break
+            if later.get(newest.subject) == first:
+                del later[newest.subject]
+            yield waiting.pop(first)
+        place = later.get(entry.subject, -1)
+        after = waiting.get(place)
+        waiting[number] = entry
+        if after is not None and _replaced_at_once(entry, after):
             if entry.field == "comment":
                 payload = after.payload | {"old": entry.payload["old"]}
-                shown[place] = None
-                shown[-1] = replace(after, payload=payload, text=_comment(payload))
+                del waiting[place]
+                waiting[number] = replace(after, payload=payload, text=_comment(payload))
             else:
                 text = f"comment: {_value(after.payload['new'])}"
-                shown[place] = replace(after, text=text)
+                waiting[place] = replace(after, text=text)
         if _is_comment(entry):
-            later[entry.subject] = len(shown) - 1
-    return [each for each in shown if each is not None]
+            later[entry.subject] = number
+    yield from waiting.values()
 
 
 def _is_comment(entry: HistoryEntry) -> bool:
