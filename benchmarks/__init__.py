@@ -1,14 +1,15 @@
 """Benchmarks of localreg, beside what is the least possible and beside other programs.
 
-    python -m benchmarks                     # all, one after the other: an hour
-    python -m benchmarks --quick             # all, small: their ratios say little
-    python -m benchmarks query --models 1000 # one, with options of its own
-    python -m benchmarks --list              # what there is
-    python -m benchmarks query --json        # for programs
+    python -m benchmarks                     # the rows of the table of speed: half an hour
+    python -m benchmarks --quick             # the same, small: its ratios say little
+    python -m benchmarks query --models 1000 # one benchmark whole, with options of its own
+    python -m benchmarks --list              # what there is; --all runs all of it, for hours
+    python -m benchmarks --json              # for programs
 
-A benchmark is a module of this package with three names:
+A benchmark is a module of this package with three names, or four:
 
 - `QUICK`: its options for a quick run, a tuple of words.
+- `SPEED`: its options for the table of speed, if its findings have rows of that (`Finding.row`).
 - `add_options(parser)`: adds its options.
 - `measured(options)`: measures, and yields a `Table` each time one is ready.
 
@@ -25,5 +26,6 @@ The rules that bind them:
   environment says: it is kept in a temporary directory of its own (`fresh_processes`).
 - Everything happens in temporary directories, which are deleted. Nothing here asserts: a budget
   that is missed says so in its row.
-- Another program that is not installed has no row.
+- Other programs run in environments of their own, which BENCHMARK_PEERS names (peers.py). One that
+  is not installed has no row.
 """

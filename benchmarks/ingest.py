@@ -20,9 +20,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.measure import Finding, Table, median, ratio, take_turns
+from benchmarks.measure import Case, Finding, Table, median, ratio, take_turns
+from benchmarks.peers import Program, running
 from localreg import Registry
 
 LARGER = 100 * 1024  # bytes of each of many files
@@ -38,7 +40,42 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
+# The same by other programs, which sync nothing.
+OTHERS = {
+    "mlflow": Program(
+        "mlflow",
+        """
+import mlflow, shutil
+mlflow.set_tracking_uri("sqlite:///store.db")
+log = mlflow.log_artifacts if os.path.isdir(arguments[0]) else mlflow.log_artifact
+def call(folder):
+    with mlflow.start_run() as run:
+        started = clock()
+        log(arguments[0])
+        taken = clock() - started
+    shutil.rmtree(run.info.artifact_uri.removeprefix("file://"))
+    return taken
+""",
+    ),
+    "wandb": Program(
+        "wandb",
+        """
+import wandb
+def call(folder):
+    run = wandb.init(project="p", dir=folder)
+    started = clock()
+    artifact = wandb.Artifact("net", "model")
+    (artifact.add_dir if os.path.isdir(arguments[0]) else artifact.add_file)(arguments[0])
+    run.log_artifact(artifact)
+    run.finish()
+    return clock() - started
+""",
+    ),
+}
+
+
 QUICK = ("--size", "8", "--files", "20", "--rounds", "1")
+SPEED = ("--rounds", "3")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +92,7 @@ def measured(options: argparse.Namespace) -> Iterator[Table]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         yield from _large(place, options.size, options.rounds)
-        yield from _many(place, options.files, LARGER, options.rounds, 1.5)
+        yield from _many(place, options.files, LARGER, options.rounds, 1.3)
         yield from _many(place, 10 * options.files, 1024, options.rounds, 1.2)
 
 
@@ -80,18 +117,17 @@ def _large(place: Path, size: int, rounds: int) -> Iterator[Table]:
             connection.execute("DELETE FROM known_file WHERE inode = ?", (inode,))
         return _seconds(lambda: known.add(other, "m"))
 
-    taken = take_turns(
-        {
-            "digest": lambda: _seconds(lambda: _digest(source)),
-            "copy": lambda: _copied(place, lambda target: shutil.copyfile(source, target)),
-            "cp": lambda: _copied(place, lambda target: subprocess.run(["cp", source, target])),
-            "copy, synced": lambda: _copied(place, lambda target: _synced_copy(source, target)),
-            "add": fresh,
-            "same path": lambda: _seconds(lambda: known.add(source, "m")),
-            "other path": other_path,
-        },
-        rounds,
-    )
+    cases: dict[str, Case] = {
+        "digest": lambda: _seconds(lambda: _digest(source)),
+        "copy": lambda: _copied(place, lambda target: shutil.copyfile(source, target)),
+        "cp": lambda: _copied(place, lambda target: subprocess.run(["cp", source, target])),
+        "copy, synced": lambda: _copied(place, lambda target: _synced_copy(source, target)),
+        "add": fresh,
+        "same path": lambda: _seconds(lambda: known.add(source, "m")),
+        "other path": other_path,
+    }
+    with running(OTHERS, source) as others:
+        taken = take_turns(cases | others, rounds)
     blobs = sum(path.stat().st_size for path in (place / "known" / "blobs").rglob("*/*/*"))
     copies = blobs // source.stat().st_size
     known.close()
@@ -104,10 +140,15 @@ def _large(place: Path, size: int, rounds: int) -> Iterator[Table]:
             _beside("shutil.copyfile", taken["copy"], digest),
             _beside("cp", taken["cp"], digest),
             _beside("shutil.copyfile and fsync", taken["copy, synced"], digest),
-            _beside("add, durable", taken["add"], digest, 1.1),
+            replace(
+                _beside("add, durable", taken["add"], digest, 1.0),
+                peers={name: ratio(taken[name], digest) for name in others},
+                row=f"add {size} MiB, hashed and durable",
+            ),
             _beside(f"another path, same bytes ({copies} blob)", taken["other path"], digest, 1.1),
             Finding("the same path again", median(taken["same path"]), budget="1 ms",
-                    met=statistics.median(taken["same path"]) <= 1e-3),
+                    met=statistics.median(taken["same path"]) <= 1e-3,
+                    row="the same path again"),
             Finding("peak memory of add and verify", f"{peak:.0f} MB", budget="150 MB",
                     met=peak <= 150),
         ],
@@ -145,26 +186,32 @@ def _many(place: Path, files: int, size: int, rounds: int, budget: float) -> Ite
 
         return _after_sync(work)
 
-    taken = take_turns(
-        {
-            "cp": lambda: copy(synced=False),
-            "cp, synced": lambda: copy(synced=True),
-            "add": add,
-            "find": lambda: _seconds(lambda: _list(source)),
-            "again": lambda: _seconds(lambda: known.add(source, "m")),
-        },
-        rounds,
-    )
+    cases: dict[str, Case] = {
+        "cp": lambda: copy(synced=False),
+        "cp, synced": lambda: copy(synced=True),
+        "add": add,
+        "find": lambda: _seconds(lambda: _list(source)),
+        "again": lambda: _seconds(lambda: known.add(source, "m")),
+    }
+    with running(OTHERS if size == LARGER else {}, source) as others:
+        taken = take_turns(cases | others, rounds)
     known.close()
     yield Table(
         f"{files:,} files of {size // 1024} KiB as a package ({rounds} rounds)",
         [
             _beside("cp -r, not on disk", taken["cp"], taken["cp, synced"]),
             _beside("cp -r and sync", taken["cp, synced"], taken["cp, synced"]),
-            _beside("add, durable, beside cp -r and sync", taken["add"], taken["cp, synced"],
-                    budget),
+            replace(
+                _beside("add, durable, beside cp -r and sync", taken["add"], taken["cp, synced"],
+                        budget),
+                peers={name: ratio(taken[name], taken["cp, synced"]) for name in others},
+                row=f"add {files:,} files of {size // 1024} KiB, beside cp -r and sync",
+            ),
             _beside("add, durable, beside cp -r alone", taken["add"], taken["cp"]),
-            _beside("the same again beside find -ls", taken["again"], taken["find"], 3),
+            replace(
+                _beside("the same again beside find -ls", taken["again"], taken["find"], 3),
+                row=f"the same {files:,} files again, beside find -ls",
+            ),
         ],
     )  # fmt: skip
 

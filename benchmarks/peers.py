@@ -110,7 +110,7 @@ def running(programs: Mapping[str, Program], *arguments: object) -> Iterator[dic
                 home.mkdir()
                 process = _started(python, program, home, words)
                 processes.append(process)
-                case = _case(name, process, home)
+                case = _case(process, home)
                 try:
                     case()
                 except RuntimeError as error:
@@ -140,7 +140,7 @@ def _started(python: str, program: Program, home: Path, words: list[str]) -> sub
         )  # fmt: skip
 
 
-def _case(name: str, process: subprocess.Popen[str], home: Path) -> Case:
+def _case(process: subprocess.Popen[str], home: Path) -> Case:
     def case() -> float:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -151,7 +151,7 @@ def _case(name: str, process: subprocess.Popen[str], home: Path) -> Case:
             answer = ""
         if not answer:
             lines = (home / "said").read_text(errors="replace").split("\n")
-            raise RuntimeError(f"{name}: {next(filter(str.strip, reversed(lines)), 'it ended')}")
+            raise RuntimeError(next(filter(str.strip, reversed(lines)), "it ended"))
         return float(answer)
 
     return case

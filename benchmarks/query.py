@@ -4,9 +4,9 @@ Each shape runs beside the best SQL that can be written by hand for it: several 
 their turns, and the quickest is the raw one. Both answer with the ids of at most 20 models, the
 one updated last first, on a connection that is warm.
 
-Budgets: by name, by key=value and the newest at most 1.5 of raw or 1 ms, whichever is larger;
-tags with "and" and "not" at most 1.3 of raw and 15 ms when a tag is required, 0.5 s when nothing
-is found; the newest as fast with 1,000,000 models as with 10,000. The other shapes are reported.
+Budgets: 1.5 of raw or 15 µs more, whichever is larger, by name, by key=value, by tags of which one
+is required, and for the newest, which are as fast with 1,000,000 models as with 10,000; 0.5 s when
+nothing is found. The other shapes are reported.
 
 The registry is written with SQL in one transaction: state as the events would have left it, but
 no events, since queries do not read them. That takes a minute or two for 1,000,000 models;
@@ -27,13 +27,24 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import Finding, Rounds, Table, median, ratio, take_turns, timed
+from benchmarks.measure import (
+    Finding,
+    Rounds,
+    Table,
+    difference,
+    median,
+    ratio,
+    take_turns,
+    timed,
+)
 from benchmarks.raw_sqlite import DATABASE, connect
 from localreg import InputModel, Registry
 from localreg.operations.finding import queries
 
 LIMIT = 20
+COMMON = "common AND common NOT common"
 NEWEST = "newest 20"
+ROWS = ("by name", COMMON, "rare AND common", "key=value, rare", NEWEST)  # of the table of speed
 FLAT = 1.3
 HOPELESS = 3  # a candidate that takes so many times the quickest one's time gets no turns
 NAMES = 10  # models of a name
@@ -55,7 +66,7 @@ class Shape:
 
     Attributes:
         what: in words.
-        kind: which budget holds: "index", "tags", "empty" or "reported".
+        kind: which budget holds: "index", "empty" or "reported".
         raw: candidates for the best SQL, each with its parameters.
         name, tags, metadata: the filters.
     """
@@ -69,6 +80,7 @@ class Shape:
 
 
 QUICK = ("--models", "1000", "10000", "--rounds", "2")
+SPEED = ("--models", "1000000", "--rounds", "7")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +98,7 @@ def measured(options: argparse.Namespace) -> Iterator[Table]:
         for models, home in homes.items():
             if not home.exists():
                 build(home, models)
-            yield from compare(home, models, options.rounds)
+            yield from compare(home, models, options.rounds, largest=models == max(homes))
         if len(homes) > 1:
             yield Table("The newest 20 as the registry grows", [growth(homes, options.rounds)])
 
@@ -110,14 +122,14 @@ def growth(homes: dict[int, Path], rounds: int) -> Finding:
     )
 
 
-def compare(home: Path, models: int, rounds: int) -> Iterator[Table]:
+def compare(home: Path, models: int, rounds: int, *, largest: bool) -> Iterator[Table]:
     """Measure every shape, and print the table."""
     findings = []
     with Registry(home) as registry, closing(connect(f"{home}/{DATABASE}", durable=True)) as raw:
         for shape in shapes(models):
             check_same(shape, registry, raw)
             taken = take_turns(cases(shape, registry, raw), rounds)
-            findings.append(finding(shape, taken))
+            findings.append(finding(shape, taken, largest=largest))
     yield Table(
         f"Queries over {models:,} models, at most {LIMIT} ids; (…): InputModel.query_models",
         findings,
@@ -179,19 +191,19 @@ def check_same(shape: Shape, registry: Registry, raw: sqlite3.Connection) -> Non
             raise SystemExit(f"{shape.what}: not the same answer from\n{sql}")
 
 
-def finding(shape: Shape, taken: Rounds) -> Finding:
+def finding(shape: Shape, taken: Rounds, *, largest: bool) -> Finding:
     """Return how a shape fared against the quickest of its candidates."""
     ours = taken["ours"]
     raw = min((taken[name] for name in taken if name.startswith("raw")), key=statistics.median)
-    times, spent = ratio(ours, raw), statistics.median(ours)
+    times, spent, beyond = ratio(ours, raw), statistics.median(ours), difference(ours, raw)
     budget, met = {
-        "index": ("<= 1.5 or 1 ms", times <= 1.5 or spent <= 0.001),
-        "tags": ("<= 1.3 and 15 ms", times <= 1.3 and spent <= 0.015),
+        "index": ("<= 1.5 or +15 µs", times <= 1.5 or beyond <= 15e-6),
         "empty": ("<= 0.5 s", spent <= 0.5),
         "reported": ("", None),
     }[shape.kind]
     told = f"{median(ours)} ({median(taken['public'])})"
-    return Finding(shape.what, told, median(raw), times, budget, met)
+    row = f"ids: {shape.what}" if largest and shape.what in ROWS else ""
+    return Finding(shape.what, told, median(raw), times, budget, met, row=row)
 
 
 def shapes(models: int) -> Iterator[Shape]:
@@ -204,10 +216,10 @@ def shapes(models: int) -> Iterator[Shape]:
         yield Shape(f"key=value, {what}", "index", raw, metadata={key: value})
     newest = "SELECT id FROM model WHERE archived = 0 ORDER BY stamp DESC LIMIT 20"
     yield Shape(NEWEST, "index", ((newest, ()),))
-    yield _tags("one common tag", ["verified"], [], "tags")
-    yield _tags("common AND common NOT common", ["verified", "production"], ["quantised"], "tags")
-    yield _tags("rare AND common", ["verified", "rare"], [], "tags")
-    yield _tags("three 2 % tags", ["edge", "audited", "frozen"], [], "tags")
+    yield _tags("one common tag", ["verified"], [], "index")
+    yield _tags(COMMON, ["verified", "production"], ["quantised"], "index")
+    yield _tags("rare AND common", ["verified", "rare"], [], "index")
+    yield _tags("three 2 % tags", ["edge", "audited", "frozen"], [], "index")
     yield _tags("two disjoint halves (empty)", ["even", "odd"], [], "empty")
     yield _tags("a half NOT low NOT high (empty)", ["even"], ["low", "high"], "empty")
     yield _tags("NOT common", [], ["verified"], "reported")

@@ -5,7 +5,8 @@ scalar series and ten parameters. "Raw" is `fetchall` of the same rows on `sqlit
 from which nothing is made. The handles are what one writes without `.records()`: five properties
 and methods of each model, measured on every hundredth one.
 
-Budget: `.records()` at most 5 times the dump, and a fifth of the handles' time.
+Budget: `.records()` at most 5 times the dump, and a fifth of the handles' time. Of the newest 100
+and 20 models, with the query, at most twice the same by hand.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from benchmarks.measure import Finding, Table, median, ratio, take_turns, timed
+from benchmarks.measure import Case, Finding, Table, median, ratio, take_turns, timed
+from benchmarks.peers import Program, running
 from benchmarks.raw_sqlite import DATABASE, connect
 from localreg import Registry, Task
 from localreg.api.models.model import FoundModels
@@ -36,9 +40,48 @@ ROWS = (
     "SELECT task, title, name, last, low, high, points FROM series WHERE task IS NOT NULL",
     "SELECT task, section, name, value, type FROM parameter",
 )
+# The newest models by hand: one statement for each part of what they have.
+FIELDS = (
+    "pk", "id", "project", "name", "version", "comment", "framework", "package", "published",
+    "archived", "task", "parent", "created", "updated",
+)  # fmt: skip
+NEWEST = (
+    "SELECT m.pk, m.id, p.name, m.name, m.version, m.comment, m.framework, m.package, m.published, "
+    "m.archived, m.task, m.parent, m.created, m.updated FROM model m "
+    "JOIN project p ON p.pk = m.project WHERE m.archived = 0 ORDER BY m.stamp DESC LIMIT ?"
+)
+_OF_TASK = "FROM model m JOIN task t ON t.id = m.task JOIN {} x ON x.task = t.pk WHERE m.pk"
+PARTS = {
+    "tags": "SELECT x.model, t.name FROM model_tag x JOIN tag t ON t.pk = x.tag WHERE x.model",
+    "aliases": "SELECT m.pk, a.alias FROM model m JOIN alias a ON a.model = m.id WHERE m.pk",
+    "weights": "SELECT w.model, w.url, b.digest, b.size FROM weights w "
+    "LEFT JOIN blob b ON b.pk = w.blob WHERE w.model",
+    "metadata": "SELECT model, key, value, type FROM metadata WHERE model",
+    "singles": "SELECT model, name, value FROM single WHERE model",
+    "series": "SELECT m.pk, x.title || '/' || x.name, x.last, x.low, x.high, x.points "
+    + _OF_TASK.format("series"),
+    "parameters": "SELECT m.pk, x.section || '/' || x.name, x.value, x.type "
+    + _OF_TASK.format("parameter"),
+}
+_MLFLOW = """
+from mlflow import MlflowClient
+client = MlflowClient("sqlite:///store.db")
+tags = {f"tag-{number}": str(number) for number in range(8)}
+for number in range(200):
+    client.create_registered_model(f"net-{number}", tags=tags)
+    client.create_model_version(f"net-{number}", f"s3://bucket/{number}.pt")
+def call(folder):
+    started = clock()
+    found = client.search_registered_models(
+        max_results=MANY, order_by=["last_updated_timestamp DESC"]
+    )
+    assert len([each.tags for each in found]) == MANY
+    return clock() - started
+"""
 
 
 QUICK = ("--models", "1000", "--rounds", "2")
+SPEED = ("--rounds", "7")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -56,18 +99,24 @@ def measured(options: argparse.Namespace) -> Iterator[Table]:
             Registry(home) as registry,
             closing(connect(f"{home}/{DATABASE}", durable=True)) as raw,
         ):
-            found = registry.models()
-            some = FoundModels(found[::SHARE])
-            taken = take_turns(
-                {
-                    "query": timed(registry.models),
-                    "records": timed(found.records),
-                    "flat": timed(found.to_records),
-                    "dump": timed(lambda: [raw.execute(sql).fetchall() for sql in ROWS]),
-                    "handles": timed(lambda: one_by_one(some)),
-                },
-                options.rounds,
-            )
+            yield _all(registry, raw, options.models, options.rounds)
+            found = [_newest(registry, raw, many, options.rounds) for many in (100, 20)]
+            yield Table("The newest models: found, and their values read", found)
+
+
+def _all(registry: Registry, raw: sqlite3.Connection, models: int, rounds: int) -> Table:
+    found = registry.models()
+    some = FoundModels(found[::SHARE])
+    taken = take_turns(
+        {
+            "query": timed(registry.models),
+            "records": timed(found.records),
+            "flat": timed(found.to_records),
+            "dump": timed(lambda: [raw.execute(sql).fetchall() for sql in ROWS]),
+            "handles": timed(lambda: one_by_one(some)),
+        },
+        rounds,
+    )
     handles = [each * SHARE for each in taken["handles"]]
     findings = [
         finding("records, beside a dump", taken["records"], taken["dump"], 5.0),
@@ -75,7 +124,37 @@ def measured(options: argparse.Namespace) -> Iterator[Table]:
         finding("to_records, beside a dump", taken["flat"], taken["dump"], None),
         finding("query alone, beside a dump", taken["query"], taken["dump"], None),
     ]
-    yield Table(f"The values of {options.models:,} models", findings)
+    return Table(f"The values of {models:,} models", findings)
+
+
+def _newest(registry: Registry, raw: sqlite3.Connection, many: int, rounds: int) -> Finding:
+    """Return how finding and reading the newest models compares with the same by hand."""
+    wanted = [(each["id"], len(each["metadata"])) for each in by_hand(raw, many)]
+    found = registry.models(limit=many).records()
+    if [(each.id, len(each.metadata)) for each in found] != wanted:
+        raise SystemExit("not the same models by hand")
+    cases: dict[str, Case] = {
+        "localreg": timed(lambda: registry.models(limit=many).records(), 10),
+        "raw": timed(lambda: by_hand(raw, many), 10),
+    }
+    programs = {"mlflow": Program("mlflow", _MLFLOW.replace("MANY", str(many)))}
+    with running(programs) as others:
+        taken = take_turns(cases | others, rounds)
+    what = f"the newest {many} models whole"
+    row = finding(what, taken["localreg"], taken["raw"], 2.0)
+    return replace(row, peers={name: ratio(taken[name], taken["raw"]) for name in others}, row=what)
+
+
+def by_hand(raw: sqlite3.Connection, many: int) -> list[dict[str, Any]]:
+    """Return the newest models, each as a dict with what `.records()` has."""
+    models = {row[0]: dict(zip(FIELDS, row, strict=True)) for row in raw.execute(NEWEST, (many,))}
+    keys = ",".join(map(str, models))
+    for part, sql in PARTS.items():
+        for each in models.values():
+            each[part] = {}
+        for pk, name, *values in raw.execute(f"{sql} IN ({keys})"):
+            models[pk][part][name] = values
+    return list(models.values())
 
 
 def finding(what: str, ours: list[float], raw: list[float], budget: float | None) -> Finding:

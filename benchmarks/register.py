@@ -2,9 +2,9 @@
 
 Each has a project, three tags, five entries of metadata, and its event.
 
-Budget: at least 0.6 of the models a second that hand-written sqlite3 registers with the same rows
-and durability, and flat: as fast with 10,000 models there as with none. For that a fresh registry
-takes turns with the grown one, since the machine of a minute ago was another one.
+Budget: 0.85 of the models a second that hand-written sqlite3 registers with the same rows and
+durability, 0.75 without syncing; and flat: as fast with 10,000 models there as with none. For that
+a fresh registry takes turns with the grown one, since the machine of a minute ago was another one.
 """
 
 from __future__ import annotations
@@ -16,21 +16,62 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.measure import Finding, Rounds, Table, median, ratio
+from benchmarks.measure import Finding, Rounds, Table, median, ratio, take_turns, timed
+from benchmarks.peers import Program, running
 from benchmarks.raw_sqlite import DATABASE, PROJECT, RawWriter, Sample, differences, make
 from localreg import InputModel, Registry
 
 Register = Callable[[Sample], object]
 Durability = Literal["full", "fast"]
-BUDGET = 0.6
+BUDGETS = {"full": 0.85, "fast": 0.75}
 FLAT = 1.3
 AT_ONCE = 25
+# The same by other programs: 25 models, each with its tags, in a store with one.
+_MLFLOW = """
+from itertools import count
+from mlflow import MlflowClient
+client, numbers = MlflowClient("sqlite:///store.db"), count()
+tags = {"baseline": "1", "quantised": "1", "verified": "1", "accuracy": "0.91", "epochs": "12"}
+client.create_registered_model("first")
+def call(folder):
+    started = clock()
+    for _ in range(25):
+        name = f"detector-{next(numbers)}"
+        client.create_registered_model(name, tags=tags)
+        VERSION
+    return (clock() - started) / 25
+"""
+OTHERS = {
+    "mlflow, model": Program("mlflow", _MLFLOW.replace("VERSION", "")),
+    "mlflow, model and version": Program(
+        "mlflow",
+        _MLFLOW.replace("VERSION", 'client.create_model_version(name, "s3://bucket/net.pt")'),
+    ),
+    "bentoml": Program(
+        "bentoml",
+        """
+import bentoml
+from itertools import count
+numbers = count()
+def call(folder):
+    started = clock()
+    for _ in range(25):
+        with bentoml.models.create(f"detector-{next(numbers)}", labels={"baseline": "1"}):
+            pass
+    return (clock() - started) / 25
+""",
+    ),
+}
+OTHER_ROUNDS = 5
 
 
 QUICK = ("--models", "100")
+SPEED = ("--models", "2000")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +89,7 @@ def measured(options: argparse.Namespace) -> Iterator[Table]:
 
 def measure(folder: Path, durability: Durability, models: int) -> Iterator[Table]:
     """Grow two registries side by side, then two fresh ones with them, and print the tables."""
+    others = _others(folder) if durability == "full" else {}
     with ExitStack() as stack:
         grown = _pair(stack, folder / "grown", durability)
         growth = in_turns(grown, 0, models)
@@ -57,12 +99,17 @@ def measure(folder: Path, durability: Durability, models: int) -> Iterator[Table
                         | {f"{who}, fresh": register for who, register in fresh.items()},
                         models, models + tenth)  # fmt: skip
     tables = [
-        speed(f"models 1 to {models:,}", growth["localreg"], growth["raw"]),
-        speed(f"models 1 to {tenth:,}", late["localreg, fresh"], late["raw, fresh"]),
+        replace(
+            speed(f"models 1 to {models:,}", growth["localreg"], growth["raw"], durability),
+            peers=others,
+            row=f"register one by one, {durability}",
+        ),
+        speed(f"models 1 to {tenth:,}", late["localreg, fresh"], late["raw, fresh"], durability),
         speed(
             f"models {models:,} to {models + tenth:,}",
             late["localreg, grown"],
             late["raw, grown"],
+            durability,
         ),
     ]
     yield Table(f"durability {durability}: time of a model; ratio: models/s of both", tables)
@@ -98,10 +145,26 @@ def in_turns(registers: dict[str, Register], start: int, stop: int) -> Rounds:
     return taken
 
 
-def speed(what: str, ours: list[float], raw: list[float]) -> Finding:
+def _others(folder: Path) -> dict[str, float]:
+    """Return the share of other programs: their models a second to those of raw."""
+    (folder / "beside").mkdir()
+    with (
+        closing(RawWriter(make(f"{folder}/beside", durable=True), durable=True)) as writer,
+        running(OTHERS) as others,
+    ):
+        numbers = count()
+
+        def raw() -> float:
+            return timed(lambda: writer.register(Sample(next(numbers))), AT_ONCE)()
+
+        taken = take_turns({"raw": raw, **others}, OTHER_ROUNDS)
+    return {name: ratio(taken["raw"], taken[name]) for name in others}
+
+
+def speed(what: str, ours: list[float], raw: list[float], durability: Durability) -> Finding:
     """Return how fast localreg is beside raw."""
-    share = ratio(raw, ours)
-    return Finding(what, median(ours), median(raw), share, f">= {BUDGET}", share >= BUDGET)
+    share, budget = ratio(raw, ours), BUDGETS[durability]
+    return Finding(what, median(ours), median(raw), share, f">= {budget}", share >= budget)
 
 
 def flatness(taken: Rounds) -> Finding:

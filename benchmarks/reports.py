@@ -1,7 +1,7 @@
 """Scalars a second, bytes a point, carrying them; a page beside Plotly's own.
 
 Scalars stand beside `executemany` of the same rows into the same table at the same durability, in
-batches of 1,000, and beside tensorboardX where it is installed. Ten times as many are read as they
+batches of 1,000, and beside other programs. Ten times as many are read as they
 travel, beside the bare SELECT, and joined with an empty registry, beside `executemany`. The page
 has 18 lines of 1,000 points, one of 1,000,000 and a heatmap of 1,000 × 1,000; beside it stand the
 same figures in one page by `plotly.io.to_html`, as numpy arrays. Where there is a Chromium, it is
@@ -38,6 +38,7 @@ from benchmarks.measure import (
     take_turns,
     timed,
 )
+from benchmarks.peers import Program, running
 from localreg import InputModel, Registry
 from localreg.store.rows import report_rows, report_transfer
 from localreg.utilities.plotly_reporter import SeriesInfo
@@ -49,9 +50,56 @@ _TABLE = (
     "CREATE TABLE scalar (series INTEGER NOT NULL, iteration INTEGER NOT NULL, value REAL, "
     "ms INTEGER NOT NULL, PRIMARY KEY (series, iteration)) WITHOUT ROWID"
 )
+SCALARS = 0.8
+# The same by other programs; those that take long report a tenth, and their time is ten times that.
+OTHERS = {
+    "tensorboardX": Program(
+        "tensorboardX",
+        """
+from tensorboardX import SummaryWriter
+def call(folder):
+    writer = SummaryWriter(folder)
+    started = clock()
+    for step in range(int(arguments[0])):
+        writer.add_scalar("loss/train", step * 0.5, step)
+    writer.close()
+    return clock() - started
+""",
+    ),
+    "mlflow": Program(
+        "mlflow",
+        """
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+def call(folder):
+    client = MlflowClient(f"sqlite:///{folder}/store.db")
+    run = client.create_run("0").info.run_id
+    points = range(int(arguments[0]) // 10)
+    metrics = [Metric("loss", step * 0.5, step, step) for step in points]
+    started = clock()
+    for first in range(0, len(metrics), 1_000):
+        client.log_batch(run, metrics[first : first + 1_000])
+    return 10 * (clock() - started)
+""",
+    ),
+    "wandb": Program(
+        "wandb",
+        """
+import wandb
+def call(folder):
+    run = wandb.init(project="p", dir=folder)
+    started = clock()
+    for step in range(int(arguments[0]) // 10):
+        run.log({"loss": step * 0.5}, step=step)
+    run.finish()
+    return 10 * (clock() - started)
+""",
+    ),
+}
 
 
 QUICK = ("--rounds", "1", "--points", "2000")
+SPEED = ("--rounds", "3")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -76,27 +124,38 @@ def _scalars(place: Path, rounds: int, points: int) -> Iterator[Table]:
         "localreg": in_fresh_folder(place, lambda folder: _reported(folder, points)),
         "executemany": in_fresh_folder(place, lambda folder: _executed(folder, points)),
     }
-    if importlib.util.find_spec("tensorboardX"):
-        cases["tensorboardX"] = in_fresh_folder(place, lambda folder: _written(folder, points))
-    taken = take_turns(cases, rounds)
+    with running(OTHERS, points) as others:
+        taken = take_turns(cases | others, rounds)
     raw = taken["executemany"]
+    shares = {name: ratio(raw, times) for name, times in taken.items()}
     findings = [
         Finding(
             f"{name}: {points / statistics.median(times):,.0f} points a second",
             median(times),
             median(raw),
-            1 / ratio(times, raw),
-            "0.5 of executemany" if name == "localreg" else "",
-            1 / ratio(times, raw) >= 0.5 if name == "localreg" else None,
+            shares[name],
         )
         for name, times in taken.items()
-        if name != "executemany"
+        if name not in ("executemany", "localreg")
     ]
+    ours = Finding(
+        f"localreg: {points / statistics.median(taken['localreg']):,.0f} points a second",
+        median(taken["localreg"]),
+        median(raw),
+        shares["localreg"],
+        f">= {SCALARS}",
+        shares["localreg"] >= SCALARS,
+        {name: shares[name] for name in others},
+        f"{points:,} scalars, a second",
+    )
     call, size = _call(place, rounds), _bytes_a_point(place, points)
-    findings += [
+    findings = [
+        ours,
+        *findings,
         Finding("one call of report_scalar", median(call), budget="2 µs",
                 met=statistics.median(call) <= 2e-6),
-        Finding("bytes a point", f"{size:.1f}", budget="30", met=size <= 30),
+        Finding("bytes a point", f"{size:.1f}", budget="30", met=size <= 30,
+                row="bytes of a scalar on disk"),
     ]  # fmt: skip
     yield Table(f"{points:,} points of one series, on disk at the end ({rounds} rounds)", findings)
 
@@ -125,17 +184,6 @@ def _executed(folder: Path, points: int) -> float:
     taken = time.perf_counter() - started
     connection.close()
     return taken
-
-
-def _written(folder: Path, points: int) -> float:
-    from tensorboardX import SummaryWriter
-
-    writer = SummaryWriter(str(folder))
-    started = time.perf_counter()
-    for step in range(points):
-        writer.add_scalar("loss/train", step * 0.5, step)
-    writer.close()
-    return time.perf_counter() - started
 
 
 def _call(place: Path, rounds: int) -> list[float]:
@@ -257,17 +305,22 @@ def _pages(place: Path, rounds: int) -> Iterator[Table]:
         page = model.report()
         sizes = page.stat().st_size, (theirs / "page.html").stat().st_size
         findings = [
-            _wanted("writing it", taken["localreg"], taken["plotly"], 0.1),
+            _wanted("writing it", taken["localreg"], taken["plotly"], 0.1,
+                    "a page of 20 plots, beside plotly: written"),
             Finding("its bytes", f"{sizes[0] / 1e6:.2f} MB", f"{sizes[1] / 1e6:.1f} MB",
-                    sizes[0] / sizes[1], "0.03", sizes[0] / sizes[1] <= 0.03),
+                    sizes[0] / sizes[1], "<= 0.03", sizes[0] / sizes[1] <= 0.03,
+                    row="its bytes"),
             *_drawn(page, theirs / "page.html", rounds),
         ]  # fmt: skip
     yield Table(f"a page of 20 plots, beside plotly.io.to_html ({rounds} rounds)", findings)
 
 
-def _wanted(what: str, ours: list[float], raw: list[float], budget: float) -> Finding:
+def _wanted(
+    what: str, ours: list[float], raw: list[float], budget: float, row: str = ""
+) -> Finding:
     found = ratio(ours, raw)
-    return Finding(what, median(ours), median(raw), found, f"{budget:g}", found <= budget)
+    met = found <= budget
+    return Finding(what, median(ours), median(raw), found, f"<= {budget:g}", met, row=row)
 
 
 def _plotly(folder: Path, lines: list[Array], matrix: Array) -> None:
@@ -283,7 +336,7 @@ def _plotly(folder: Path, lines: list[Array], matrix: Array) -> None:
 
 
 def _drawn(ours: Path, theirs: Path, rounds: int) -> Iterator[Finding]:
-    """Yield how long it takes until the first plots of both pages are there."""
+    """Yield when the first charts are seen, when the plots can be used, and the memory of both."""
     browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
     if browser is None or not importlib.util.find_spec("playwright"):
         return
@@ -292,35 +345,62 @@ def _drawn(ours: Path, theirs: Path, rounds: int) -> Iterator[Finding]:
     assert source.origin is not None
     script = Path(source.origin).parent / "package_data" / "plotly.min.js"
     shutil.copy(script, theirs.with_name("plotly.min.js"))
-    with _chromium(browser) as seconds:
+    heaps: dict[str, list[float]] = {"localreg": [], "plotly": []}
+    with _chromium(browser) as opened:
+
+        def used(name: str, page: Path, count: int) -> float:
+            seconds, heap = opened(page, _PLOTS, count)
+            heaps[name].append(heap)
+            return seconds
+
         taken = take_turns(
-            {"localreg": lambda: seconds(ours, 1), "plotly": lambda: seconds(theirs, 20)}, rounds
+            {
+                "seen": lambda: opened(ours, _CHARTS, 1)[0],
+                "localreg": lambda: used("localreg", ours, 1),
+                "plotly": lambda: used("plotly", theirs, 20),
+            },
+            rounds,
         )
-    yield _wanted("until the screen is drawn", taken["localreg"], taken["plotly"], 0.35)
+    raw = taken["plotly"]
+    yield _wanted("until a chart is seen", taken["seen"], raw, 0.1, "its first charts visible")
+    yield _wanted("until it can be used", taken["localreg"], raw, 0.47, "its plots interactive")
+    heap = ratio(heaps["localreg"], heaps["plotly"])
+    ours_mb, raw_mb = (f"{statistics.median(found) / 1e6:.0f} MB" for found in heaps.values())
+    yield Finding("memory of its scripts", ours_mb, raw_mb, heap, "<= 0.1", heap <= 0.1,
+                  row="memory of its scripts")  # fmt: skip
+
+
+# What is there when a plot can be used; and a chart of any kind: a drawing that the page brings
+# along, or a plot.
+_PLOTS = ".main-svg .trace, .heatmaplayer image"
+_CHARTS = f"{_PLOTS}, .chart-card svg, .plot-card svg"
 
 
 @contextmanager
-def _chromium(path: str) -> Iterator[_Seconds]:
+def _chromium(path: str) -> Iterator[_Opened]:
+    """Yield what opens a page, and returns the seconds until so many of a kind are there."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
 
-        def seconds(page: Path, count: int) -> float:
+        def opened(page: Path, kind: str, count: int) -> tuple[float, float]:
             tab = browser.new_page()
             started = time.perf_counter()
             tab.goto(page.as_uri(), wait_until="commit")
             tab.wait_for_function(
-                "count => document.querySelectorAll("
-                "'.main-svg .trace, .heatmaplayer image').length >= count",
-                arg=count,
+                "([kind, count]) => document.querySelectorAll(kind).length >= count",
+                arg=[kind, count],
                 timeout=120_000,
             )
             taken = time.perf_counter() - started
+            session = tab.context.new_cdp_session(tab)
+            used = session.send("Runtime.getHeapUsage")
+            heap = used["usedSize"] + used.get("backingStorageSize", 0)  # the latter: arrays
             tab.close()
-            return taken
+            return taken, heap
 
-        yield seconds
+        yield opened
         browser.close()
 
 
@@ -330,4 +410,4 @@ if TYPE_CHECKING:
 
     from localreg.plots.arrays import Array
 
-    _Seconds = Callable[[Path, int], float]
+    _Opened = Callable[[Path, str, int], tuple[float, float]]
