@@ -531,6 +531,18 @@ def test_no_look_up_scans_a_table(used):
     assert len(statements) > 200
 
 
+def test_a_push_goes_through_what_was_reported_and_not_through_all_models(used):
+    root, statements = used
+    with closing(sqlite3.connect(root / "registry.db")) as connection:
+        found = {
+            table
+            for sql, names in statements.items()
+            if "rows/remote_report_rows:changed" in names
+            for table in scanned(connection, sql)
+        }
+    assert found == {"reported"}
+
+
 @pytest.mark.parametrize(
     "sql",
     [

@@ -62,9 +62,12 @@ def changed(connection: Connection, remote: int, coming: Iterable[int]) -> list[
         for kind in ("model", "task")
         for owner, stamp, digest in _CHANGED.all(
             connection,
-            f"SELECT o.id, r.stamp, s.digest FROM reported r JOIN {kind} o ON o.pk = r.{kind} "
-            f"LEFT JOIN remote_report s ON s.remote = ?1 AND s.kind = '{kind}' AND s.owner = o.id "
-            f"WHERE s.stamp IS NOT r.stamp AND {_IS_THERE} ORDER BY o.id",
+            # By CROSS JOIN and CASE the few rows of `reported` come first, and the dearest look
+            # last: else SQLite would begin with all models, since they are in order.
+            f"SELECT o.id, r.stamp, s.digest FROM reported r CROSS JOIN {kind} o "
+            f"ON o.pk = r.{kind} LEFT JOIN remote_report s ON s.remote = ?1 "
+            f"AND s.kind = '{kind}' AND s.owner = o.id "
+            f"WHERE CASE WHEN s.stamp IS r.stamp THEN 0 ELSE {_IS_THERE} END ORDER BY o.id",
             (remote, keys),
         )
     ]
