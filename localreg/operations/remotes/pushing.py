@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from localreg.progress import Progress
     from localreg.store.events.change import Change
 
-_AT_ONCE = 20_000  # events of one commit
-_CHARACTERS = 32_000_000  # of their payloads
+_AT_ONCE = 10_000  # events of one commit: all are in memory
+_CHARACTERS = 16_000_000  # of their payloads
 
 
 class Pushed(Frozen):
@@ -142,8 +142,6 @@ class Pushing:
 
     def run(self, *, force: bool) -> None:
         """Send all that was here when it began; what came since goes along with it."""
-        from localreg.blobs.remote_store.store import CommitConflict
-
         with self._registry.store.read() as connection:
             until = event_rows.newest_key(connection)
         retries = Retries(self._remote)
@@ -152,26 +150,32 @@ class Pushing:
             self._count_tried()
             if force:
                 until = self._force(until)
-            remote, waiting = self._waiting(until)
-            if waiting:
-                self._check_identity()
-            self._sending.send([each.event for each in waiting])
-            notes = self._changed.rows(each.pk for each in waiting)
-            rows = [*map(row_of, waiting), *notes]
-            if not rows:
+            if not self._commit(until, retries):  # a call, which lets go of its events
                 return
+
+    def _commit(self, until: int, retries: Retries) -> bool:
+        """Try to write the next commit; return True if there may be more to send."""
+        from localreg.blobs.remote_store.store import CommitConflict
+
+        remote, waiting = self._waiting(until)
+        if waiting:
             self._check_identity()
-            try:
-                head = self._store.append(rows, remote.cursor + 1)
-            except CommitConflict:
-                self._tried = waiting
-                self._plan = array("q")  # those of this commit come first again
-                retries.wait()
-                continue
-            retries.restart()
-            self._record(remote, waiting, rows, head)
-            if not self._lacks(until):
-                return
+        self._sending.send(waiting)
+        notes = self._changed.rows(each.pk for each in waiting)
+        rows = [*map(row_of, waiting), *notes]
+        if not rows:
+            return False
+        self._check_identity()
+        try:
+            head = self._store.append(rows, remote.cursor + 1)
+        except CommitConflict:
+            self._tried = waiting
+            self._plan = array("q")  # those of this commit come first again
+            retries.wait()
+            return True
+        retries.restart()
+        self._record(remote, waiting, rows, head)
+        return self._lacks(until)
 
     def _check_identity(self) -> None:
         """Check once that the remote is that one: its newest commit does not show a newer format.
@@ -204,8 +208,8 @@ class Pushing:
                 some = remote_rows.waiting_among(
                     connection, self._remote, plan[start : start + self._at_once]
                 )
-                events = [each.event for each in some]
-            self._sending.send(events)
+                waiting = [*some]
+            self._sending.send(waiting)
         self._changed.rows(plan)
         self._owners = self._changed.owners
 

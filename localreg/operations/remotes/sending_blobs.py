@@ -19,13 +19,11 @@ from localreg.operations.remotes.committing import end_deletion
 from localreg.operations.remotes.deletions import Waiting, elapsed
 from localreg.operations.weights.locations import holder
 from localreg.registry import Chain
-from localreg.store.rows import blob_rows, remote_gap_rows
+from localreg.store.rows import blob_rows, remote_gap_rows, remote_rows
 from localreg.store.rows.blob_rows import Needed
 from localreg.store.rows.remote_rows import RemoteRow
-from localreg.values.canonical import canonical
 from localreg.values.frozen import Frozen
 from localreg.values.paths import printable_path
-from localreg.values.records import LoggedEvent
 from localreg.values.remote_format import BLOBS, blob_path
 from localreg.values.urls import local_path
 
@@ -102,7 +100,7 @@ class Sending:
         """Bytes that events or reports name, and that are neither here nor there."""
         return tuple(self._missing.values())
 
-    def send(self, events: Sequence[LoggedEvent]) -> None:
+    def send(self, waiting: Sequence[remote_rows.Waiting]) -> None:
         """Upload what some events name and the remote lacks.
 
         It is called before each try of a commit: what was sent, or seen there, is not looked for
@@ -110,11 +108,11 @@ class Sending:
         """
         named: set[str] = set()
         restored: list[str] = []
-        pointing = {each.subject for each in events if each.kind in _WITH_URLS}
-        for event in events:
-            named.update(_named_by(event))
-            if event.kind == _RESTORED:
-                restored.append(event.subject)
+        pointing = {e.event.subject for e in waiting if e.event.kind in _WITH_URLS}
+        for each in waiting:
+            named.update(_named_by(each))
+            if each.event.kind == _RESTORED:
+                restored.append(each.event.subject)
         with self._chain.first.store.read() as connection:
             named |= blob_rows.digests_of_models(connection, restored)
             # Once a push: there may be very many.
@@ -263,11 +261,12 @@ class Sending:
                 self._progress(self._sum, self._total)
 
 
-def _named_by(event: LoggedEvent) -> list[str]:
+def _named_by(waiting: remote_rows.Waiting) -> list[str]:
     """Return the digests that an event brings up first."""
+    event = waiting.event
     if event.kind == _SIGNED and event.v == 1:
         return [event.payload["signature"]]
-    return _DIGEST.findall(canonical(event.payload))
+    return _DIGEST.findall(waiting.payload)
 
 
 class LookedFor(Frozen):
