@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from pathlib import Path
+import stat
 
 from localreg.errors import (
     ClosedRegistryError,
@@ -14,7 +15,7 @@ from localreg.errors import (
     StorageError,
 )
 from localreg.filesystem.access_rights import barrier
-from localreg.filesystem.given_paths import absolute
+from localreg.filesystem.given_paths import absolute_text
 from localreg.store.database.store import Store
 from localreg.values.checks import check_text
 from localreg.values.frozen import Frozen, replace
@@ -23,6 +24,7 @@ from localreg.values.layout import DATABASE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from sqlite_utils import Database
 
@@ -31,25 +33,37 @@ if TYPE_CHECKING:
     from localreg.store.database.store import Durability as Durability
 
 
+# What `Path.exists` takes for no file.
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP})
+
+
 class OpenRegistry(Frozen):
     """One open registry: the directory (an absolute path) and its database."""
 
-    root: Path
+    directory: str
     store: Store
+
+    @property
+    def root(self) -> Path:
+        """The directory as a Path, which is made for each call: hot roads use the str."""
+        from pathlib import Path
+
+        return Path(self.directory)
 
     def __eq__(self, other: object) -> bool:
         """Return True if both are of the same directory; then handles on one model are equal."""
-        return isinstance(other, OpenRegistry) and other.root == self.root
+        return isinstance(other, OpenRegistry) and other.directory == self.directory
 
     def __hash__(self) -> int:
-        return hash(self.root)
+        return hash(self.directory)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Raise NotPicklableError: every handle holds an open registry of this process."""
         raise NotPicklableError(
-            f"what belongs to the open registry {self.root} cannot be pickled or deep-copied; pass "
-            "the id of the model or task, and open the registry by its path where it is needed",
-            path=str(self.root),
+            f"what belongs to the open registry {self.directory} cannot be pickled or "
+            "deep-copied; pass the id of the model or task, and open the registry by its path "
+            "where it is needed",
+            path=self.directory,
         )
 
     @property
@@ -185,18 +199,13 @@ def open_registry(
         NoRegistryError: there is none, and `make` is False or `readonly` True.
         RegistryError: it cannot be opened; nothing in it was changed.
     """
-    root = check_directory("path", path)
-    try:
-        is_file = root.exists() and not root.is_dir()
-    except OSError as error:
-        reason = barrier(root) or error.strerror or str(error)
-        raise StorageError(f"{str(root)[:200]} cannot be read: {reason}", path=str(root)) from error
-    if is_file:
+    root = _directory("path", path)
+    if _is_file(root):
         raise NotARegistryError(
-            f"{root} is a file; a registry is a directory, choose another path", path=str(root)
+            f"{root} is a file; a registry is a directory, choose another path", path=root
         )
     store = Store(
-        root / DATABASE,
+        os.path.join(root, DATABASE),
         durability=durability,
         readonly=readonly,
         journal=journal,
@@ -207,20 +216,36 @@ def open_registry(
     return OpenRegistry(root, store)
 
 
+def _is_file(root: str) -> bool:
+    """Return True if something is there, and is no directory."""
+    try:
+        return not stat.S_ISDIR(os.stat(root).st_mode)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return False
+        reason = barrier(root) or error.strerror or str(error)
+        raise StorageError(f"{root[:200]} cannot be read: {reason}", path=root) from error
+
+
 def check_directory(argument: str, path: object) -> Path:
     """Return the absolute path of a directory, which need not exist."""
+    from pathlib import Path
+
+    return Path(_directory(argument, path))
+
+
+def _directory(argument: str, path: object) -> str:
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidValueError(
             f"{argument} must be a str or os.PathLike, not {type(path).__name__}", argument=argument
         )
     text = check_text(argument, os.fspath(path), nul=False, empty=False)
     try:
-        home_replaced = Path(text).expanduser()
+        return absolute_text(argument, text)
     except RuntimeError as error:  # "~" without a home, or with an unknown user
         raise InvalidValueError(
             f"{argument} {text!r} is not a directory: {error}", argument=argument
         ) from error
-    return absolute(argument, home_replaced)
 
 
 def chain_of(first: OpenRegistry, roots: Iterable[Path]) -> Chain:
@@ -232,7 +257,7 @@ def chain_of(first: OpenRegistry, roots: Iterable[Path]) -> Chain:
     others: list[OpenRegistry] = []
     absent: list[Absent] = []
     named: list[Path] = []
-    known = {os.path.realpath(first.root)}
+    known = {os.path.realpath(first.directory)}
     try:
         for root in roots:
             place = os.path.realpath(root)
@@ -241,11 +266,11 @@ def chain_of(first: OpenRegistry, roots: Iterable[Path]) -> Chain:
             known.add(place)
             named.append(root)
             try:
-                store = Store(root / DATABASE, readonly=True, reader=first.root)
+                store = Store(root / DATABASE, readonly=True, reader=first.directory)
             except RegistryError as error:
                 absent.append(Absent(root, str(error)))
             else:
-                others.append(OpenRegistry(root, store))
+                others.append(OpenRegistry(os.fspath(root), store))
     except BaseException:
         for each in others:
             each.close()

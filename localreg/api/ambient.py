@@ -111,8 +111,8 @@ class State:
     def __init__(self) -> None:
         self.begun: dict[_Begun, None] = {}
         self.chosen: Chain | None = None
-        self.homes: dict[str, Path] = {}
-        self.located: dict[Path, Chain] = {}
+        self.homes: dict[str, str] = {}
+        self.located: dict[str, Chain] = {}
         self.exit_status: object = None
         self.seen: set[str] = set()
         self.logging: dict[str, int] = {}
@@ -260,7 +260,7 @@ def restore_libraries() -> None:
             hook.uninstall()
 
 
-def locate() -> tuple[Path, str]:
+def locate() -> tuple[str, str]:
     """Return the directory of the default registry, and what decided it.
 
     It is named by the environment, or is a ``.localreg`` folder in or above the working directory,
@@ -274,31 +274,28 @@ def locate() -> tuple[Path, str]:
     home = os.environ.get(settings.HOME)
     if home and home in _state.homes:
         return (_state.homes[home], settings.HOME)
-    from pathlib import Path
-
     if home:
-        from localreg.filesystem.given_paths import absolute
+        from localreg.filesystem.given_paths import absolute_text
 
         try:
-            path = absolute(settings.HOME, Path(home).expanduser())
+            path = absolute_text(settings.HOME, home)
         except RuntimeError as error:  # "~" without a home, or of an unknown user
             raise InvalidValueError(
                 f"{settings.HOME} must name a directory, not {home!r}: {error}",
                 argument=settings.HOME,
             ) from error
-        if not os.path.isabs(home):  # noqa: PTH117
+        if not os.path.isabs(home):
             # The same directory from now on, also after os.chdir and for the processes started here
-            os.environ[settings.HOME] = str(path)
-        elif path == Path(home):
+            os.environ[settings.HOME] = path
+        elif not home.startswith("~"):
             _state.homes[home] = path
         return (path, settings.HOME)
     shared = _shared()
     if shared is not None:
-        return (Path(shared[1]), "the task of the process that started this one")
+        return (shared[1], "the task of the process that started this one")
     for folder in _working_folders():
-        candidate = folder / HIDDEN
-        # Not Path.is_file, which raises for a folder without access.
-        if os.path.isfile(candidate / DATABASE) and _is_mine(candidate):  # noqa: PTH113
+        candidate = os.path.join(folder, HIDDEN)
+        if os.path.isfile(os.path.join(candidate, DATABASE)) and _is_mine(candidate):
             return (candidate, f"a {HIDDEN} folder in or above the working directory")
     return (_user_data(), USER_DATA)
 
@@ -312,44 +309,40 @@ def _why(found_by: str) -> str:
     return ", and ".join(filter(None, (f"{USER_DATA}: {settings.HOME} is not set", above)))
 
 
-def _working_folders() -> list[Path]:
+def _working_folders() -> list[str]:
     """Return the working directory and those above it, nearest first."""
-    from pathlib import Path
-
     try:
-        here = Path.cwd()
+        folders = [os.getcwd()]
     except FileNotFoundError:  # it was deleted
         return []
-    return [here, *here.parents]
+    while (above := os.path.dirname(folders[-1])) != folders[-1]:
+        folders.append(above)
+    return folders
 
 
-def _is_mine(path: Path) -> bool:
-    return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
+def _is_mine(path: str) -> bool:
+    return not hasattr(os, "getuid") or os.stat(path).st_uid == os.getuid()
 
 
-def _user_data() -> Path:
-    from pathlib import Path
-
+def _user_data() -> str:
     if sys.platform.startswith("linux"):
         # As platformdirs does it, without the time of its import.
         base = os.environ.get("XDG_DATA_HOME", "").strip()
-        return (Path(base) if base else _home() / ".local" / "share") / "localreg"
-    from platformdirs import user_data_path
+        return os.path.join(base or os.path.join(_home(), ".local", "share"), "localreg")
+    from platformdirs import user_data_dir
 
-    return user_data_path("localreg", appauthor=False)
+    return user_data_dir("localreg", appauthor=False)
 
 
-def _home() -> Path:
-    from pathlib import Path
-
-    try:
-        return Path.home()
-    except RuntimeError as error:  # neither HOME nor an account, as in some containers
+def _home() -> str:
+    home = os.path.expanduser("~")
+    if home.startswith("~"):  # neither HOME nor an account, as in some containers
         raise InvalidValueError(
-            f"no registry is named, and there is no home directory to look in ({error}); name one "
-            f"with {settings.HOME} or -R, or set HOME",
+            "no registry is named, and there is no home directory to look in; name one with "
+            f"{settings.HOME} or -R, or set HOME",
             argument=settings.HOME,
-        ) from error
+        )
+    return home
 
 
 def default_durability() -> Durability:
@@ -448,7 +441,7 @@ def _upstream_roots(value: str) -> tuple[Path, ...]:
         )
     parts = [part for part in value.split(os.pathsep) if part.strip()]
     roots = tuple(check_directory(settings.UPSTREAM, part) for part in parts)
-    if not all(os.path.isabs(part) for part in parts):  # noqa: PTH117
+    if not all(os.path.isabs(part) for part in parts):
         os.environ[settings.UPSTREAM] = os.pathsep.join(map(str, roots))  # as LOCALREG_HOME
     return roots
 
@@ -498,8 +491,8 @@ def forget(chain: Chain) -> None:
             _end(begun)
     if _state.chosen is chain:
         _state.chosen = None
-    if _state.located.get(chain.first.root) is chain:
-        del _state.located[chain.first.root]
+    if _state.located.get(chain.first.directory) is chain:
+        del _state.located[chain.first.directory]
 
 
 def set_task(chain: Chain, task_id: str) -> None:
@@ -739,7 +732,7 @@ def may_have_task() -> bool:
 
 
 def _is_there() -> bool:
-    return bool(_block() or _state.chosen) or (locate()[0] / DATABASE).is_file()
+    return bool(_block() or _state.chosen) or os.path.isfile(os.path.join(locate()[0], DATABASE))
 
 
 def is_worker() -> bool:

@@ -192,7 +192,11 @@ class Registry:
     @property
     def path(self) -> Path:
         """The directory."""
-        return self._chain.first.root if self._found_chain else ambient.locate()[0]
+        if self._found_chain:
+            return self._chain.first.root
+        from pathlib import Path
+
+        return Path(ambient.locate()[0])
 
     @property
     def upstream(self) -> tuple[Path, ...]:

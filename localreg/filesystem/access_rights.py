@@ -5,31 +5,32 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from pathlib import Path
 
 
-def may_write(place: Path) -> bool:
+def may_write(place: str | os.PathLike[str]) -> bool:
     """Return True if this user may write to a file or folder."""
     return _may(place, os.W_OK)
 
 
-def why_not_written(place: Path) -> str:
+def why_not_written(place: str | os.PathLike[str]) -> str:
     """Return why a file or folder cannot be written to, as the end of a sentence."""
     if hasattr(os, "statvfs"):
         with suppress(OSError):
             if os.statvfs(place).f_flag & os.ST_RDONLY:
                 return f"{place} is on a read-only file system"
-    return f"you may not write to {place} ({_owner(place.stat())})"
+    return f"you may not write to {place} ({_owner(os.stat(place))})"
 
 
-def barrier(path: Path) -> str | None:
+def barrier(path: str | os.PathLike[str]) -> str | None:
     """Return which folder on a path this user may not enter, and who may, as the end of a sentence.
 
     Return None if this user may enter each folder that exists.
     """
-    place = path.absolute()
+    from pathlib import Path  # only for errors
+
+    place = Path(path).absolute()
     for folder in (*reversed(place.parents), place):
-        if not os.path.isdir(folder):  # noqa: PTH112  (Path.is_dir may raise)
+        if not os.path.isdir(folder):
             return None
         if not _may(folder, os.X_OK):
             status = folder.stat()
@@ -40,7 +41,7 @@ def barrier(path: Path) -> str | None:
     return None
 
 
-def _may(place: Path, what: int) -> bool:
+def _may(place: str | os.PathLike[str], what: int) -> bool:
     # With the effective ids, which count when a file is opened, where the system can check them.
     return os.access(place, what, effective_ids=os.access in os.supports_effective_ids)
 

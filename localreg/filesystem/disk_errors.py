@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from localreg.errors import LocalregError, StorageError, StorageFullError
 from localreg.filesystem.access_rights import barrier
-from localreg.filesystem.portable_files import IN_USE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _TOO_LONG = frozenset({errno.ENAMETOOLONG, errno.ENOENT})  # Windows says that it does not exist
 _MOST_CHARACTERS = 259
@@ -19,10 +20,11 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 PROBE_BYTES = 65_536
 LITTLE_BYTES = 1_048_576
+IN_USE = 32  # the number of Windows' error for a file that a program has open
 ADVICE = "free some space and try again (`localreg gc --delete` deletes what nothing needs)"
 
 
-def has_little_room(folder: Path) -> bool:
+def has_little_room(folder: str | os.PathLike[str]) -> bool:
     """Return True if a disk may be full: `is_full` finds out."""
     try:
         found = os.statvfs(folder)
@@ -31,7 +33,7 @@ def has_little_room(folder: Path) -> bool:
     return found.f_bavail * found.f_frsize < LITTLE_BYTES
 
 
-def is_full(folder: Path) -> bool:
+def is_full(folder: str | os.PathLike[str]) -> bool:
     """Return True if a small file cannot be written in a folder for lack of space.
 
     Only a try shows that: no number of the file system includes quotas.
@@ -49,7 +51,7 @@ def is_full(folder: Path) -> bool:
 
 
 @contextmanager
-def disk_errors(doing: str, path: Path) -> Iterator[None]:
+def disk_errors(doing: str, path: str | os.PathLike[str]) -> Iterator[None]:
     """Raise errors of the operating system as StorageError.
 
     Args:
@@ -75,13 +77,15 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
         raise StorageError(f"{doing} failed at {where}: {reason}", path=where) from error
 
 
-def reason_of(error: OSError, path: Path) -> str:
+def reason_of(error: OSError, path: str | os.PathLike[str]) -> str:
     """Return why the operating system refused something, as the end of a sentence.
 
     Args:
         error: what it raised.
         path: where; a path in the error itself comes first.
     """
+    from pathlib import Path
+
     place = Path(error.filename or path).absolute()
     reason = error.strerror or str(error)
     if error.errno == errno.EFBIG:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from contextlib import suppress
 
 from localreg.errors import InvalidValueError
 from localreg.values.checks import check_text, shown
 from localreg.values.paths import printable_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def check_path(argument: str, value: object) -> Path:
@@ -37,7 +41,29 @@ def check_path(argument: str, value: object) -> Path:
             f"{argument} holds a lone surrogate, which is not text: {printable_path(text[:80])}",
             argument=argument,
         ) from None
+    from pathlib import Path
+
     return Path(text)
+
+
+def absolute_text(argument: str, text: str) -> str:
+    """Return what `absolute` makes of a path whose "~" is replaced, as text.
+
+    Mostly it is found without pathlib, whose import takes a third of the time until a program has
+    its first result.
+
+    Raises:
+        InvalidValueError: it is relative, and the working directory was deleted.
+        RuntimeError: it begins with "~", and there is no home, or no such user.
+    """
+    if os.sep == "/" and not text.startswith(("~", "//")):
+        with suppress(FileNotFoundError):  # the working directory was deleted
+            whole = os.path.join(os.getcwd(), text)
+            if whole == os.path.normpath(whole):  # else pathlib may keep "..", after a link
+                return whole
+    from pathlib import Path
+
+    return str(absolute(argument, Path(text).expanduser()))
 
 
 def absolute(argument: str, path: Path) -> Path:

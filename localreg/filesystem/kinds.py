@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-MOUNTS = Path("/proc/self/mountinfo")
+MOUNTS = "/proc/self/mountinfo"
 _NETWORK = frozenset(
     "9p acfs afs beegfs ceph cifs coda cvmfs davfs gfs gfs2 glusterfs gpfs lustre "
     "ncpfs nfs nfs4 ocfs2 orangefs panfs pvfs2 smb2 smb3 smbfs virtiofs".split()
@@ -19,7 +18,7 @@ _LOCAL_FUSE = frozenset(
 _NO_INODES = frozenset("vfat msdos exfat fuse fuseblk".split())
 
 
-def is_network(path: Path, mounts: Path = MOUNTS) -> bool:
+def is_network(path: str | os.PathLike[str], mounts: str | os.PathLike[str] = MOUNTS) -> bool:
     """Return True if `path` is on a file system that other machines may share.
 
     Args:
@@ -31,7 +30,7 @@ def is_network(path: Path, mounts: Path = MOUNTS) -> bool:
     return kind in _NETWORK or (kind.startswith("fuse.") and kind not in _LOCAL_FUSE)
 
 
-def keeps_inodes(path: Path, mounts: Path = MOUNTS) -> bool:
+def keeps_inodes(path: str | os.PathLike[str], mounts: str | os.PathLike[str] = MOUNTS) -> bool:
     """Return True if a file keeps its inode number as long as it exists.
 
     Args:
@@ -41,11 +40,12 @@ def keeps_inodes(path: Path, mounts: Path = MOUNTS) -> bool:
     return kind not in _NO_INODES and not kind.startswith("fuse.")
 
 
-def filesystem_type(path: Path, mounts: Path = MOUNTS) -> str:
+def filesystem_type(path: str | os.PathLike[str], mounts: str | os.PathLike[str] = MOUNTS) -> str:
     """Return the type of the file system of `path`, for example "ext4"; "" if unknown."""
     try:
         # Bytes, since names may hold line separators of Unicode, and may not be UTF-8.
-        lines = os.fsdecode(mounts.read_bytes()).split("\n")
+        with open(mounts, "rb") as file:
+            lines = os.fsdecode(file.read()).split("\n")
     except OSError:
         return ""
     target = os.path.realpath(path)

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import time
 from functools import cache
-from pathlib import Path
 
+from localreg.filesystem.disk_errors import IN_USE
 from localreg.filesystem.group_modes import share
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Errors for a change of mode: not allowed, or not possible here. FAT and exFAT just ignore it.
 _NO_MODES = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP})
@@ -28,9 +31,8 @@ REFUSED_NAME = frozenset({errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG, errno.
 _REFUSED = r'[<>:"|?*\x00-\x1f]'
 _DEVICE = r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[1-9¹²³]) *(?:\.|$)"
 # Of a name that FAT, NTFS and Windows refuse, or do not keep as it is.
-UNPORTABLE = re.compile(rf"{_REFUSED}|[. ]$|^{_DEVICE}", re.IGNORECASE)
+_UNPORTABLE = rf"(?i){_REFUSED}|[. ]$|^{_DEVICE}"
 _SHORT = 80  # bytes; eCryptfs and gocryptfs allow little more than a hundred
-IN_USE = 32  # the number of Windows' error for a file that a program has open
 _REFUSALS = (5, IN_USE)  # 5: read-only, or being deleted
 _PAUSES = (0.01, 0.05, 0.2, 0.5)  # seconds
 
@@ -137,7 +139,9 @@ def is_portable(name: str) -> bool:
     >>> is_portable("net.pt"), is_portable("nul.txt"), is_portable("a."), is_portable("a:b")
     (True, False, False, False)
     """
-    return UNPORTABLE.search(name) is None
+    import re  # most programs ask for no name
+
+    return re.search(_UNPORTABLE, name) is None
 
 
 def kept_name(name: str) -> str:
@@ -151,6 +155,8 @@ def portable_name(name: str) -> str:
     >>> portable_name("epoch=3:loss<0.1?.ckpt"), portable_name("NUL.txt"), portable_name("e. ")
     ('epoch=3_loss_0.1_.ckpt', '_NUL.txt', 'e')
     """
+    import re
+
     portable = re.sub(_REFUSED, "_", name).rstrip(". ") or "_"
     if re.match(_DEVICE, portable, re.IGNORECASE):
         portable = f"_{portable}"

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 
 from localreg.filesystem.c_library import c_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from ctypes import _NamedFuncPointer
+    from pathlib import Path
 
 NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP})
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
@@ -159,6 +159,8 @@ def sync_tree(folder: Path, opened: int | None = None) -> None:
         finally:
             if opened is None:
                 os.close(descriptor)
+    from pathlib import Path
+
     for place, _, names in os.walk(folder):
         for name in names:
             sync_file(Path(place) / name)

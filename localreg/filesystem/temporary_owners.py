@@ -17,6 +17,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+from localreg.filesystem.machine import host_name
 from localreg.values.layout import unfinished_name
 
 # Of Windows.
@@ -144,9 +145,8 @@ def _boot_id() -> str:
 
 def _machine() -> str:
     import hashlib
-    import platform
 
-    facts = [platform.node(), _boot_id()]
+    facts = [host_name(), _boot_id()]
     try:
         facts.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115  (text is enough)
     except OSError:

@@ -145,6 +145,29 @@ def du_of_100_files(folder):
 # Fresh processes -------------------------------------------------------------------------------
 
 COSTS.process("import localreg", "import localreg", modules=3, system_calls=40)
+for _name in ("InputModel", "Registry"):
+    _code = f"from localreg import {_name}"
+    COSTS.process(_code, _code, modules=37, system_calls=500)
+COSTS.process(
+    "open and query",
+    "import sys\nfrom localreg import InputModel, Registry\n"
+    "with Registry(sys.argv[1]):\n    assert len(InputModel.query_models(max_results=20)) == 1",
+    modules=93, system_calls=1_420,
+)  # fmt: skip
+COSTS.process(
+    "a new registry and its first model",
+    "import sys\nfrom localreg import InputModel, Registry\n"
+    "with Registry(sys.argv[1] + '-new'):\n    InputModel.import_model('s3://b/a.pt', tags=['t'])",
+    modules=155, system_calls=2_350,
+)  # fmt: skip
+for _words, _modules in (("--help", 93), ("ls", 175), ("show net", 245)):
+    COSTS.process(
+        f"the command {_words}",
+        "import sys\nfrom localreg.cli.main import main\n"
+        f"sys.argv[1:] = [*{_words.split()}, *(['-R', sys.argv[1]] * {_words != '--help'})]\n"
+        "sys.exit(main())",
+        modules=_modules, system_calls=3_600,
+    )  # fmt: skip
 
 
 # The tests -------------------------------------------------------------------------------------

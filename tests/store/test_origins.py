@@ -153,4 +153,4 @@ def test_a_write_that_fails_is_no_first_write(root, tmp_path):
 def test_the_table_of_mounts_is_not_read_for_a_registry_in_its_place(root, tmp_path):
     """Nothing is lost by that: the comparison says that it is in its place."""
     assert noticed(root, tmp_path / "missing") == 1
-    assert MOUNTS.name == "mountinfo"
+    assert MOUNTS.endswith("mountinfo")

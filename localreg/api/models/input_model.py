@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 
 from localreg import log, operations
 from localreg.api import ambient
@@ -155,6 +154,8 @@ class InputModel(Model):
             create_as_published=create_as_published,
             framework=framework,
         )
+        from contextlib import nullcontext  # its import would delay every program
+
         current = ambient.current_task(chain)
         task = None if current is None else operations.tasks.lifecycle.task(chain.first, current)
         kept = check_flag("copy", copy)

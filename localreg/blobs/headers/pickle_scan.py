@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from functools import cache
-from importlib import import_module, metadata
+from importlib import import_module
 
 from localreg.values.frozen import Frozen
 
@@ -55,6 +55,8 @@ class Pickle(Frozen):
 @cache
 def installed_scanner() -> tuple[Scanner, str] | None:
     """Return picklescan as a function, with its name and version; None if it is not installed."""
+    from importlib import metadata  # only here: it loads email and zipfile
+
     try:
         scanner = import_module("picklescan.scanner")
         version = metadata.version("picklescan")

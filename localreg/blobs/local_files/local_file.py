@@ -16,7 +16,7 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import (
     NOT_EMPTY,
     REFUSED_NAME,
-    UNPORTABLE,
+    is_portable,
     kept_name,
     make_readonly_at,
     portable_name,
@@ -204,7 +204,7 @@ def _own_name(filename: str | None) -> str:
     else:
         name = safe_filename(filename or "") or UNNAMED
     # The pattern first: most calls for a local copy end here, and need no function of another file.
-    return kept_name(name) if UNPORTABLE.search(name) else name
+    return name if is_portable(name) else kept_name(name)
 
 
 def _link(blob: Path, target: Path) -> bool:

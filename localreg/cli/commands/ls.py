@@ -8,6 +8,7 @@ from itertools import islice
 
 import click
 
+from localreg import operations
 from localreg.cli.columns import (
     COLUMNS_HELP,
     SORT_HELP,
@@ -41,13 +42,14 @@ from localreg.operations.finding import queries
 from localreg.operations.finding.listing import Listing, listed
 from localreg.operations.finding.upstream import Found, records, search
 from localreg.operations.finding.values import Values, model_values
-from localreg.operations.models.removed import RemovedModel, removed_models
-from localreg.operations.trust.shown import signers, trusts_any
-from localreg.operations.weights.files import file_counts
 from localreg.registry import Chain, OpenRegistry
 from localreg.values.records import Json, ModelRecord
 from localreg.values.secrets import masked_text
 from localreg.values.urls import public_url
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.models.removed import RemovedModel
 
 KINDS = ("metric", "param", "meta")
 USUAL = ("model", "aliases", "tags", "framework", "files", "size", "state", "updated", "id")
@@ -136,7 +138,7 @@ def ls_command(
     with opened(directory, as_of=as_of) as chain:
         found = _find(chain, filters, names) or _find(chain, filters, names.otherwise)
         if signed:
-            trusted = (each for each, by in signers(chain, found) if by)
+            trusted = (each for each, by in operations.trust.shown.signers(chain, found) if by)
             found = Listing.of(islice(trusted, limit + 1 if limit else None))
         parts = partial(found.parts, limit or None)
         if quiet:
@@ -154,7 +156,7 @@ def ls_command(
         elif not found and not as_json:
             filtered = any((pattern, project, name, tags, meta, published, signed, sorted_by))
             _say_none(chain, filtered=filtered, archived=archived, as_of=as_of)
-            if signed and not trusts_any(chain):
+            if signed and not operations.trust.shown.trusts_any(chain):
                 say("No key is trusted, so no signature counts. `localreg key add FILE` adds one.")
             if sorted_by is not None:
                 say(only_with(sorted_by, "models", _values_of_newest(chain, archived=archived)))
@@ -244,7 +246,8 @@ def _of_record(cell: Callable[[ModelRecord], object]) -> Callable[[Row], object]
 def _cells(chain: Chain, rows: Sequence[Row]) -> dict[str, Callable[[Row], object]]:
     """Return what makes the cells of some rows, by the names of the columns."""
     weights = (record.current_weights for _, record in rows)
-    files = file_counts(chain, [each.digest for each in weights if each.tree and each.digest])
+    packages = [each.digest for each in weights if each.tree and each.digest]
+    files = operations.weights.files.file_counts(chain, packages) if packages else {}
 
     def count(row: Row) -> object:
         current = row[1].current_weights
@@ -258,7 +261,8 @@ def _cells(chain: Chain, rows: Sequence[Row]) -> dict[str, Callable[[Row], objec
     def signed(row: Row) -> object:
         if not signed_by:  # of all at once, when it is wanted
             models = [Found(registry, record.id) for registry, record in rows]
-            signed_by.update({each.id: names for each, names in signers(chain, models)})
+            signers = operations.trust.shown.signers(chain, models)
+            signed_by.update({each.id: names for each, names in signers})
         return signed_by[row[1].id]
 
     more = {"files": count, "upstream": upstream, "signed": signed}
@@ -266,7 +270,7 @@ def _cells(chain: Chain, rows: Sequence[Row]) -> dict[str, Callable[[Row], objec
 
 
 def _list_removed(chain: Chain, names: Named, limit: int, *, as_json: bool, quiet: bool) -> None:
-    found = removed_models(
+    found = operations.models.removed.removed_models(
         chain,
         project=names.project,
         name=names.name,

@@ -211,7 +211,7 @@ def _made(registry: OpenRegistry, moment: Moment, folder: Path) -> PastRegistry:
         _delete(path)
         raise
     weakref.finalize(store, _delete, path)
-    return PastRegistry(registry.root, store, registry, moment)
+    return PastRegistry(registry.directory, store, registry, moment)
 
 
 @contextmanager

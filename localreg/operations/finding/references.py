@@ -11,7 +11,7 @@ from localreg.errors import (
     TaskNotFoundError,
 )
 from localreg.operations.finding.upstream import Found, model_row, read_each
-from localreg.store.rows import claim_rows, gate_rows, model_rows, project_rows
+from localreg.store.rows import claim_rows, model_rows, project_rows
 from localreg.values.checks import check_name, check_text, is_empty, kept_name
 from localreg.values.frozen import Frozen
 from localreg.values.ids import ID_LENGTH, new_id
@@ -295,6 +295,8 @@ def _not_held(connection: Connection, project: str | None, name: str, alias: str
     Raises:
         GateError: the alias is held.
     """
+    from localreg.store.rows import gate_rows  # many programs name no alias
+
     line = project or "", name
     target = gate_rows.target(connection, line, alias)
     if target is not None and target.held:

@@ -9,7 +9,6 @@ from localreg.errors import DigestMismatchError
 from localreg.operations.finding.upstream import Found, ask, hidden
 from localreg.operations.models.recording import Description, create, in_project_of
 from localreg.operations.weights.origin import check_pin, origin_of
-from localreg.operations.weights.package_copies import digest_at_local_copy
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import model_rows
@@ -221,6 +220,7 @@ def _has_bytes_now(chain: Chain, known: _Known, url: WeightsURL, pin: str | None
     A file is not read for this: its sha256 is known while its status stays.
     """
     from localreg.operations.weights.known_digests import known_digest, status_of
+    from localreg.operations.weights.package_copies import digest_at_local_copy
 
     digest = known.served
     if pin not in (None, digest):
@@ -331,6 +331,8 @@ def _newest(
     """Return the id of the newest model with weights from a URL, or None."""
     found = model_rows.with_url(connection, url.text, archived=archived)
     if not found and url.path is not None:
+        from localreg.operations.weights.package_copies import digest_at_local_copy
+
         # The path of a local copy means the weights that it has.
         digest = digest_at_local_copy(registry, connection, url.path)
         found = model_rows.with_digest(connection, digest, archived=archived) if digest else []

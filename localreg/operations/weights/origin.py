@@ -5,7 +5,7 @@ from __future__ import annotations
 from localreg import log
 from localreg.errors import InvalidValueError
 from localreg.store.events.change import Change
-from localreg.store.rows import blob_rows, model_rows, tree_rows
+from localreg.store.rows import model_rows
 from localreg.values.checks import shown
 from localreg.values.frameworks import infer_framework
 from localreg.values.frozen import Frozen
@@ -129,6 +129,7 @@ def framework_of_weights(change: Change, origin: Origin | None, held: Held | Non
     """Return the framework that weights suggest: the name of a file, or the files of a package."""
     if held is not None and held.tree:
         from localreg.blobs.headers.package_facts import framework_of
+        from localreg.store.rows import blob_rows, tree_rows
 
         facts = blob_rows.facts(change.connection, held.digest)
         if facts is not None and "framework" in facts:  # it was found when the package was kept

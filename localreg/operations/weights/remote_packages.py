@@ -13,8 +13,6 @@ from localreg.errors import CorruptBlobError, InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.finding.upstream import read_each
 from localreg.operations.weights.locations import holder
-from localreg.operations.weights.packages import facts_of, record_files_of
-from localreg.operations.weights.remote_bytes import Wanted, bring
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, tree_rows
 from localreg.values.manifest import parse_manifest
@@ -45,6 +43,8 @@ def bring_package(
     Raises:
         LocalregError: as `remote_bytes.bring`.
     """
+    from localreg.operations.weights.remote_bytes import Wanted, bring  # most have no remote
+
     manifest = bring_manifest(chain, registry, digest)
     if manifest is None:
         return False
@@ -63,6 +63,8 @@ def record_found(chain: Chain, packages: Mapping[str, Manifest]) -> None:
     Args:
         packages: by their digests.
     """
+    from localreg.operations.weights.packages import facts_of
+
     with chain.first.store.read() as connection:
         found = {
             digest: facts
@@ -97,6 +99,8 @@ def bring_manifest(chain: Chain, registry: OpenRegistry, digest: str) -> Manifes
         CorruptBlobError: the remote has no manifest there.
         LocalregError: as `remote_bytes.bring`.
     """
+    from localreg.operations.weights.remote_bytes import Wanted, bring
+
     for _, known in read_each(chain, lambda connection: tree_rows.manifest(connection, digest)):
         if known is not None:
             return known
@@ -113,6 +117,8 @@ def record_manifest(chain: Chain, digest: str, size: int) -> Manifest:
     Raises:
         CorruptBlobError: the bytes are no manifest.
     """
+    from localreg.operations.weights.packages import record_files_of
+
     holding = holder(chain, digest, size) or chain.first
     place = holding.blobs.blob(digest)
     with disk_errors("reading the list of a package's files", place):

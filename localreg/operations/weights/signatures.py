@@ -24,8 +24,7 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import content_of
 from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.locations import holder
-from localreg.operations.weights.remote_bytes import Wanted, bring
-from localreg.operations.weights.remote_packages import bring_manifest, sound_manifest
+from localreg.operations.weights.remote_packages import sound_manifest
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import key_rows, model_rows, signature_rows
 from localreg.values.checks import shown
@@ -246,6 +245,8 @@ class _Source:
         return problems(bundle, self.files(), package=self._weights.tree, ref=self._ref)
 
     def _bring(self, digest: str, size: int) -> None:
+        from localreg.operations.weights.remote_bytes import Wanted, bring
+
         assert self._weights.digest is not None
         registry, wanted = self._found.registry, [Wanted(digest, size)]
         try:
@@ -259,6 +260,8 @@ def _manifest(chain: Chain, found: Found, digest: str, *, only_here: bool) -> Ma
     known = sound_manifest(chain, digest)
     if known is not None or only_here:
         return known
+    from localreg.operations.weights.remote_packages import bring_manifest
+
     try:
         bring_manifest(chain, found.registry, digest)
     except LocalregError as error:

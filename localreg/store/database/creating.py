@@ -118,7 +118,10 @@ def check_not_orphaned(path: Path) -> None:
     """Raise NotARegistryError if the directory has weights, and their database is missing."""
     blobs = path.parent.joinpath(*BLOBS)
     # SQLite would apply the log of the missing database to the new one.
-    orphan = waiting_log(path) or (blobs if blobs.is_dir() and any(blobs.iterdir()) else None)
+    log = waiting_log(path)
+    orphan = Path(log) if log else None
+    if orphan is None and blobs.is_dir() and any(blobs.iterdir()):
+        orphan = blobs
     if orphan is not None and not path.exists():
         raise NotARegistryError(
             f"{orphan} exists, but its database {path.name} is missing; restore the database from "

@@ -39,7 +39,7 @@ def connect_on_full_disk(path: Path) -> sqlite3.Connection | None:
     log = opening.waiting_log(path)
     if log is None:
         return _connect_unlocked(path)
-    return _connect_to_log(path, log) if log.name.endswith("-wal") else None
+    return _connect_to_log(path, log) if log.endswith("-wal") else None
 
 
 def _connect_unlocked(path: Path) -> sqlite3.Connection | None:
@@ -52,7 +52,7 @@ def _connect_unlocked(path: Path) -> sqlite3.Connection | None:
     return None
 
 
-def _connect_to_log(path: Path, log: Path) -> sqlite3.Connection:
+def _connect_to_log(path: Path, log: str) -> sqlite3.Connection:
     index = path.with_name(f"{path.name}-shm")
     mode = stat.S_IMODE(path.stat().st_mode)
     with suppress(OSError):

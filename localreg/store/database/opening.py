@@ -12,7 +12,6 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path, PurePath
 
 from localreg.errors import (
     DamagedRegistryError,
@@ -53,7 +52,7 @@ def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None
         )
 
 
-def check_file(path: Path) -> None:
+def check_file(path: str | os.PathLike[str]) -> None:
     """Raise if `path` is not a database that this version can open; write nothing.
 
     Raises:
@@ -61,11 +60,12 @@ def check_file(path: Path) -> None:
         DamagedRegistryError: it is empty, truncated or not a database.
         NewerFormatError: a newer localreg wrote it.
     """
-    status = path.lstat()
-    for each, found in [(path, status), *_beside(path, "-wal", "-shm", "-journal")]:
+    place = os.fspath(path)
+    status = os.lstat(place)
+    for each, found in [(place, status), *_beside(place, "-wal", "-shm", "-journal")]:
         if not stat.S_ISREG(found.st_mode):
             raise NotARegistryError(
-                f"{each} must be a regular file; links are not followed", path=str(each)
+                f"{each} must be a regular file; links are not followed", path=each
             )
     if status.st_size < HEADER_BYTES:
         raise DamagedRegistryError(
@@ -88,7 +88,7 @@ def check_file(path: Path) -> None:
                 time.sleep(LOOK_SECONDS)
 
 
-def _check_untouched(path: Path, *, header_only: bool = False) -> None:
+def _check_untouched(path: str | os.PathLike[str], *, header_only: bool = False) -> None:
     # SQLite reads the header: closing our own file descriptor would drop the locks that other
     # connections of this process hold. "immutable" keeps it from writing anything.
     with closing(sqlite3.connect(_uri(path, "mode=ro&immutable=1"), uri=True)) as connection:
@@ -97,20 +97,20 @@ def _check_untouched(path: Path, *, header_only: bool = False) -> None:
         check_header(connection, path)
 
 
-def waiting_log(path: Path) -> Path | None:
+def waiting_log(path: str | os.PathLike[str]) -> str | None:
     """Return the log beside a database that is not empty, or None."""
     return next((log for log, found in _beside(path, "-wal", "-journal") if found.st_size), None)
 
 
-def _beside(path: Path, *endings: str) -> Iterator[tuple[Path, os.stat_result]]:
+def _beside(path: str | os.PathLike[str], *endings: str) -> Iterator[tuple[str, os.stat_result]]:
     """Yield SQLite's own files beside a database that exist, with their status."""
     for ending in endings:
-        file = path.with_name(path.name + ending)
+        file = f"{os.fspath(path)}{ending}"
         with suppress(FileNotFoundError):  # the last process to close deletes them
-            yield file, file.lstat()
+            yield file, os.lstat(file)
 
 
-def check_header(connection: sqlite3.Connection, path: Path) -> int:
+def check_header(connection: sqlite3.Connection, path: str | os.PathLike[str]) -> int:
     """Return the format version of an open database.
 
     Raises:
@@ -124,7 +124,7 @@ def check_header(connection: sqlite3.Connection, path: Path) -> int:
         if application == 0 and connection.execute(tables).fetchone()[0] == 3:
             advice = (
                 f"if it was restored from a dump, which lacks two numbers, set them: `sqlite3 "
-                f"{path.name} 'PRAGMA application_id = {APPLICATION_ID}; "
+                f"{os.path.basename(path)} 'PRAGMA application_id = {APPLICATION_ID}; "
                 f"PRAGMA user_version = {FORMAT_VERSION}'`"
             )
         raise NotARegistryError(
@@ -142,7 +142,7 @@ def check_header(connection: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def connect(path: Path, *, durability: str) -> sqlite3.Connection:
+def connect(path: str | os.PathLike[str], *, durability: str) -> sqlite3.Connection:
     """Return a connection for reading and writing.
 
     Args:
@@ -157,13 +157,13 @@ def connect(path: Path, *, durability: str) -> sqlite3.Connection:
             # members of the group are refused.
             if tries_left == 0 or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
                 raise
-            if not path.exists():
+            if not os.path.exists(path):
                 raise
         time.sleep(LOOK_SECONDS)
     raise AssertionError
 
 
-def _connect(path: Path, durability: str) -> sqlite3.Connection:
+def _connect(path: str | os.PathLike[str], durability: str) -> sqlite3.Connection:
     # mode=rw: a missing file is an error; SQLite must not make an empty one.
     connection = open_uri(path, "mode=rw")
     with closed_on_error(connection):
@@ -198,7 +198,9 @@ def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def open_uri(
-    path: Path, options: str, factory: type[sqlite3.Connection] = OpenedConnection
+    path: str | os.PathLike[str],
+    options: str,
+    factory: type[sqlite3.Connection] = OpenedConnection,
 ) -> sqlite3.Connection:
     """Return a connection with the settings that all connections have.
 
@@ -223,16 +225,16 @@ def open_uri(
     return connection
 
 
-def _uri(path: PurePath, options: str) -> str:
+def _uri(path: str | os.PathLike[str], options: str, separator: str = os.sep) -> str:
     r"""Return SQLite's URI of a database.
 
-    >>> from pathlib import PureWindowsPath
-    >>> _uri(PureWindowsPath("C:/a#b/registry.db"), "mode=ro")
+    >>> _uri("C:/a#b/registry.db", "mode=ro")
     'file:C:/a%23b/registry.db?mode=ro'
-    >>> _uri(PureWindowsPath(r"\\server\share\registry.db"), "mode=ro")
+    >>> _uri(r"\\server\share\registry.db", "mode=ro", separator="\\")
     'file:////server/share/registry.db?mode=ro'
     """
+    text = os.fspath(path).replace(separator, "/")
     # Escape the characters that have a meaning in a URI; SQLite decodes them.
-    quoted = path.as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    quoted = text.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     host = "//" if quoted.startswith("//") else ""  # else the server would count as the host
     return f"file:{host}{quoted}?{options}"

@@ -12,8 +12,8 @@ first write, and it errs on the side of no copy:
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from pathlib import Path
 
 from localreg.filesystem.kinds import MOUNTS, is_network, keeps_inodes
 from localreg.filesystem.machine import machine_mark, short_host_name
@@ -22,7 +22,11 @@ from localreg.store.rows import origin_rows, setting_rows
 MACHINE, INODE, NAME = "machine", "inode", "origin.name"
 
 
-def record_place(connection: sqlite3.Connection, database: Path, mounts: Path = MOUNTS) -> None:
+def record_place(
+    connection: sqlite3.Connection,
+    database: str | os.PathLike[str],
+    mounts: str | os.PathLike[str] = MOUNTS,
+) -> None:
     """Record where a registry is, in a write transaction.
 
     Args:
@@ -30,12 +34,16 @@ def record_place(connection: sqlite3.Connection, database: Path, mounts: Path = 
         database: its file.
         mounts: as for `localreg.filesystem.kinds.is_network`.
     """
-    mark = machine_mark(by_name=not keeps_inodes(database.parent, mounts))
+    mark = machine_mark(by_name=not keeps_inodes(os.path.dirname(database), mounts))
     for name, value in _place(database, mark).items():
         setting_rows.put(connection, name, value)
 
 
-def notice_copy(connection: sqlite3.Connection, database: Path, mounts: Path = MOUNTS) -> None:
+def notice_copy(
+    connection: sqlite3.Connection,
+    database: str | os.PathLike[str],
+    mounts: str | os.PathLike[str] = MOUNTS,
+) -> None:
     """Give a registry a new origin if it was copied since the last write, in a transaction.
 
     Args:
@@ -45,7 +53,7 @@ def notice_copy(connection: sqlite3.Connection, database: Path, mounts: Path = M
     here = _place(database, machine_mark())
     if known == here:  # nearly always: the table of mounts is not read
         return
-    folder = database.parent
+    folder = os.path.dirname(database)
     if not keeps_inodes(folder, mounts):
         here = {**_place(database, machine_mark(by_name=True)), INODE: known.get(INODE, "")}
     moved = _differs(known, here, MACHINE) and not is_network(folder, mounts)
@@ -57,8 +65,8 @@ def notice_copy(connection: sqlite3.Connection, database: Path, mounts: Path = M
     record_place(connection, database, mounts)
 
 
-def _place(database: Path, machine: str | None) -> dict[str, str]:
-    inode = {INODE: str(database.stat().st_ino)}
+def _place(database: str | os.PathLike[str], machine: str | None) -> dict[str, str]:
+    inode = {INODE: str(os.stat(database).st_ino)}
     return inode if machine is None else {**inode, MACHINE: machine}
 
 

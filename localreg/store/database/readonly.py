@@ -18,7 +18,6 @@ import os
 import sqlite3
 import time
 from contextlib import closing
-from pathlib import Path
 
 from localreg.errors import ReadOnlyRegistryError, StorageError
 from localreg.filesystem.access_rights import may_write, why_not_written
@@ -31,13 +30,13 @@ _FINEST_NS = 20_000_000  # two changes within this time may have the same mtime
 _State = tuple[int, ...]
 
 
-def why_readonly(path: Path) -> str | None:
+def why_readonly(path: str | os.PathLike[str]) -> str | None:
     """Return why a database cannot be written to, as the end of a sentence; None if it can.
 
     Args:
         path: an existing database.
     """
-    for place in (path.parent, path):
+    for place in (os.path.dirname(path), path):
         if not may_write(place):
             return why_not_written(place)
     return None
@@ -49,7 +48,7 @@ class UnlockedConnection(OpenedConnection):
     seen: _State
 
 
-def is_outdated(connection: sqlite3.Connection, path: Path) -> bool:
+def is_outdated(connection: sqlite3.Connection, path: str | os.PathLike[str]) -> bool:
     """Return True if a connection without locks was opened before the file changed."""
     return isinstance(connection, UnlockedConnection) and connection.seen != _state(path)
 
@@ -67,7 +66,7 @@ class one_state:  # noqa: N801  (used like a function; a generator costs more on
 
     __slots__ = ("_connection", "_path")
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: str | os.PathLike[str]) -> None:
         self._connection = connection
         self._path = path
 
@@ -80,7 +79,7 @@ class one_state:  # noqa: N801  (used like a function; a generator costs more on
             _check_unchanged(self._connection, self._path)
 
 
-def _check_unchanged(connection: sqlite3.Connection, path: Path) -> None:
+def _check_unchanged(connection: sqlite3.Connection, path: str | os.PathLike[str]) -> None:
     if is_outdated(connection, path):
         raise StorageError(
             f"another process changed {path} while it was read, and it cannot be locked here; try "
@@ -89,12 +88,12 @@ def _check_unchanged(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _state(path: Path) -> _State:
+def _state(path: str | os.PathLike[str]) -> _State:
     """Return numbers that differ after a change of the database; -1 for a missing file."""
     found: list[int] = []
-    for file in (path, path.with_name(f"{path.name}-wal")):
+    for file in (path, f"{os.fspath(path)}-wal"):
         try:
-            status = file.stat()
+            status = os.stat(file)
         except FileNotFoundError:
             found.append(-1)
         else:
@@ -102,13 +101,13 @@ def _state(path: Path) -> _State:
     return tuple(found)
 
 
-def connect_readonly(path: Path) -> sqlite3.Connection:
+def connect_readonly(path: str | os.PathLike[str]) -> sqlite3.Connection:
     """Return a connection that cannot write; it also works on a read-only mount.
 
     Raises:
         ReadOnlyRegistryError: a killed process left a log, which must be applied by a writer.
     """
-    if may_write(path.parent) and may_write(path) and opening.waiting_log(path) is None:
+    if may_write(os.path.dirname(path)) and may_write(path) and opening.waiting_log(path) is None:
         return _connect_and_clean_up(path)
     for tries_left in reversed(range(opening.LOOKS)):
         refused: sqlite3.OperationalError | None = None
@@ -120,7 +119,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
             if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
                 raise
             # In WAL mode SQLite must make a shared-memory file beside the database.
-            unclear = may_write(path.parent) or not os.path.lexists(path)
+            unclear = may_write(os.path.dirname(path)) or not os.path.lexists(path)
             if unclear and opening.waiting_log(path) is None:
                 raise
             refused = error
@@ -133,7 +132,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
     raise AssertionError
 
 
-def _connect_and_clean_up(path: Path) -> sqlite3.Connection:
+def _connect_and_clean_up(path: str | os.PathLike[str]) -> sqlite3.Connection:
     """Return a connection that only reads, for a user who may write.
 
     SQLite makes its log and index for reading too, and only a connection that may write deletes
@@ -144,22 +143,22 @@ def _connect_and_clean_up(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _log_would_block_owner(path: Path) -> bool:
+def _log_would_block_owner(path: str | os.PathLike[str]) -> bool:
     """Return True if SQLite would make a log that keeps the owner from writing.
 
     In WAL mode, if this user may write to the folder but not to the database, the log would belong
     to this user, and would not be deleted at the end.
     """
-    if may_write(path) or not may_write(path.parent) or not os.path.lexists(path):
+    if may_write(path) or not may_write(os.path.dirname(path)) or not os.path.lexists(path):
         return False
-    if any(os.path.lexists(path.with_name(path.name + each)) for each in ("-shm", "-journal")):
+    if any(os.path.lexists(f"{os.fspath(path)}{each}") for each in ("-shm", "-journal")):
         return False
     with closing(connect_unlocked(path)) as connection:
         check_schema(connection, path)
         return setting_rows.settings(connection).get("journal") == "wal"
 
 
-def connect_unlocked(path: Path) -> UnlockedConnection:
+def connect_unlocked(path: str | os.PathLike[str]) -> UnlockedConnection:
     """Return a connection that takes no locks; no log may wait beside the database."""
     for tries_left in reversed(range(opening.LOOKS)):
         connection = _open_unlocked(path)
@@ -175,9 +174,9 @@ def connect_unlocked(path: Path) -> UnlockedConnection:
     raise AssertionError
 
 
-def _open_unlocked(path: Path) -> UnlockedConnection:
+def _open_unlocked(path: str | os.PathLike[str]) -> UnlockedConnection:
     seen = _state(path)
-    if abs(time.time_ns() - path.stat().st_mtime_ns) < _FINEST_NS:
+    if abs(time.time_ns() - os.stat(path).st_mtime_ns) < _FINEST_NS:
         time.sleep(_FINEST_NS / 1e9)
         seen = _state(path)
     connection = opening.open_uri(path, "mode=ro&immutable=1", UnlockedConnection)
@@ -186,10 +185,10 @@ def _open_unlocked(path: Path) -> UnlockedConnection:
     return connection
 
 
-def log_of_killed(log: Path) -> ReadOnlyRegistryError:
+def log_of_killed(log: str) -> ReadOnlyRegistryError:
     """Return the error for a log that this user may not apply."""
     return ReadOnlyRegistryError(
         f"a killed process left {log}, and only a process that may write can apply it; open the "
         "registry once where it can be written to (`localreg env` is enough)",
-        path=str(log),
+        path=log,
     )

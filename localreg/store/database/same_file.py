@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from pathlib import Path
 
 from localreg.errors import RegistryReplacedError, StorageError
 from localreg.filesystem.access_rights import barrier
@@ -36,17 +35,18 @@ def file_at(path: str) -> FileId | None:
         StorageError: this user may not look.
     """
     try:
-        return os.stat(path)[1:3]  # noqa: PTH116  (for each read and write; Path.stat is slow)
+        return os.stat(path)[1:3]
     except OSError as error:
         if error.errno in _GONE:
             return None
-        reason = barrier(Path(path)) or error.strerror or str(error)
+        reason = barrier(path) or error.strerror or str(error)
         raise StorageError(f"{path} cannot be read: {reason}", path=path) from error
 
 
-def replaced(path: Path) -> RegistryReplacedError:
+def replaced(path: str | os.PathLike[str]) -> RegistryReplacedError:
     """Return the error for a database that is not the one that was opened."""
+    folder = os.path.dirname(path)
     return RegistryReplacedError(
-        f"the registry in {path.parent} was removed or replaced while it was open; open it again",
-        path=str(path.parent),
+        f"the registry in {folder} was removed or replaced while it was open; open it again",
+        path=folder,
     )

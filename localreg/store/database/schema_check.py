@@ -8,17 +8,16 @@ to our tables. Users may add tables, views, and indexes on them; they are not re
 
 from __future__ import annotations
 
-import re
+import os
 import sqlite3
 from functools import cache
-from pathlib import Path
 
 from localreg.errors import ForeignSchemaError
 from localreg.store.rows.known_schema import SchemaObject, known_objects
 
 # Functions that our queries use as tables: a table or view of that name would be read instead.
 TABLE_FUNCTIONS = frozenset({"json_each"})
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_LONGEST_PLAIN = 100
 _OF_SQLITE = "sqlite_"  # begins names that only SQLite gives
 _CHANGED = (
     "a development version of localreg made this registry, or another program changed it. Restore "
@@ -26,7 +25,7 @@ _CHANGED = (
 )
 
 
-def check_schema(connection: sqlite3.Connection, path: Path) -> None:
+def check_schema(connection: sqlite3.Connection, path: str | os.PathLike[str]) -> None:
     """Raise if our tables are not as schema.sql makes them, or if anything else belongs to them.
 
     Args:
@@ -80,12 +79,13 @@ def _known() -> tuple[dict[tuple[str, ...], SchemaObject], set[str], set[str]]:
     )
 
 
-def _foreign(path: Path, kind: str, name: str, why: str) -> ForeignSchemaError:
-    shown = name if _PLAIN.fullmatch(name) else "…"  # a name may hold commands of the shell
+def _foreign(path: str | os.PathLike[str], kind: str, name: str, why: str) -> ForeignSchemaError:
+    is_plain = name.isascii() and name.isidentifier() and len(name) <= _LONGEST_PLAIN
+    shown = name if is_plain else "…"  # a name may hold commands of the shell
     return ForeignSchemaError(
         f"{path}: the {kind} {name!r:.200} was added by somebody else and {why}. If you trust it, "
-        f"delete it with `sqlite3 {path.name} 'DROP {kind.upper()} {shown}'`; else use no copy of "
-        "this registry that it came with",
+        f"delete it with `sqlite3 {os.path.basename(path)} 'DROP {kind.upper()} {shown}'`; else "
+        "use no copy of this registry that it came with",
         path=str(path),
         name=name,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from pathlib import Path
 
 from localreg.errors import (
     ClosedRegistryError,
@@ -77,7 +76,7 @@ class translated:  # noqa: N801  (used like a function; a generator costs more o
 
     __slots__ = ("_path",)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = path
 
     def __enter__(self) -> None:
@@ -100,11 +99,11 @@ class translated:  # noqa: N801  (used like a function; a generator costs more o
             error.args = (f"{self._path}: {error}",)
 
 
-def as_registry_error(error: sqlite3.Error, path: Path) -> RegistryError:
+def as_registry_error(error: sqlite3.Error, path: str | os.PathLike[str]) -> RegistryError:
     """Return the error of localreg for an error of sqlite3."""
     if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
         return ClosedRegistryError(
-            f"the registry {path.parent} was closed; open it again with Registry(path)",
+            f"the registry {os.path.dirname(path)} was closed; open it again with Registry(path)",
             path=str(path),
         )
     if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
@@ -118,26 +117,26 @@ def as_registry_error(error: sqlite3.Error, path: Path) -> RegistryError:
     return kind(text.format(path=path, reason=error, refused=_why_refused(path)), path=str(path))
 
 
-def is_for_lack_of_space(error: sqlite3.Error, path: Path) -> bool:
+def is_for_lack_of_space(error: sqlite3.Error, path: str | os.PathLike[str]) -> bool:
     """Return True if SQLite failed because the disk of a database is full."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code == sqlite3.SQLITE_FULL or (
-        code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and is_full(path.parent)
+        code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and is_full(os.path.dirname(path))
     )
 
 
-def full(path: Path) -> StorageFullError:
+def full(path: str | os.PathLike[str]) -> StorageFullError:
     """Return the error for a database whose disk is full."""
     return StorageFullError(_FULL[1].format(path=path), path=str(path))
 
 
-def _why_refused(path: Path) -> str:
+def _why_refused(path: str | os.PathLike[str]) -> str:
     """Return why a database cannot be written to.
 
     The reason may be a log of SQLite beside it that another user made without rights for others.
     """
-    beside = (path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-journal"))
-    for place in (path.parent, path, *beside):
+    beside = (f"{path}{ending}" for ending in ("-wal", "-shm", "-journal"))
+    for place in (os.path.dirname(path), path, *beside):
         if os.path.lexists(place) and not may_write(place):
             return why_not_written(place)
     return "the directory or its file system is read-only"

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from pathlib import Path
 
 from localreg.errors import (
     InvalidValueError,
@@ -21,8 +20,7 @@ from localreg.errors import (
 )
 from localreg.filesystem.access_rights import barrier
 from localreg.filesystem.disk_errors import has_little_room, is_full
-from localreg.filesystem.machine import host_name
-from localreg.store.database import opening, origins
+from localreg.store.database import opening
 from localreg.store.database.connections import Connections, PassingConnection
 from localreg.store.database.readonly import (
     UnlockedConnection,
@@ -34,12 +32,13 @@ from localreg.store.database.readonly import (
 from localreg.store.database.same_file import FileId, OpenedConnection, file_at, replaced
 from localreg.store.database.schema_check import check_schema
 from localreg.store.database.sqlite_errors import full, is_for_lack_of_space, translated
-from localreg.store.rows import event_rows, setting_rows
+from localreg.store.rows import setting_rows
 from localreg.values import settings
 from localreg.values.checks import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Literal
 
     from localreg.filesystem.group_modes import Group
@@ -70,6 +69,7 @@ class Store:
         past: of a database that shows a registry as it was: that time, for errors.
 
     Attributes:
+        place: the path of the database.
         refusal: why nothing can be written, as the end of a sentence; None if it can.
         shared: the name of the group that shares the registry; None if it is not shared.
         group: the number of that group on this machine.
@@ -81,11 +81,11 @@ class Store:
 
     def __init__(
         self,
-        path: Path,
+        path: str | os.PathLike[str],
         *,
         durability: Durability = "full",
         readonly: bool = False,
-        reader: Path | None = None,
+        reader: str | os.PathLike[str] | None = None,
         journal: str | None = None,
         group: Group | None = None,
         make: bool = True,
@@ -98,23 +98,22 @@ class Store:
                 argument="durability",
             )
         opening.check_sqlite()
-        self.path = path
-        self._place = os.fspath(path)
+        self.place = os.fspath(path)
+        folder = os.path.dirname(self.place)
         self.durability: Durability = durability
-        self.refusal = f"{path.parent} was opened with readonly=True" if readonly else None
+        self.refusal = f"{folder} was opened with readonly=True" if readonly else None
         self._reader = reader
-        if not _is_there(path):
+        if not _is_there(self.place):
             self._make(journal, group, make=make, why=why)
-        opening.check_file(path)
+        opening.check_file(self.place)
         self._advice = "open it without readonly=True"
         if not readonly:
-            self.refusal = why_readonly(path)
+            self.refusal = why_readonly(self.place)
             self._advice = f"name another registry, with {settings.HOME} or -R"
         if reader is not None:
-            here = path.parent
-            self.refusal = f"this is the upstream registry {here}, which {reader} only reads"
+            self.refusal = f"this is the upstream registry {folder}, which {reader} only reads"
             self._advice = (
-                f"change it in its own registry (`localreg -R {here} …`, Registry({str(here)!r})), "
+                f"change it in its own registry (`localreg -R {folder} …`, Registry({folder!r})), "
                 "or make a new model with the same weights"
             )
         if past is not None:
@@ -133,9 +132,16 @@ class Store:
         self.shared = stored.get("shared")
         self.trust_mode = stored.get(setting_rows.TRUST_MODE)
         # Read from the folder: another machine may have other numbers, or other names.
-        self.group = path.parent.stat().st_gid if self.shared and hasattr(os, "fchown") else None
+        self.group = os.stat(folder).st_gid if self.shared and hasattr(os, "fchown") else None
         self._actor: str | None = None
         self._is_placed = False  # its origin was looked at, see origins.py
+
+    @property
+    def path(self) -> Path:
+        """The database file, also as the str `place`: pathlib is not loaded before it is needed."""
+        from pathlib import Path
+
+        return Path(self.place)
 
     @property
     def readonly(self) -> bool:
@@ -155,10 +161,10 @@ class Store:
         Raises:
             RegistryReplacedError: it is another registry, or none.
         """
-        there = file_at(self._place)
+        there = file_at(self.place)
         if there != self._file:
             if not self.readonly and (there is None or self._is_open()):
-                raise replaced(self.path)
+                raise replaced(self.place)
             with self.one_statement():  # looks which registry it is
                 pass
 
@@ -183,15 +189,15 @@ class Store:
         self.user_connections.release()
 
     def _is_outdated(self, connection: sqlite3.Connection) -> bool:
-        there = file_at(self._place)
+        there = file_at(self.place)
         if self.refusal is None:
             if there == self._file:
                 return isinstance(connection, UnlockedConnection) and is_outdated(
-                    connection, self.path
+                    connection, self.place
                 )
-            raise replaced(self.path)
+            raise replaced(self.place)
         assert isinstance(connection, OpenedConnection)
-        return there != connection.file or is_outdated(connection, self.path)
+        return there != connection.file or is_outdated(connection, self.place)
 
     def _make(self, journal: str | None, group: Group | None, *, make: bool, why: str) -> None:
         from localreg.store.database import creating
@@ -200,19 +206,19 @@ class Store:
             # What this user may not read, or a file in place of the folder, has no weights to name.
             with suppress(PermissionError, NotADirectoryError):
                 creating.check_not_orphaned(self.path)
-            raise _no_registry(self.path.parent, why)
+            raise _no_registry(os.path.dirname(self.place), why)
         creating.create(self.path, durability=self.durability, journal=journal, group=group)
 
     def _connect(self) -> sqlite3.Connection:
         for _ in range(opening.LOOKS):
-            file = file_at(self._place)
+            file = file_at(self.place)
             if file != self._file is not None and (
                 file is None or (not self.readonly and self._is_open())
             ):
                 break
             connection = self._connect_to_path()
             try:
-                if file_at(self._place) == file:  # else it was replaced just now
+                if file_at(self.place) == file:  # else it was replaced just now
                     self._check_registry(connection, is_new=file != self._file)
                     connection.file = self._file = file
                     return connection
@@ -220,22 +226,22 @@ class Store:
                 connection.close()
                 raise
             connection.close()
-        raise replaced(self.path)
+        raise replaced(self.place)
 
     def _connect_to_path(self) -> OpenedConnection:
-        folder = self.path.parent
+        folder = os.path.dirname(self.place)
         found = (
             self._connect_on_full_disk() if has_little_room(folder) and is_full(folder) else None
         )
         if found is None:
             try:
                 if self.readonly:
-                    found = connect_readonly(self.path)
+                    found = connect_readonly(self.place)
                 else:
-                    found = opening.connect(self.path, durability=self.durability)
+                    found = opening.connect(self.place, durability=self.durability)
             except sqlite3.OperationalError as error:
                 # A quota: no number of the file system shows it.
-                if is_for_lack_of_space(error, self.path):
+                if is_for_lack_of_space(error, self.place):
                     found = self._connect_on_full_disk()
                 if found is None:
                     raise
@@ -259,22 +265,26 @@ class Store:
         if not self.registry_id:  # this is the first connection
             return
         if is_new:
-            opening.check_header(connection, self.path)
-            check_schema(connection, self.path)
+            opening.check_header(connection, self.place)
+            check_schema(connection, self.place)
         stored = setting_rows.settings(connection)
         if stored.get("registry_id") != self.registry_id:
-            raise replaced(self.path)
+            raise replaced(self.place)
         self.trust_mode = stored.get(setting_rows.TRUST_MODE)
-        if is_new and self._last_event and not event_rows.has_event(connection, self._last_event):
-            raise replaced(self.path)  # an older copy
+        if not is_new or not self._last_event:
+            return
+        from localreg.store.rows.event_rows import has_event  # few processes come here
+
+        if not has_event(connection, self._last_event):
+            raise replaced(self.place)  # an older copy
 
     def _read_settings(self) -> dict[str, str]:
         try:
             for _ in range(2):
                 with self.read() as connection:
-                    version = opening.check_header(connection, self.path)
+                    version = opening.check_header(connection, self.place)
                     if version == opening.FORMAT_VERSION:
-                        check_schema(connection, self.path)
+                        check_schema(connection, self.place)
                         return setting_rows.settings(connection)
                 self._migrate(version)
             raise AssertionError
@@ -294,12 +304,12 @@ class Store:
 
         if self.readonly:
             raise ReadOnlyRegistryError(
-                f"{self.path} has format {version} and must be upgraded to "
+                f"{self.place} has format {version} and must be upgraded to "
                 f"{opening.FORMAT_VERSION}, but {self.refusal}; open it once where it can be "
                 "written to",
-                path=str(self.path),
+                path=self.place,
             )
-        with translated(self.path):
+        with translated(self.place):
             migrate(self.path)
 
     @contextmanager
@@ -308,7 +318,7 @@ class Store:
 
         Inside a `write` of the same thread it is the connection of that transaction.
         """
-        with translated(self.path), self._connections.mine() as connection:
+        with translated(self.place), self._connections.mine() as connection:
             if connection.in_transaction:
                 yield connection
                 return
@@ -327,7 +337,7 @@ class Store:
         Fetch all its rows: an unfinished statement keeps an old state of the database alive.
         """
         with (
-            translated(self.path),
+            translated(self.place),
             self._connections.mine() as connection,
             self._one_state(connection),
         ):
@@ -336,7 +346,7 @@ class Store:
     def _one_state(self, connection: sqlite3.Connection) -> AbstractContextManager[None]:
         """Return a block that raises if the database changed, where no lock prevents it."""
         if isinstance(connection, UnlockedConnection):
-            return one_state(connection, self.path)
+            return one_state(connection, self.place)
         return _LOCKED
 
     @contextmanager
@@ -354,7 +364,7 @@ class Store:
         # Not sqlite3.connect: `Connections` closes it before a fork.
         connections = Connections(self._connect_to_path)
         try:
-            with translated(self.path), connections.mine() as connection:
+            with translated(self.place), connections.mine() as connection:
                 yield connection
         finally:
             connections.close()
@@ -381,14 +391,15 @@ class Store:
     def _write(self, *, synced: bool) -> Iterator[Change]:
         self.check_writable()
         lazy = not synced and self._journal == "wal" and self.durability == "full"
-        with translated(self.path), self._begun(lazy=lazy) as (connection, waited):
+        with translated(self.place), self._begun(lazy=lazy) as (connection, waited):
+            from localreg.store.database import origins  # many programs only read
             from localreg.store.events.change import Change
 
             try:
                 if waited:  # it may have been replaced meanwhile
                     self.check_file()
                 if not self._is_placed:
-                    origins.notice_copy(connection, self.path)
+                    origins.notice_copy(connection, self.place)
                 change = Change(connection, self.actor())
                 yield change
                 change.finish()
@@ -400,7 +411,7 @@ class Store:
                     connection.execute("ROLLBACK")
                 # Without its folders other things fail first, and name files of the registry.
                 if isinstance(error, (OSError, sqlite3.Error)) and self.is_replaced():
-                    raise replaced(self.path) from error
+                    raise replaced(self.place) from error
                 raise
             finally:
                 if lazy:
@@ -442,7 +453,7 @@ class Store:
             with self._connections.mine() as connection:
                 try:
                     if isinstance(connection, UnlockedConnection | PassingConnection):
-                        raise full(self.path)
+                        raise full(self.place)
                     if lazy:
                         connection.execute("PRAGMA synchronous = NORMAL")
                     waited = self._begin(connection)
@@ -481,7 +492,7 @@ class Store:
         if self.refusal is not None:
             raise ReadOnlyRegistryError(
                 f"nothing can be changed here: {self.refusal}; {self._advice}",
-                path=str(self.path),
+                path=self.place,
             )
 
     @property
@@ -514,6 +525,8 @@ class Store:
     def actor(self) -> str:
         """Return the name that events of this process carry: ``user@host``."""
         if self._actor is None:
+            from localreg.filesystem.machine import host_name
+
             user = os.environ.get("LOGNAME") or os.environ.get("USER") or _login_name()
             self._actor = f"{user}@{host_name()}".encode("utf-8", "replace").decode()
         return self._actor
@@ -535,31 +548,31 @@ class Store:
             self.user_connections.close()
 
 
-def _no_registry(folder: Path, why: str) -> NoRegistryError:
+def _no_registry(folder: str, why: str) -> NoRegistryError:
     from shlex import quote
 
     because = f", {why}" if why else ""
     return NoRegistryError(
         f"there is no registry in {folder}{because}; reading makes none. Check the path, and that "
-        f"its disk is mounted. To make a registry: `localreg init {quote(str(folder))}`",
-        path=str(folder),
+        f"its disk is mounted. To make a registry: `localreg init {quote(folder)}`",
+        path=folder,
     )
 
 
-def _is_there(path: Path) -> bool:
+def _is_there(path: str) -> bool:
     """Return True if there is a database, or anything else with its name.
 
     Raises:
         StorageError: this user may not look, for example may not enter the folder.
     """
     try:
-        path.lstat()
+        os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
         reason = barrier(path) or error.strerror or str(error)
         raise StorageError(
-            f"the registry in {path.parent} cannot be opened: {reason}", path=str(path)
+            f"the registry in {os.path.dirname(path)} cannot be opened: {reason}", path=path
         ) from error
     return True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sqlite3
 import time
 
@@ -29,6 +28,8 @@ def begin_write(connection: sqlite3.Connection) -> bool:
         deadline = time.monotonic() + BUSY_SECONDS
         waited = False
         while not _try(connection, deadline):
+            import random  # mostly the lock is free
+
             waited = True
             time.sleep(random.uniform(SHORTEST, LONGEST))
         return waited

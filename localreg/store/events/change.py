@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 
 from localreg.store.events.fold import CREATING, Folding
-from localreg.store.events.refolding import refold_unit
 from localreg.store.events.registers import WAS, register_of
 from localreg.store.rows import origin_rows, writer_rows
 from localreg.store.rows.checked_values import LARGEST, damaged_row
@@ -105,6 +104,8 @@ class Change:
         self.last_event = event_id
         change = StateChange(kind, v, subject, field, payload, stamp, self.at, event_id)
         if kind in REFOLDED:
+            from localreg.store.events.refolding import refold_unit  # for few kinds
+
             self._folding.finish()
             refold_unit(self.connection, subject)
         else:

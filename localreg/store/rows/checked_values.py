@@ -6,7 +6,6 @@ function that makes a record of a row checks it with the `Columns` of its statem
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from localreg.values.paths import are_package_paths, is_package_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from typing import Any
 
     from localreg.values.records import Json
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
 LARGEST = 2**62  # of stamps and counters: the next ones must fit into 64 bits
 _HEX = "0123456789abcdef"
-_ID = re.compile(f"[{_HEX}]{{{ID_LENGTH}}}").fullmatch
-_DIGEST = re.compile(f"[{_HEX}]{{64}}").fullmatch
+_DIGEST_LENGTH = 64
 # Of a file, or with a host in letters and a short port: most URLs, without the cost of parsing.
 _PLAIN_URL = (
     r"(?:file:///|[a-z0-9+]+://[A-Za-z0-9._-]+(?::[0-9]{1,4})?(?:[/?#]|$))[^\x00-\x20\x7f]*"
@@ -42,9 +41,17 @@ _MANY = 4  # rows: from here on it is faster to check them column by column
 Rule = tuple[str, "frozenset[type]", "Callable[[Any], object] | None"]
 
 
+def _is_id_text(value: str) -> bool:
+    return len(value) == ID_LENGTH and not value.strip(_HEX)  # as fast as re, without its import
+
+
+def _is_digest_text(value: str) -> bool:
+    return len(value) == _DIGEST_LENGTH and not value.strip(_HEX)
+
+
 def is_id(value: object) -> bool:
     """Return True if a value is 32 hex digits."""
-    return type(value) is str and _ID(value) is not None
+    return type(value) is str and _is_id_text(value)
 
 
 def are_ids(texts: Sequence[str]) -> bool:
@@ -55,7 +62,7 @@ def are_ids(texts: Sequence[str]) -> bool:
 
 def is_digest(value: object) -> bool:
     """Return True if a value is a sha256 in lower-case hex."""
-    return type(value) is str and _DIGEST(value) is not None
+    return type(value) is str and _is_digest_text(value)
 
 
 def is_header(value: str) -> bool:
@@ -65,6 +72,8 @@ def is_header(value: str) -> bool:
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
+    import re
+
     return re.compile(pattern)  # not at the import: many programs read no URL
 
 
@@ -79,10 +88,14 @@ def is_url(value: str) -> bool:
 
 _STR, _INT, _NULL = frozenset({str}), frozenset({int}), frozenset({type(None)})
 TEXT: Rule = ("text", _STR, None)
-NAME: Rule = ("text without NUL", _STR, re.compile(r"[^\0]*").fullmatch)
-ID: Rule = ("32 hex digits", _STR, _ID)
-ID_OR_EMPTY: Rule = ("32 hex digits or nothing", _STR, lambda value: not value or _ID(value))
-DIGEST: Rule = ("64 hex digits", _STR, _DIGEST)
+NAME: Rule = ("text without NUL", _STR, lambda value: "\0" not in value)
+ID: Rule = ("32 hex digits", _STR, _is_id_text)
+ID_OR_EMPTY: Rule = (
+    "32 hex digits or nothing",
+    _STR,
+    lambda value: not value or _is_id_text(value),
+)
+DIGEST: Rule = ("64 hex digits", _STR, _is_digest_text)
 URL: Rule = ("a URL", _STR, is_url)
 HEADER: Rule = ("a header of HTTP", _STR, is_header)
 FLAG: Rule = ("0 or 1", _INT, range(2).__contains__)
@@ -162,7 +175,7 @@ class Columns:
             if check is None or found == _NULL:
                 continue
             values = column if len(found) == 1 else [each for each in column if each is not None]
-            if check is _ID:
+            if check is _is_id_text:
                 if not are_ids(values):
                     return False
             elif check is is_package_path:

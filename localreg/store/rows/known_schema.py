@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from functools import cache
-from pathlib import Path
 
 from localreg.values.frozen import Frozen
 
@@ -26,7 +26,9 @@ class SchemaObject(Frozen):
 
 def schema_text() -> str:
     """Return the text of schema.sql."""
-    return Path(__file__).parents[1].joinpath("schema.sql").read_text(encoding="utf-8")
+    path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "schema.sql")
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
@@ -149,6 +148,8 @@ def line_of(connection: Connection, model_id: str) -> tuple[Project | None, str,
 
 def removed(connection: Connection, model_ids: Iterable[str]) -> list[str]:
     """Return those of some ids that were models, and were removed."""
+    import json  # many programs restore none
+
     rows = _IDS.all(
         connection,
         "SELECT id FROM tombstone WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
@@ -319,6 +320,8 @@ def packages(connection: Connection, model_id: str, revisions: Iterable[object])
     Args:
         revisions: the ids to look for.
     """
+    import json  # most programs ask for no packages
+
     rows = _PACKAGES.all(
         connection,
         "SELECT w.id, b.digest FROM model m JOIN json_each(?) k JOIN weights w "
