@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -43,6 +44,8 @@ from localreg.values.records import Json, WeightsRecord
 from localreg.values.urls import local_url, parse_named_url
 
 UNNAMED_OUTPUT = "Output Model"
+SNAPSHOTS = 100  # lines about weights in a comment
+_SNAPSHOT = re.compile("snapshot .* stored")
 
 
 class Update(Frozen, kw_only=True):
@@ -246,10 +249,18 @@ def _named(weights: WeightsRecord) -> Json:
 
 
 def _with_snapshot(comment: str | None, name: str) -> str:
+    """Return a comment that begins with a line about new weights.
+
+    Of such lines the newest `SNAPSHOTS` stay: each update records the comment, so that ten thousand
+    files with names of their own would make events of gigabytes. The revisions name them all.
+    """
     line = f"snapshot {name} stored"
-    if comment == line or (comment or "").startswith(f"{line}\n"):
-        return comment or line  # the same file, written again
-    return f"{line}\n{comment}" if comment else line
+    before = comment.split("\n") if comment else []
+    if before[:1] == [line]:
+        return "\n".join(before)  # the same file, written again
+    snapshots = [place for place, each in enumerate(before) if _SNAPSHOT.fullmatch(each)]
+    old = {*snapshots[SNAPSHOTS - 1 :]}
+    return "\n".join([line, *(each for place, each in enumerate(before) if place not in old)])
 
 
 def _parent(change: Change, task_id: str, row: model_rows.ModelRow, entry: str) -> str | None:

@@ -307,6 +307,17 @@ class TestUpdating:
         model.update_weights(write_file("c.pt"), update_comment=False)
         assert model.comment == f"snapshot b.pt stored\nsnapshot a.pt stored\n{created}"
 
+    def test_the_comment_has_the_newest_updates_and_what_else_was_written(self, model, registry):
+        """A hundred: each event has the comment, which must not grow with their number."""
+        model.comment = "snapshots are taken each hour\nsnapshot 7 stored elsewhere\n"
+        created = model.comment
+        for number in range(105):
+            model.update_weights(register_uri=f"s3://bucket/{number}.pt")
+        newest = [f"snapshot {number}.pt stored" for number in range(104, 4, -1)]
+        assert model.comment == "\n".join([*newest, created])
+        sizes = rows(registry, "SELECT length(payload) FROM event WHERE kind = 'model.changed'")
+        assert max(sizes) < (6_000,)
+
     def test_the_iteration_is_in_the_history(self, model, write_file):
         model.update_weights(write_file("w.pt"), iteration=7)
         texts = [each.text for each in model.history()]
