@@ -96,7 +96,7 @@ WORKS = (
     _cli(f"export {PROJECT}/detector-000001:3 -o -"),
     _cli(f"export {PROJECT}/{CHANGED} -o -", whole=True),
     _cli("search detector-000001"),
-    _cli("doctor"),
+    _cli("doctor", whole=True),  # it checks the whole database, and looks at every file
     _cli("ls -l 0 --json", whole=True),
     _cli("ls -l 0", whole=True),
     _cli("history -l 0 --json", whole=True),

@@ -131,7 +131,7 @@ def _database(registry: OpenRegistry) -> Finding:
 
 def _clock(registry: OpenRegistry) -> Finding:
     with registry.store.read() as connection:
-        newest = event_rows.newest_time(connection)
+        newest = event_rows.newest_time(connection, now())
     ahead = ((newest or 0) - now()) / 1e6
     if ahead > 60:
         return Finding(
@@ -236,7 +236,7 @@ def _locks(registry: OpenRegistry) -> Finding:
 def _upstream(chain: Chain) -> Iterator[Finding]:
     """Yield a finding for each upstream registry, and one for weights that none of them has."""
     with chain.first.store.read() as connection:
-        rows = [row for row in blob_rows.blobs(connection) if row.upstream is not None]
+        rows = blob_rows.with_upstream(connection)
         rows = [row for row in rows if blob_rows.kept(connection, row.digest)]
     holders = [(row, holder(chain, row.digest, row.size)) for row in rows]
     for each in chain.others:

@@ -165,6 +165,11 @@ def blobs(connection: Connection) -> list[BlobRow]:
     return _sound(connection, f"{_BLOB} ORDER BY digest")
 
 
+def with_upstream(connection: Connection) -> list[BlobRow]:
+    """Return the sound rows of the blobs that an upstream registry keeps; damaged are logged."""
+    return _sound(connection, f"{_BLOB} WHERE upstream IS NOT NULL ORDER BY digest")
+
+
 class Known(Frozen):
     """What is known of a blob. A row that was deleted and made again has other times.
 

@@ -271,9 +271,12 @@ def alias_changes(connection: sqlite3.Connection, model_id: str) -> list[tuple[i
     ).fetchall()
 
 
-def newest_time(connection: sqlite3.Connection) -> int | None:
-    """Return the latest time of any event in microseconds, or None when there are no events."""
-    row = connection.execute("SELECT max(at) FROM event").fetchone()
+def newest_time(connection: sqlite3.Connection, after: int) -> int | None:
+    """Return the latest time of any event that is later than another one, or None; microseconds."""
+    # A stamp is not less than the time, and has an index.
+    row = connection.execute(
+        "SELECT max(at) FROM event WHERE stamp > ?1 AND at > ?1", (after,)
+    ).fetchone()
     return row[0] if type(row[0]) is int else None
 
 
