@@ -33,12 +33,13 @@ from localreg.cli.tables import Column as Column
 from localreg.cli.tables import print_table as print_table
 from localreg.errors import NoRegistryError, StorageFullError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.operations.finding.values import shown_value
 from localreg.registry import Chain, OpenRegistry, open_registry
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen, values
 from localreg.values.paths import printable_path
 from localreg.values.records import Json, ModelRecord
-from localreg.values.secrets import masked, masked_config, masked_text
+from localreg.values.secrets import masked_config, masked_text
 from localreg.values.units import size_text
 from localreg.values.urls import public_url
 
@@ -264,7 +265,7 @@ def model_json(record: ModelRecord, registry: OpenRegistry) -> Json:
         "framework": record.framework,
         "comment": record.comment and masked_text(record.comment),
         "metadata": {
-            key: {"value": masked(key, each.value), "type": each.type}
+            key: {"value": shown_value(key, each.value), "type": each.type}
             for key, each in record.metadata.items()
         },
         "labels": dict(record.labels),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from localreg.operations.finding.upstream import Found, ask
-from localreg.operations.finding.values import read_models, read_tasks, shown_metadata
+from localreg.operations.finding.values import metadata_reader, read_models, read_tasks
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import bulk_rows, overview_rows
 from localreg.values.secrets import masked_text
@@ -73,7 +73,7 @@ def _each(
 def _models(connection: Connection, ids: list[str]) -> dict[str, ModelSummary]:
     rows = bulk_rows.models(connection, ids)
     keys = [pk for pk, _ in rows]
-    values = read_models(connection, [row.id for _, row in rows], shown_metadata)
+    values = read_models(connection, [row.id for _, row in rows], metadata_reader)
     tags = _names(
         (pk, name) for pk, name, system in bulk_rows.tags(connection, "model", keys) if not system
     )
@@ -116,7 +116,7 @@ def _models(connection: Connection, ids: list[str]) -> dict[str, ModelSummary]:
 def _tasks(connection: Connection, ids: list[str], died: frozenset[str]) -> dict[str, TaskSummary]:
     rows = bulk_rows.tasks(connection, ids)
     keys = [pk for pk, _ in rows]
-    values = read_tasks(connection, [row.id for _, row in rows], shown_metadata)
+    values = read_tasks(connection, [row.id for _, row in rows], metadata_reader)
     all_tags = list(bulk_rows.tags(connection, "task", keys))
     tags = _names((pk, name) for pk, name, system in all_tags if not system)
     archived = {pk for pk, name, system in all_tags if system and name == "archived"}

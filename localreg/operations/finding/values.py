@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from localreg.store.rows import value_rows
 from localreg.values.frozen import Frozen
 from localreg.values.metadata import cast
-from localreg.values.secrets import is_secret_name, masked
+from localreg.values.secrets import is_secret_name, masked, masked_text
 from localreg.values.summaries import Metric as Metric
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from typing import Any, TypeVar
+    from typing import Any
 
     from localreg.registry import OpenRegistry
     from localreg.store.rows.value_rows import Connection
 
-    Text = TypeVar("Text")
-    Shown = Callable[[str, str, str], Any]
+    # Of a name and a type: what makes a value of the text.
+    Reader = Callable[[str, str], Callable[[str], Any]]
     Rows = Iterator[tuple[int, str, float | None, float | None, float | None, int, int]]
 
 
@@ -54,16 +54,16 @@ def model_values(registry: OpenRegistry, ids: Iterable[str] | None) -> dict[str,
     """
     registry.store.flush()  # count what this process has just reported
     with registry.store.read() as connection:
-        return read_models(connection, ids, shown_value_as_text)
+        return read_models(connection, ids, text_reader)
 
 
 def read_models(
-    connection: Connection, ids: Iterable[str] | None, parameter: Shown
+    connection: Connection, ids: Iterable[str] | None, parameter: Reader
 ) -> dict[str, Values]:
     """Return what models have; see `model_values`.
 
     Args:
-        parameter: returns a parameter as it is wanted, of its name, its text and its type.
+        parameter: `text_reader` or `metadata_reader`: how parameters are wanted.
     """
     makers = list(value_rows.makers(connection, ids))
     models = None if ids is None else [pk for pk, _, _ in makers]
@@ -71,7 +71,7 @@ def read_models(
     own = _metrics(value_rows.metrics(connection, "model", models))
     inherited = _metrics(value_rows.metrics(connection, "task", tasks))
     parameters = _texts(value_rows.parameters(connection, tasks), parameter)
-    metadata = _texts(value_rows.metadata(connection, models), shown_metadata)
+    metadata = _texts(value_rows.metadata(connection, models), metadata_reader)
     found = {}
     for pk, id_, task in makers:
         fallback, metrics = inherited.get(task or 0, {}), own.get(pk)
@@ -92,11 +92,11 @@ def task_values(registry: OpenRegistry, ids: Iterable[str] | None) -> dict[str, 
     """
     registry.store.flush()
     with registry.store.read() as connection:
-        return read_tasks(connection, ids, shown_value_as_text)
+        return read_tasks(connection, ids, text_reader)
 
 
 def read_tasks(
-    connection: Connection, ids: Iterable[str] | None, parameter: Shown
+    connection: Connection, ids: Iterable[str] | None, parameter: Reader
 ) -> dict[str, Values]:
     """Return what tasks have; see `task_values` and `read_models`."""
     keys = list(value_rows.tasks(connection, ids))
@@ -120,21 +120,23 @@ def _metrics(rows: Rows) -> dict[int, dict[str, Metric]]:
     return found
 
 
-def _texts(
-    rows: Iterator[tuple[int, str, str, str]], shown: Callable[[str, str, str], Text]
-) -> dict[int, dict[str, Text]]:
-    found: dict[int, dict[str, Text]] = {}
+def _texts(rows: Iterator[tuple[int, str, str, str]], reader: Reader) -> dict[int, dict[str, Any]]:
+    found: dict[int, dict[str, Any]] = {}
     last, some = None, {}
     for owner, name, text, type_name in rows:
         if owner != last:  # the rows of one owner are together
             last, some = owner, found.setdefault(owner, {})
-        some[name] = shown(name, text, type_name)
+        try:
+            some[name] = reader(name, type_name)(text)
+        except ValueError:  # a number that is none
+            some[name] = masked_text(text)
     return found
 
 
-def shown_value_as_text(name: str, text: str, _: str) -> str:
-    """Return a value as it may be shown, as text, whatever its type is."""
-    return shown_value(name, text)
+@lru_cache(maxsize=4_096)
+def text_reader(name: str, _: str) -> Callable[[str], str]:
+    """Return what makes a text that may be shown of the text of a value; all types are the same."""
+    return partial(masked, name) if is_secret_name(name) else masked_text
 
 
 def shown_value(name: str, text: str) -> str:
@@ -143,7 +145,20 @@ def shown_value(name: str, text: str) -> str:
     >>> shown_value("Args/lr", "0.1"), shown_value("Args/api_token", "abc")
     ('0.1', '***')
     """
-    return masked(name, text) if _is_secret_name(name) or "://" in text else text
+    return text_reader(name, "")(text)
+
+
+@lru_cache(maxsize=4_096)
+def metadata_reader(key: str, type_name: str) -> Callable[[str], object]:
+    """Return what makes a value of the text of one, as `shown_metadata`.
+
+    Of a text that is no number, that of a number raises a ValueError.
+    """
+    if is_secret_name(key):
+        return partial(_shown_in_type, partial(masked, key), type_name)
+    if type_name == "str":
+        return masked_text
+    return _NUMBERS.get(type_name) or partial(_shown_in_type, masked_text, type_name)
 
 
 def shown_metadata(key: str, text: str, type_name: str) -> object:
@@ -151,21 +166,20 @@ def shown_metadata(key: str, text: str, type_name: str) -> object:
 
     >>> shown_metadata("accuracy", "0.9", "float"), shown_metadata("size", "(1, 2)", "tuple")
     (0.9, [1, 2])
+    >>> shown_metadata("lr", "https://me:hunter2@example.org/", "float")
+    'https://***@example.org/'
     """
-    if "://" in text or _is_secret_name(key):
-        shown = masked(key, text)
-        if shown != text:
-            return shown
-    if type_name == "str":
-        return text
-    read = _NUMBERS.get(type_name)
-    if read is None:
-        value = cast(text, type_name)
-        return _as_json(value, text) if isinstance(value, list | tuple | dict) else value
-    try:  # as `cast` does, without a look at the type's name
-        return read(text)
+    try:
+        return metadata_reader(key, type_name)(text)
     except ValueError:
-        return text
+        return masked_text(text)
+
+
+def _shown_in_type(shown: Callable[[str], str], type_name: str, text: str) -> object:
+    if (as_text := shown(text)) != text:
+        return as_text
+    value = cast(text, type_name)
+    return _as_json(value, text) if isinstance(value, list | tuple | dict) else value
 
 
 def _as_json(value: object, text: str) -> object:
@@ -178,4 +192,3 @@ def _as_json(value: object, text: str) -> object:
 
 
 _NUMBERS: dict[str, Callable[[str], float]] = {"float": float, "int": int}
-_is_secret_name = lru_cache(maxsize=4_096)(is_secret_name)
