@@ -26,6 +26,7 @@ from support.statements import Watched
 
 from localreg import InputModel, OutputModel, Registry, Task
 from localreg.cli.main import main
+from localreg.operations.finding import queries
 
 COSTS = costs.Table()
 
@@ -65,6 +66,41 @@ def _registry_with_long_texts(folder):
 def _printed(*words):
     with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
         assert main(["-R", os.environ["LOCALREG_HOME"], *words]) == 0
+
+
+def _models_with_values(registry, count):
+    for number in range(count):
+        InputModel.import_model(
+            f"s3://bucket/{number}.pt",
+            name=f"detector-{number}",
+            tags=["baseline", "audio"],
+            metadata={"lr": 0.1, "seed": number},
+            registry=registry,
+        ).report_single_value("f1", 0.5)
+
+
+@COSTS.at_most(statements=1, python_calls=72)
+def ids_of_the_newest_models(folder):
+    with Registry(folder / "registry", durability="fast") as registry:
+        _models_with_values(registry, 30)
+        first = registry._chain.first
+        yield lambda: queries.find_models(first, queries.check_query(limit=20))
+
+
+@COSTS.at_most(statements=1, python_calls=95)
+def ids_of_the_newest_models_with_a_tag(folder):
+    with Registry(folder / "registry", durability="fast") as registry:
+        _models_with_values(registry, 30)
+        first = registry._chain.first
+        yield lambda: queries.find_models(first, queries.check_query(tags=["audio"], limit=20))
+
+
+@COSTS.at_most(statements=11, python_calls=4_700)
+def records_of_100_models(folder):
+    with Registry(folder / "registry", durability="fast") as registry:
+        _models_with_values(registry, 100)
+        found = registry.models(limit=100)
+        yield found.records
 
 
 @COSTS.at_most(megabytes=6)
