@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from functools import lru_cache
 
 from localreg.errors import (
     ClosedRegistryError,
@@ -45,10 +46,8 @@ class OpenRegistry(Frozen):
 
     @property
     def root(self) -> Path:
-        """The directory as a Path, which is made for each call: hot roads use the str."""
-        from pathlib import Path
-
-        return Path(self.directory)
+        """The directory as a Path."""
+        return _path(self.directory)
 
     def __eq__(self, other: object) -> bool:
         """Return True if both are of the same directory; then handles on one model are equal."""
@@ -98,6 +97,13 @@ class OpenRegistry(Frozen):
     def close(self) -> None:
         """Close the database; closing twice is fine."""
         self.store.close()
+
+
+@lru_cache(maxsize=64)
+def _path(directory: str) -> Path:
+    from pathlib import Path  # when it is first needed: it takes long to import
+
+    return Path(directory)
 
 
 class Absent(Frozen):

@@ -691,13 +691,15 @@ def tasks(*, own: bool = False) -> list[tuple[Chain, str]]:
     Args:
         own: only those that began in this thread.
     """
-    import threading
+    here = None
+    if own:  # else it may be called when Python ends, and nothing can be imported
+        import threading
 
-    here = threading.current_thread()
+        here = threading.current_thread()
     found = {
         (each.task_id, each.chain.first): each.chain
         for each in tuple(_state.begun)
-        if each.task_id is not None and (each.thread is here or not own)
+        if each.task_id is not None and (not own or each.thread is here)
     }
     return [(chain, task_id) for (task_id, _), chain in found.items()]
 

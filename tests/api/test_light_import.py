@@ -211,3 +211,25 @@ def test_every_public_name_is_found_and_others_are_not(tmp_path):
         assert name in dir(localreg)
     with pytest.raises(AttributeError, match="Tusk"):
         _ = localreg.Tusk
+
+
+LEFT_OPEN = """
+import sys
+from localreg import InputModel, Registry
+def used():
+    with Registry(sys.argv[1]):
+        InputModel.import_model("s3://bucket/a.pt")
+        yield
+left = used()
+next(left)
+"""
+
+
+def test_a_registry_in_a_generator_is_closed_when_python_ends(tmp_path):
+    """Then nothing can be imported any more."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_OPEN, tmp_path / "registry"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert not (tmp_path / "registry" / "registry.db-wal").exists()

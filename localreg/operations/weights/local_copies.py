@@ -457,7 +457,7 @@ def _part_of(
 
     digest = weights.digest
     if digest is None:
-        with translated(found.registry.store.path):
+        with translated(found.registry.store.place):
             raise damaged_row("weights", found.id, "blob", "leads to no blob")
     if part.file is not None:
         path = package_file(
@@ -631,7 +631,7 @@ def verifies_always() -> bool:
 def _served(chain: Chain, found: Found, weights: WeightsRecord, verify: bool) -> tuple[str, Path]:
     """Return the digest and a local file of weights that a registry of the chain has."""
     if weights.digest is None:
-        with translated(found.registry.store.path):
+        with translated(found.registry.store.place):
             raise damaged_row("weights", found.id, "blob", "leads to no blob")
     path = local_file(chain, found.registry, weights.digest, weights.size, weights.filename)
     if verify:

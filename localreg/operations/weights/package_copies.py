@@ -399,7 +399,7 @@ class _Package:
             self._chain, self._registry, lambda connection: tree_rows.manifest(connection, digest)
         )
         why = "must be the files of its manifest"
-        with translated(self._registry.store.path):
+        with translated(self._registry.store.place):
             if found is None:
                 raise damaged_row("tree_file", digest, "path", why)
             try:
