@@ -78,7 +78,10 @@ def speed(names: list[str], *, quick: bool, as_json: bool) -> None:
     for name in names:
         if (module := _module(name)) and hasattr(module, "SPEED"):
             for table in _tables(module, module.QUICK if quick else module.SPEED):
-                rows += [replace(each, what=each.row) for each in table.findings if each.row]
+                found = [replace(each, what=each.row) for each in table.findings if each.row]
+                rows += found
+                if found:  # it takes long: what is known is shown
+                    print(text_of(Table(name, found)), file=sys.stderr)
     table = Table("Each beside the least that is possible (raw); other programs as well", rows)
     if not as_json:
         print(f"{machine.described(before)}\n\n{text_of(table)}")
