@@ -192,7 +192,8 @@ class _Taking(_Naming):
         self._again = again
         self._origins: dict[str, int] = {}
         self._actors: dict[str, int] = {}
-        self._subjects: dict[str, None] = {}  # of new events
+        # Of new events; True once it was folded. There may be a million, so they are in few places.
+        self._subjects: dict[str, bool] = {}
         self._aliases: set[str] = set()  # those of them that are aliases
         # New events that are not folded yet, by unit. Those of `_late` are read again at the end.
         self._kept: dict[str, list[Logged]] = {}
@@ -202,7 +203,6 @@ class _Taking(_Naming):
         # True while each kept event has a greater place than the one before, as from a remote.
         self._kept_in_order, self._kept_place = True, -1
         self._late: dict[str, None] = {}
-        self._folded: set[str] = set()
         # What was dropped: indexes of the log, and of other tables.
         self._dropped: tuple[list[SchemaObject], list[SchemaObject]] = ([], [])
         self._moved: dict[str, None] = {}  # subjects of events that got a position
@@ -221,7 +221,6 @@ class _Taking(_Naming):
         # Version numbers whose claims changed, with the models that began and ceased to claim them.
         self._numbers: dict[Number, tuple[set[str], set[str]]] = {}
         self._released: dict[tuple[Number, str], Side] = {}
-        self._new_models: set[str] = set()
 
     def drop_indexes(self) -> None:
         """Drop indexes until all events are here, if the log is empty: they are made at the end."""
@@ -295,7 +294,7 @@ class _Taking(_Naming):
         kept, late, place = self._kept, self._late, self._kept_place
         for pk, event in enumerate(came, last - len(came) + 1):
             subject = event.subject
-            self._subjects[subject] = None
+            self._subjects.setdefault(subject, False)
             if event.kind in _NAMING and event.v == 1:
                 self._kept_digests += _digests(event)
             elif event.kind in ALIAS_KINDS:
@@ -320,7 +319,7 @@ class _Taking(_Naming):
     def _fold_kept(self) -> None:
         """Fold the kept units of which nothing was here before; the others are late."""
         found = {each: logged for each, logged in self._kept.items() if each not in self._late}
-        older = self._folded.intersection(found)
+        older = {each for each in found if self._subjects[each]}
         if self._before:
             older |= arriving_rows.subjects_until(self._connection, [*found], self._before)
         self._late |= dict.fromkeys(older)
@@ -331,7 +330,7 @@ class _Taking(_Naming):
             if subject not in older:
                 if len(logged) > 1 and not self._kept_in_order:
                     logged.sort(key=_order)
-                self._folded.add(subject)
+                self._subjects[subject] = True
                 self._fold_new(subject, logged, fresh=True)
         self._rows.write()
         self._kept = {}
@@ -447,7 +446,7 @@ class _Taking(_Naming):
         """Fold a unit of which something was here, or that came in several parts."""
         connection = self._connection
         if all(each.pk > self._before for each in logged):
-            self._fold_new(subject, logged, fresh=subject not in self._folded)
+            self._fold_new(subject, logged, fresh=not self._subjects.get(subject))
             return
         new = {each.event.event_id for each in logged if each.pk > self._before}
         alias = _alias_of(logged)
@@ -502,7 +501,6 @@ class _Taking(_Naming):
             ref = self._ref(folded.line)
             if ref is not None:
                 self._models[subject] = ref
-            self._new_models.add(subject)
             if judged.contested:
                 new = {each.event.event_id for each in logged}
                 unit = _Unit(self, subject, logged, judged, new, ref)
@@ -512,14 +510,14 @@ class _Taking(_Naming):
 
     def _note_new_claims(self) -> None:
         """Note the numbers that models which are new here claim, where others do or did."""
-        models = [*self._new_models]
+        models = [*self._models]
         for start in range(0, len(models), _UNITS):
             some = models[start : start + _UNITS]
             for number, model_id in arriving_rows.shared_claims_of(self._connection, some):
                 self._numbers.setdefault(number, (set(), set()))[0].add(model_id)
         for number, (begun, _) in self._numbers.items():
             for model_id, *_ in arriving_rows.claimants(self._connection, number):
-                if model_id in self._new_models:
+                if model_id in self._models:
                     begun.add(model_id)
 
     def _note_claims(self, subject: str, before: UnitState, after: UnitState, unit: _Unit) -> None:
