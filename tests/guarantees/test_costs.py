@@ -178,6 +178,40 @@ def du_of_100_files(folder):
 # Clone, pull, push, merge, importers -----------------------------------------------------------
 
 
+def _models(registry, count):
+    for number in range(count):
+        InputModel.import_model(
+            f"s3://bucket/{number}.pt", name=f"net{number}", project="p", registry=registry
+        )
+
+
+@COSTS.at_most(statements=50)
+def merge_again_what_is_here(folder):
+    """Neither its 200 models nor their reports are asked for one by one."""
+    with (
+        Registry(folder / "one", durability="fast") as one,
+        Registry(folder / "two", durability="fast") as two,
+    ):
+        _models(one, 200)
+        two.merge(folder / "one")
+        yield lambda: two.merge(folder / "one")
+
+
+@COSTS.at_most(statements=110)
+def push_200_events(folder):
+    """The events of a commit are looked up, marked and read together."""
+    with Registry(folder / "one", durability="fast") as one:
+        remotes = count()
+
+        def push():
+            name = f"r{next(remotes)}"
+            one.add_remote(name, folder / name)
+            one.push(name)
+
+        _models(one, 200)
+        yield push
+
+
 # Fresh processes -------------------------------------------------------------------------------
 
 COSTS.process("import localreg", "import localreg", modules=3, system_calls=40)

@@ -355,9 +355,11 @@ def test_reports_to_what_is_not_here_are_not_read(new, owner):
 def test_has_reports(new, owner):
     connection = new()
     assert not report_transfer.has_reports(connection, owner)
+    assert [*report_transfer.owners(connection)] == []
     pk = report_rows.owner_pk(connection, owner)
     report_rows.add_messages(connection, "task", pk, [Message(1, 20, "x")])
     assert report_transfer.has_reports(connection, owner)
+    assert [*report_transfer.owners(connection)] == [owner]
     assert not report_transfer.has_reports(connection, Owner("model", owner.id))
 
 

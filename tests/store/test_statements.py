@@ -119,6 +119,7 @@ WHOLE = {
     "rows/signature_rows:signed_models": "a list of all signed models, or the overview",
     "rows/model_rows:ids": "an export or a merge of all of them",
     "rows/task_rows:ids": "an export or a merge of all of them",
+    "rows/report_transfer:owners": "a merge of all of them",
     "rows/logged_rows:subjects": "an export of all of them",
     "rows/logged_rows:all_events": "a merge of all of them",
     "rows/blob_rows:referred_blobs": "a merge of all of them",

@@ -16,12 +16,10 @@ from localreg.store.rows import (
     logged_rows,
     model_rows,
     report_transfer,
-    task_rows,
     tree_rows,
 )
 from localreg.values.bundle_format import LAYOUT_NAME
 from localreg.values.layout import DATABASE, HIDDEN
-from localreg.values.records import Owner
 from localreg.values.urls import local_path
 
 TYPE_CHECKING = False
@@ -31,7 +29,9 @@ if TYPE_CHECKING:
     from localreg.progress import Progress
     from localreg.store.rows.logged_rows import Connection
     from localreg.values.manifest import Manifest
-    from localreg.values.records import LoggedEvent
+    from localreg.values.records import LoggedEvent, Owner
+
+_AT_ONCE = 10_000  # ids of models that are looked up together
 
 
 def merge(
@@ -151,11 +151,8 @@ class _Merged:
 
     def reports(self) -> Iterator[tuple[Owner, Iterator[bytes], int | None]]:
         """Yield what was reported to each model and task."""
-        for kind, ids in (("model", model_rows.ids), ("task", task_rows.ids)):
-            for each in ids(self._connection):
-                owner = Owner(kind, each)
-                if report_transfer.has_reports(self._connection, owner):
-                    yield owner, report_transfer.read(self._connection, owner), None
+        for owner in report_transfer.owners(self._connection):
+            yield owner, report_transfer.read(self._connection, owner), None
 
     def models(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield nothing: a merge makes no copies."""
@@ -184,10 +181,12 @@ class _Merged:
 
     def _of_removed(self, registry: OpenRegistry) -> set[str]:
         """Return the blobs that only models have which were removed here, and stay so."""
+        ids = model_rows.ids(self._connection)
         with registry.store.read() as here:
             removed = {
                 model_id
-                for model_id in model_rows.removed(here, model_rows.ids(self._connection))
+                for start in range(0, len(ids), _AT_ONCE)
+                for model_id in model_rows.removed(here, ids[start : start + _AT_ONCE])
                 if logged_rows.knows_all(here, logged_rows.ids_of(self._connection, model_id))
             }
         found: set[str] = set()

@@ -42,6 +42,7 @@ from localreg.store.rows.checked_values import (
     COUNT,
     DIGEST,
     EARLIEST,
+    ID,
     LATEST,
     TEXT,
     TIME,
@@ -145,6 +146,18 @@ def has_reports(connection: Connection, owner: Owner) -> bool:
         for table in ("series", "single", "plot", "message")
     )
     return connection.execute(f"{tables} LIMIT 1", {"id": owner.id}).fetchone() is not None
+
+
+def owners(connection: Connection) -> Iterator[Owner]:
+    """Yield the models and tasks to which anything was reported: by creation, and by id."""
+    for kind, order in (("model", "birth"), ("task", "id")):
+        reported = " OR ".join(
+            f"EXISTS (SELECT 1 FROM {table} WHERE {kind} = o.pk)"
+            for table in ("series", "single", "plot", "message")
+        )
+        sql = f"SELECT o.id FROM {kind} o WHERE {reported} ORDER BY o.{order}"
+        for (owner,) in Columns(kind, id=ID).stream(connection, sql):
+            yield Owner(kind, owner)
 
 
 # --- reading ------------------------------------------------------------------------------------
