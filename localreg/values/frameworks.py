@@ -69,7 +69,8 @@ _FRAMEWORKS = {
     ".gguf": "GGUF",
     ".mlmodel": "CoreML",
 }
-_ENDINGS = tuple(sorted(_FRAMEWORKS, key=len, reverse=True))
+# Those that are more than a suffix; no two of them end alike.
+_LONGER = tuple(ending for ending in _FRAMEWORKS if not ending.startswith("."))
 
 
 def infer_framework(url: str) -> str | None:
@@ -97,6 +98,6 @@ def infer_framework(url: str) -> str | None:
 
         path = unquote(path)
     path = path.lower()
-    if not path.endswith(_ENDINGS):
-        return None
-    return next(_FRAMEWORKS[ending] for ending in _ENDINGS if path.endswith(ending))
+    if path.endswith(_LONGER):
+        return next(_FRAMEWORKS[ending] for ending in _LONGER if path.endswith(ending))
+    return _FRAMEWORKS.get(path[path.rfind(".") :])

@@ -34,7 +34,7 @@ COSTS = costs.Table()
 # Registering, editing --------------------------------------------------------------------------
 
 
-@COSTS.at_most(statements=19, python_calls=245, system_calls=64)
+@COSTS.at_most(statements=16, python_calls=240, system_calls=64)
 def register_a_model(folder):
     numbers = count()
     with Registry(folder / "registry", durability="full") as registry:
@@ -46,6 +46,44 @@ def register_a_model(folder):
             metadata={"epochs": 10, "lr": 0.1, "host": "a", "note": "b", "seed": 3},
             registry=registry,
         )
+
+
+@contextmanager
+def two_models(folder):
+    """A registry with two versions of a model, which are edited."""
+    with Registry(folder / "registry", durability="full") as registry:
+        yield (
+            registry,
+            [
+                InputModel.import_model(f"s3://bucket/{number}.pt", name="net", registry=registry)
+                for number in range(2)
+            ],
+        )
+
+
+@COSTS.at_most(statements=19, python_calls=108, system_calls=43)
+def replace_a_tag(folder):
+    numbers = count()
+    with two_models(folder) as (_, (model, _)):
+
+        def replace():
+            model.tags = [f"tag {next(numbers) % 2}"]
+
+        yield replace
+
+
+@COSTS.at_most(statements=13, python_calls=84, system_calls=43)
+def set_an_entry_of_metadata(folder):
+    numbers = count()
+    with two_models(folder) as (_, (model, _)):
+        yield lambda: model.set_metadata("epoch", next(numbers))
+
+
+@COSTS.at_most(statements=24, python_calls=146, system_calls=50)
+def move_an_alias(folder):
+    numbers = count()
+    with two_models(folder) as (registry, models):
+        yield lambda: registry.set_alias(models[next(numbers) % 2], "prod")
 
 
 # Models: queries, records, lists, pages --------------------------------------------------------

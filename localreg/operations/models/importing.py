@@ -278,6 +278,10 @@ def _find_known(chain: Chain, url: WeightsURL, pin: str | None) -> _Known | None
     """
 
     def find(each: OpenRegistry) -> _Known | None:
+        if url.path is None:  # nearly always a URL is new, which one statement shows
+            with each.store.one_statement() as connection:
+                if not model_rows.with_url(connection, url.text, archived=False):
+                    return None
         with each.store.read() as connection:
             known = _known_in(each, connection, url)
         if known is None or each is chain.first:
