@@ -6,6 +6,7 @@ import json
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from sys import intern
 
 from localreg import log
 from localreg.errors import DamagedRowError
@@ -105,6 +106,7 @@ def by_keys(connection: Connection, keys: Iterable[int]) -> list[Event]:
 
 
 def _events(rows: Iterable[Sequence[Any]]) -> list[Event]:
+    """Return the sound events among rows; texts that many of them have are kept once."""
     found = []
     for pk, event_id, origin, actor, arrived, outcome, *change in rows:
         kind, v, about, field, payload, stamp, at = change
@@ -113,8 +115,10 @@ def _events(rows: Iterable[Sequence[Any]]) -> list[Event]:
         except DamagedRowError as error:
             log.warning("%s", error)
         else:
+            kind, about, field = intern(kind), intern(about), field and intern(field)
             changed = StateChange(kind, v, about, field, what, stamp, at, event_id)
-            found.append(Event(pk, event_id, origin, actor, arrived, outcome, changed))
+            by = intern(origin), intern(actor)
+            found.append(Event(pk, event_id, *by, arrived, outcome, changed))
     return found
 
 
