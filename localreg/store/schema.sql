@@ -1,5 +1,5 @@
--- The schema of a new registry, format 1. The docstring of localreg.store gives the reasons. After
--- a release, a change here needs a migration in migrations.py and a higher FORMAT_VERSION.
+-- The schema of a new registry, format 1. The docstring of localreg.store gives the reasons. It is
+-- frozen: a change here needs a migration in migrations.py, a test of it, and a higher FORMAT_VERSION.
 -- Times are microseconds since 1970, UTC, unless a comment says otherwise: what the clock said, to be
 -- shown. A `stamp` gives the order: it grows with every change, even if the clock goes back.
 

@@ -17,6 +17,11 @@ WHOLE = (
     "task ls -l 0", "dataset ls", "dataset show vision/pets:1.0.0", "search net",
     "protect vision/net@next", "key ls", "verify --full",
 )  # fmt: skip
+VIEWS = {
+    "models": "1", "tasks": "1", "metrics": "1,2", "parameters": "1,2", "metadata": "1,2",
+    "configurations": "1,2", "tags": "1,2", "aliases": "1,2,3,4", "gates": "1,2,3",
+    "signatures": "1,2,3", "inputs": "1,2", "changes": "1",
+}  # fmt: skip
 OF_MODELS = ("show", "files", "meta", "alias", "lineage", "scalars", "card")
 OF_TASKS = ("task show", "scalars")
 # What a registry knows of itself and its machine, and no bundle or remote carries.
@@ -44,6 +49,7 @@ def calls(root):
     tasks = answers(root, ["task ls -l 0"])["task ls -l 0"]
     return [
         *WHOLE,
+        *(f"sql select/**/*from/**/{view}/**/order/**/by/**/{by}" for view, by in VIEWS.items()),
         *(f"{call} {model['id']}" for model in models for call in OF_MODELS),
         *(f"{call} {task['id']}" for task in tasks for call in OF_TASKS),
     ]
