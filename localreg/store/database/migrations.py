@@ -1,8 +1,8 @@
 """Bring a database of an older localreg to the current format.
 
 A released migration is never edited. Format 1 is the first, so there is no migration yet. It is
-frozen: tests/guarantees/test_kept_formats.py has registries of it. The migration that makes format 2
-goes here as ``@MIGRATIONS() def format_2(db): ...``, together with the change of schema.sql.
+frozen: tests/guarantees/test_kept_formats.py has a registry of it. The migration that makes format
+2 goes here as ``@MIGRATIONS() def format_2(db): ...``, together with the change of schema.sql.
 """
 
 from __future__ import annotations
