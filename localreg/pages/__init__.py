@@ -9,6 +9,8 @@ The decisions that bind this package:
   but our own files and the functions of `markup` may produce markup.
 - Data is in ``application/json`` elements with ``< > &`` escaped, one for each chart and plot, so
   that a browser parses only what is scrolled to.
+- A page is readable before any script has run: each chart of lines stands in it as a sketch.
+  Plotly, which takes a second to start, starts once the page is shown.
 - A Content-Security-Policy lets no other script run. Links go only to relative addresses, http,
   https and file.
 - Pages know no database, no registry and no plots: `page_values` holds all that one shows, and

@@ -41,6 +41,7 @@ from localreg.pages.page_values import (
     TaskPage,
 )
 from localreg.pages.patches import patch_files
+from localreg.pages.sketches import COLOURS, SketchLine, figure_sketch, sketch
 from localreg.values.frozen import Frozen, replace
 from localreg.values.metrics import MONITORED
 from localreg.values.units import duration_text
@@ -60,6 +61,7 @@ _LISTING = (
 )  # fmt: skip
 _DRAWING = ("drawing.js", "series.js", "cards.js", "charts.js", "plots.js")
 _PLOT_HEIGHT = 400
+RUNS = 50  # colours of compared runs
 _DASHES = ("none", "5 3", "2 2", "5 2 2 2", "9 3", "9 3 2 3")
 
 
@@ -198,15 +200,16 @@ def index_page(values: IndexPage, data: IndexData, place: PagePlace) -> str:
 def _rendered(
     template: str, place: PagePlace, figures: bool, *scripts: str, **values: object
 ) -> str:
-    names = (*_PAGE_SCRIPTS, *(("plotly",) if figures else ()), *scripts)
-    loaded = [_script(name, place) for name in names]
-    texts = [script.text for script in loaded if script.text is not None]
+    loaded = [_script(name, place) for name in (*_PAGE_SCRIPTS, *scripts)]
+    plotly = _script("plotly", place) if figures else None  # drawing.js starts it, later
+    texts = [each.text for each in (*loaded, plotly) if each is not None and each.text is not None]
     return (
         _templates()
         .get_template(template)
         .render(
             place=place,
             scripts=loaded,
+            plotly=plotly,
             policy=_policy(texts),
             style=asset_path("page.css").read_text("utf-8") if place.standalone else None,
             style_source=f"{place.root}assets/{asset_names()['page.css']}",
@@ -274,6 +277,8 @@ def _templates() -> Environment:
     environment.globals |= {
         "chart_cards": chart_cards,
         "chart_groups": chart_groups,
+        "chart_sketch": chart_sketch,
+        "plot_sketch": plot_sketch,
         "is_timed": _is_timed,
         "patch_files": patch_files,
         "plot_data": plot_data,
@@ -358,6 +363,25 @@ def _card(data: Mapping[str, Any], notes: Sequence[str]) -> ChartCard:
         notes=notes,
         monitored=title in MONITORED,
     )
+
+
+def chart_sketch(card: ChartCard) -> Markup:
+    """Return the sketch of a chart, as charts.js draws it at first."""
+    return sketch(
+        [SketchLine(line["x"], line["y"], *_look(line)) for line in card.data["lines"] if line["x"]]
+    )
+
+
+def _look(line: Mapping[str, Any]) -> tuple[int, str]:
+    """Return the colour and the dashes of a line; compared runs have a colour each."""
+    dash = _DASHES[(line["dash"] + line["colour"] // COLOURS) % len(_DASHES)]
+    return line.get("run", line["colour"] % COLOURS) % RUNS, dash
+
+
+def plot_sketch(plot: Plot) -> Markup | str:
+    """Return the sketch of the last iteration of a plot, if it has lines only."""
+    shown = plot.steps[-1].shown if plot.steps else None
+    return figure_sketch(shown) if isinstance(shown, dict) else ""
 
 
 def _is_timed(cards: Iterable[ChartCard]) -> bool:

@@ -27,6 +27,7 @@ from support.statements import Watched
 from localreg import InputModel, OutputModel, Registry, Task
 from localreg.cli.main import main
 from localreg.operations.finding import queries
+from localreg.operations.reports import charts, series
 
 COSTS = costs.Table()
 
@@ -178,6 +179,66 @@ def one_more_of_many_revisions(folder):
 
 
 # Reports, tasks, logs --------------------------------------------------------------------------
+
+
+@contextmanager
+def long_series(folder, points):
+    """A model of a new registry with one series of many points."""
+    with Registry(folder / "registry", durability="fast") as registry:
+        model = InputModel.import_model("s3://bucket/m.pt", name="m", registry=registry)
+        for step in range(points):
+            model.report_scalar("loss", "train", step % 977 / 7, step)
+        model.flush()
+        yield model
+
+
+@COSTS.at_most(statements=35, python_calls=9_500)
+def report_a_thousand_scalars(folder):
+    numbers = count()
+    with long_series(folder, 1) as model:
+
+        def reported():
+            for _ in range(1_000):
+                model.report_scalar("loss", "train", 0.5, next(numbers))
+            model.flush()
+
+        yield reported
+
+
+@COSTS.at_most(statements=22, python_calls=220)
+def report_a_scalar_at_a_passed_iteration(folder):
+    values = count()
+    with long_series(folder, 10) as model:
+
+        def reported():
+            model.report_scalar("loss", "train", 0.5 / (1 + next(values)), 3)
+            model.flush()
+
+        yield reported
+
+
+@COSTS.at_most(statements=4_100, python_calls=4_200, megabytes=1)
+def draw_a_hundred_thousand_scalars(folder):
+    with long_series(folder, 100_000) as model:
+        _, registry, owner = model._owned()
+        yield lambda: charts.reported_values(registry, owner, lambda *_: "")
+
+
+@COSTS.at_most(statements=8, python_calls=80, megabytes=7.5)
+def read_a_hundred_thousand_scalars(folder):
+    """The lists themselves take 7 MB."""
+    with long_series(folder, 100_000) as model:
+        yield model.get_reported_scalars
+
+
+@COSTS.at_most(statements=11, megabytes=2.2)
+def stream_a_hundred_thousand_scalars(folder):
+    with long_series(folder, 100_000) as model:
+        _, registry, owner = model._owned()
+        (found,) = series.all_series(registry, owner)
+        yield lambda: [
+            len(part) for _, parts in series.columns_of(registry, found) for part in parts
+        ]
 
 
 # Weights: adding, getting, verify, gc, du ------------------------------------------------------

@@ -286,6 +286,7 @@ CALLS = {
     "report_rows:thinned": lambda c: report_rows.thinned(
         c, report_rows.SeriesRow(1, "", "", 0, 9, None, None, None), 4
     ),
+    "report_rows:last_messages": lambda c: report_rows.last_messages(c, Owner("task", ID), 10),
     "report_rows:timed_singles": lambda c: report_rows.timed_singles(c, Owner("task", ID)),
     "report_rows:message_stream": lambda c: list(report_rows.message_stream(c, Owner("task", ID))),
     "forgotten_rows:forget": lambda c: forgotten_rows.forget(c, ID),

@@ -95,7 +95,10 @@ class Visit:
             "window.violations = []; document.addEventListener('securitypolicyviolation',"
             " event => violations.push(event.violatedDirective + ' ' + event.blockedURI))"
         )
-        self.page.goto(path.as_uri())
+        self.page.goto(path.as_uri(), timeout=60_000)
+        # Plotly starts when the page is shown, and nothing can be clicked meanwhile.
+        ready = "() => !document.getElementById('plotly')"
+        self.page.wait_for_function(ready, timeout=60_000)
 
     def _asked(self, request):
         if not request.url.startswith(("data:", "blob:")):

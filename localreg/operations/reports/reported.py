@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def console(registry: OpenRegistry, owner: Owner, number: int) -> list[str]:
     """Return the last lines of a log, the oldest of them first."""
     with reading(registry, owner) as connection:
-        lines, _ = report_rows.messages(connection, owner, number)
+        lines = report_rows.last_messages(connection, owner, number)
     return [each.text for each in lines]
 
 

@@ -10,7 +10,7 @@
   const PRINTED = 316; // pixels that a figure is wide on paper
   let printing = false;
   const drawn = new Set(); // elements that show a figure
-  const waiting = new Map(); // elements to fill later, and the functions that do it
+  const waiting = new Map(); // elements to fill later, how, and if Plotly draws them
 
   /** Return text escaped for Plotly, which reads <b> and <a> as markup. */
   function literal(text) {
@@ -224,39 +224,74 @@
     from.replaceChildren();
   }
 
+  // Plotly takes a second to start, so the page is shown first, with its sketches.
+  const plotly = document.getElementById('plotly');
+  let isReady = !plotly;
+
+  function startPlotly() {
+    const script = element('script', {});
+    const done = () => {
+      isReady = true;
+      plotly.remove(); // it may hold the text of Plotly
+      startSoon();
+    };
+    script.addEventListener('load', done);
+    script.addEventListener('error', done); // `draw` says that it is missing
+    const { source } = plotly.dataset;
+    if (source) script.src = source;
+    else script.textContent = plotly.textContent;
+    document.head.append(script);
+    if (!source) done();
+  }
+  if (plotly) requestAnimationFrame(() => setTimeout(startPlotly));
+
   const near = new Set(); // elements in view that wait; those that leave it are not drawn
   const watcher = new IntersectionObserver((entries) => {
-    const idle = !near.size;
     for (const entry of entries) {
       if (entry.isIntersecting) near.add(entry.target);
       else near.delete(entry.target);
     }
-    if (idle && near.size) requestAnimationFrame(startSome);
+    startSoon();
   }, { rootMargin: '300px' });
 
   /** Fill elements for a moment, so that the page shows them one after another and scrolls. */
   function startSome() {
     const end = performance.now() + 30;
     for (const target of near) {
+      if (!canStart(target)) continue;
       near.delete(target);
       start(target);
       if (performance.now() > end) break;
     }
-    if (near.size) requestAnimationFrame(startSome);
+    isSoon = false;
+    startSoon();
   }
+
+  let isSoon = false;
+
+  function startSoon() {
+    if (isSoon || ![...near].some(canStart)) return;
+    isSoon = true;
+    requestAnimationFrame(startSome);
+  }
+
+  const canStart = (target) => isReady || !waiting.get(target)?.drawn;
 
   function start(target) {
-    const action = waiting.get(target);
-    if (!action) return;
+    const found = waiting.get(target);
+    if (!found) return;
     waiting.delete(target);
     watcher.unobserve(target);
-    action();
+    found.action();
   }
 
-  /** Call `action` once when an element comes close to the visible part of the page. */
-  function whenNear(target, action) {
+  /** Call `action` once when an element comes close to the visible part of the page.
+   *
+   * @param drawn  true if it needs Plotly.
+   */
+  function whenNear(target, action, drawn = true) {
     target.classList.add('waiting');
-    waiting.set(target, action);
+    waiting.set(target, { action, drawn });
     watcher.observe(target);
   }
 
@@ -268,7 +303,9 @@
   // Paper has two columns of figures; what is folded or hidden is not printed.
   addEventListener('beforeprint', () => {
     printing = true;
-    for (const target of [...waiting.keys()]) if (target.checkVisibility()) start(target);
+    for (const target of [...waiting.keys()]) {
+      if (canStart(target) && target.checkVisibility()) start(target);
+    }
     for (const each of drawn) {
       // What WebGL has drawn would be gone if it were drawn again now.
       if (isDeep(each.figure)) each.style.zoom = String(PRINTED / each.clientWidth);

@@ -33,7 +33,7 @@
       if (this.stepper) bind(this.stepper, this.iterations, (at) => this.show(at));
       if (this.about.drawn) addButton(card, 'PNG', 'Download as PNG', () => this.save());
       addEnlarge(card);
-      if (this.iterations.length) whenNear(this.into, () => this.show(this.at));
+      if (this.iterations.length) whenNear(this.into, () => this.show(this.at), this.about.drawn);
     }
 
     show(at) {

@@ -580,8 +580,8 @@ def plot_data(connection: Connection, plot_pk: int, *, shown: bool) -> bytes:
     return row[0]
 
 
-def messages(connection: Connection, owner: Owner, limit: int) -> tuple[list[Message], int]:
-    """Return the last lines of a log, oldest first, and the number of earlier lines."""
+def last_messages(connection: Connection, owner: Owner, limit: int) -> list[Message]:
+    """Return the last lines of a log, oldest first."""
     rows = _MESSAGES.sound(
         connection,
         f"SELECT m.at, m.level, m.text FROM {owner.kind} o JOIN message m "
@@ -589,9 +589,14 @@ def messages(connection: Connection, owner: Owner, limit: int) -> tuple[list[Mes
         "ORDER BY m.stamp DESC, m.at DESC, m.level DESC, m.text DESC LIMIT ?",
         (owner.id, limit),
     )
+    return [Message(*row) for row in reversed(rows)]
+
+
+def messages(connection: Connection, owner: Owner, limit: int) -> tuple[list[Message], int]:
+    """Return the last lines of a log, oldest first, and the number of earlier lines."""
     count = connection.execute(
         f"SELECT count(*) FROM {owner.kind} o JOIN message m ON m.{owner.kind} = o.pk "
         "WHERE o.id = ?",
         (owner.id,),
     ).fetchone()[0]
-    return [Message(*row) for row in reversed(rows)], max(0, count - limit)
+    return last_messages(connection, owner, limit), max(0, count - limit)
