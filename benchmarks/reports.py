@@ -370,10 +370,10 @@ def _drawn(ours: Path, theirs: Path, rounds: int) -> Iterator[Finding]:
                   row="memory of its scripts")  # fmt: skip
 
 
-# What is there when a plot can be used; and a chart of any kind: a drawing that the page brings
+# What is there when a plot can be used; and a chart of any kind: a sketch that the page brings
 # along, or a plot.
 _PLOTS = ".main-svg .trace, .heatmaplayer image"
-_CHARTS = f"{_PLOTS}, .chart-card svg, .plot-card svg"
+_CHARTS = f"{_PLOTS}, .figure svg"
 
 
 @contextmanager
