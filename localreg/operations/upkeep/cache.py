@@ -9,6 +9,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from localreg.blobs.archives.unpacking import remove_tree
+from localreg.blobs.local_files.listing import digests_with_local_files, lister
 from localreg.errors import InvalidValueError, LocalregError, NotFoundError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.temporary_owners import is_alive
@@ -17,10 +18,17 @@ from localreg.operations.weights.deleting import AT_ONCE, delete_unneeded, delet
 from localreg.operations.weights.locations import is_upstream_only
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, tree_rows
+from localreg.store.rows.blob_rows import Use
 from localreg.values.frozen import Frozen
 from localreg.values.layout import FILES, TEMPORARY, TREES, UNFINISHED_DOWNLOAD
 from localreg.values.units import parse_size, parse_span
 from localreg.values.urls import is_sha256, public_url
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.blobs.blobstore import BlobStore
+
+_AT_ONCE = 500  # blobs of one look-up
 
 
 class Cached(Frozen, kw_only=True):
@@ -76,26 +84,35 @@ def cached(chain: Chain) -> list[Cached]:
 
 def _blobs(registry: OpenRegistry) -> Iterator[Cached]:
     """Yield the downloads and archives that are here."""
-    here = registry.blobs.sizes()
+    status = registry.blobs.status_reader()
     with registry.store.read() as connection:
         kept = blob_rows.alone_here(connection)
         archives = tree_rows.archives(connection)
         packages = blob_rows.packages(connection)
-        for row in blob_rows.blobs(connection):
-            digest = row.digest
-            if digest in kept or digest in packages or here.get(digest) != row.size:
-                continue
-            models = _models(connection, digest) or _models(connection, archives.get(digest))
-            source = _source(connection, digest)
-            if digest in archives or source:  # without a URL gc deletes it
-                yield Cached(
-                    kind="archive" if digest in archives else "download",
-                    name=digest,
-                    size=row.size,
-                    used=_used(registry.blobs.blob(digest)),
-                    source=source,
-                    models=models,
-                )
+        sizes = blob_rows.sizes(connection)
+        candidates = [each for each in sizes if each not in kept and each not in packages]
+        for start in range(0, len(candidates), _AT_ONCE):
+            some = candidates[start : start + _AT_ONCE]
+            uses = blob_rows.uses_of(connection, some)
+            urls = blob_rows.urls_of(connection, some)
+            for digest in some:
+                found = status(digest)
+                own = uses.get(digest, [])
+                url = next((use.url for use in own if use.url), urls.get(digest))
+                # Without a URL gc deletes it.
+                if (
+                    found is not None
+                    and found.st_size == sizes[digest]
+                    and (url or digest in archives)
+                ):
+                    yield Cached(
+                        kind="archive" if digest in archives else "download",
+                        name=digest,
+                        size=found.st_size,
+                        used=max(found.st_atime, found.st_mtime),
+                        source=public_url(url) if url else "",
+                        models=_names(own) or _models(connection, archives.get(digest)),
+                    )
 
 
 def _packages(registry: OpenRegistry) -> Iterator[Cached]:
@@ -121,23 +138,38 @@ def _packages(registry: OpenRegistry) -> Iterator[Cached]:
 def _copies(chain: Chain, name: str) -> Iterator[Cached]:
     """Yield local copies that take space: of weights that are upstream, or without links."""
     registry = chain.first
+    blobs = registry.blobs
     with registry.store.read() as connection:
         packages = set(blob_rows.cached_packages(connection)) if name == TREES else set()
-    for path in _folders(registry.blobs.folder_path(name)):
-        digest = path.name
-        if not is_sha256(digest) or digest in packages:  # it is deleted with its package
+    for digest, size, used in _local_copies(blobs) if name == FILES else _local_trees(blobs):
+        if digest in packages:  # it is deleted with its package
             continue
-        size = _copied_size(path)
         if size and (name == TREES or is_upstream_only(chain, digest)):
             with registry.store.read() as connection:
                 yield Cached(
                     kind="copy",
                     name=digest,
                     size=size,
-                    used=_last_used(path),
+                    used=used,
                     source=_source(connection, digest),
                     models=_models(connection, digest),
                 )
+
+
+def _local_copies(blobs: BlobStore) -> Iterator[tuple[str, int, float]]:
+    """Yield the digests with local files: bytes without another name, and when last used."""
+    listed = lister(blobs)
+    for digest in digests_with_local_files(blobs):
+        files = [status for _, status in listed(digest)]
+        size = sum(each.st_size for each in files if each.st_nlink == 1)
+        yield digest, size, max((max(each.st_atime, each.st_mtime) for each in files), default=0.0)
+
+
+def _local_trees(blobs: BlobStore) -> Iterator[tuple[str, int, float]]:
+    """Yield the packages with folders, as `_local_copies`."""
+    for path in _folders(blobs.folder_path(TREES)):
+        if is_sha256(path.name):
+            yield path.name, _copied_size(path), _last_used(path)
 
 
 def _partials(registry: OpenRegistry) -> Iterator[Cached]:
@@ -154,7 +186,10 @@ def _partials(registry: OpenRegistry) -> Iterator[Cached]:
 
 
 def _models(connection: blob_rows.Connection, digest: str | None) -> tuple[str, ...]:
-    uses = [] if digest is None else blob_rows.uses_as_weights(connection, digest)
+    return _names([] if digest is None else blob_rows.uses_as_weights(connection, digest))
+
+
+def _names(uses: list[Use]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(use.ref for use in uses))
 
 

@@ -217,6 +217,12 @@ def places(
     return fetched(connection, f"SELECT pk, size FROM blob {among} ORDER BY digest", parameters)
 
 
+def sizes(connection: Connection) -> dict[str, int]:
+    """Return the sizes of all blobs, in the order of their digests; damaged rows are logged."""
+    sql = "SELECT digest, size FROM blob ORDER BY digest"
+    return dict(Columns("blob", digest=DIGEST, size=COUNT).sound(connection, sql))
+
+
 def digests(connection: Connection) -> set[str]:
     """Return the digests of all blobs."""
     rows = _DIGESTS.all(connection, "SELECT digest FROM blob")
@@ -833,6 +839,16 @@ def served_by(connection: Connection, digest: str) -> list[Served]:
     return [Served(*row) for row in rows]
 
 
+def urls_of(connection: Connection, digests: Iterable[str]) -> dict[str, str]:
+    """Return for those of these blobs that URLs served the first of these URLs, by digest."""
+    rows = _URLS.all(
+        connection,
+        f"{_SERVED} WHERE b.digest IN (SELECT value FROM json_each(?)) ORDER BY u.url DESC",
+        (_listed(digests),),
+    )
+    return {digest: url for url, digest, *_ in rows}
+
+
 def record_served(
     connection: Connection, url: str, digest: str, etag: str | None, modified: str | None
 ) -> None:
@@ -932,6 +948,9 @@ _USE = (
     "ORDER BY p.name, m.name, m.version, w.revision"
 )
 _AS_WEIGHTS = _USE.format("NULL", "JOIN weights w ON w.blob = b.pk")
+_AS_WEIGHTS_OF_MANY = _AS_WEIGHTS.replace(
+    "b.digest = ?", "b.digest IN (SELECT value FROM json_each(?))"
+)
 _IN_PACKAGES = _USE.format(
     "f.path", "JOIN tree_file f ON f.blob = b.pk JOIN weights w ON w.blob = f.tree AND w.tree = 1"
 )
@@ -964,6 +983,14 @@ def uses_as_weights(connection: Connection, digest: str) -> list[Use]:
     return _uses(connection, _AS_WEIGHTS, digest)
 
 
-def _uses(connection: Connection, sql: str, digest: str) -> list[Use]:
-    rows = _USES.sound(connection, sql, (digest,))
+def uses_of(connection: Connection, digests: Iterable[str]) -> dict[str, list[Use]]:
+    """Return the models whose weights these blobs are, as `uses_as_weights`, by digest."""
+    found: dict[str, list[Use]] = {}
+    for use in _uses(connection, _AS_WEIGHTS_OF_MANY, _listed(digests)):
+        found.setdefault(use.digest, []).append(use)
+    return found
+
+
+def _uses(connection: Connection, sql: str, digests: str) -> list[Use]:
+    rows = _USES.sound(connection, sql, (digests,))
     return [Use(digest_, size, bool(kept_), *rest) for digest_, size, kept_, *rest in rows]
