@@ -24,10 +24,12 @@ import pytest
 from support import costs
 from support.statements import Watched
 
-from localreg import InputModel, OutputModel, Registry, Task
+from localreg import InputModel, OutputModel, Registry, StorageManager, Task
 from localreg.cli.main import main
 from localreg.operations.finding import queries
 from localreg.operations.reports import charts, series
+from localreg.operations.upkeep import cache
+from localreg.store.rows import blob_rows
 
 COSTS = costs.Table()
 
@@ -244,6 +246,33 @@ def stream_a_hundred_thousand_scalars(folder):
 # Weights: adding, getting, verify, gc, du ------------------------------------------------------
 
 
+@COSTS.at_most(statements=1, python_calls=62, system_calls=14)
+def get_a_local_copy(folder):
+    with Registry(folder / "registry") as registry:
+        (folder / "net.pt").write_bytes(b"weights")
+        yield registry.add(folder / "net.pt", "net").get_local_copy
+
+
+@COSTS.at_most(statements=2, python_calls=110, system_calls=23)
+def get_a_local_copy_from_upstream(folder):
+    with Registry(folder / "upstream") as upstream:
+        (folder / "net.pt").write_bytes(b"weights")
+        upstream.add(folder / "net.pt", "net")
+    with Registry(folder / "registry", upstream=[folder / "upstream"]) as registry:
+        yield registry.model("net").get_local_copy
+
+
+@COSTS.at_most(statements=1, python_calls=76, system_calls=14)
+def get_a_file_that_a_url_served(folder):
+    url = "https://example.org/net.pt"
+    with Registry(folder / "registry") as registry:
+        (folder / "net.pt").write_bytes(b"weights")
+        model = registry.add(folder / "net.pt", "net")
+        with registry._chain.first.store.write() as change:
+            blob_rows.record_served(change.connection, url, model.digest, None, None)
+        yield lambda: StorageManager.get_local_copy(url, registry=registry)
+
+
 @contextmanager
 def registry_of_100_files(folder):
     """A registry with models that each have a file, in few of the folders of blobs."""
@@ -272,6 +301,17 @@ def gc_of_100_files(folder):
 def du_of_100_files(folder):
     with registry_of_100_files(folder) as registry:
         yield registry.du
+
+
+@COSTS.at_most(statements=18, python_calls=4_200, system_calls=1_050)
+def list_100_downloads(folder):
+    with registry_of_100_files(folder) as registry:
+        with registry._chain.first.store.write() as change:
+            change.connection.execute("UPDATE weights SET kept = 0, url = 'https://a.org/' || pk")
+            change.connection.execute(
+                "INSERT INTO url SELECT url, blob, NULL, NULL, at FROM weights"
+            )
+        yield lambda: cache.cached(registry._chain)
 
 
 # Clone, pull, push, merge, importers -----------------------------------------------------------

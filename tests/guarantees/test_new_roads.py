@@ -18,7 +18,7 @@ LOWEST = frozenset({
     "local_file", "existing_local_file", "copy_from", "whole_local_file", "local_files_of",
     "package_folder", "package_file", "folder_of_manifest", "existing_folder", "whole_tree",
     "archive_of", "staged_zip", "unpacked", "unpacked_folder", "copy_of_url", "held_bytes",
-    "local_copy", "weights_url", "url_of_given", "private_copy", "copy_to",
+    "local_copy", "ready_copy", "weights_url", "url_of_given", "private_copy", "copy_to",
 })  # fmt: skip
 # They have such names, too, and nothing to do with it.
 OTHERS = ("blobs/", "store/", "filesystem/", "values/", "pages/", "plots/", "registry.py")
@@ -26,13 +26,13 @@ OTHERS = ("blobs/", "store/", "filesystem/", "values/", "pages/", "plots/", "reg
 CARRY = ("operations/carry/", "operations/remotes/", "operations/upkeep/")
 # The functions that ask `trusted.py` before they give out anything.
 CHECKED = {
-    "operations/weights/local_copies.py": {"local_copy", "weights_url"},
+    "operations/weights/local_copies.py": {"local_copy", "ready_copy", "weights_url"},
     "operations/models/revisions.py": {"_url"},
     "operations/models/written_card.py": {"written_card"},
     "operations/datasets/copies.py": {"put_together"},
     "operations/exporters/given_files.py": {"files_of_model"},
 }
-ASKING = {"_trust", "trust_of", "_check_trusted", "_is_given_out", "check"}
+ASKING = {"_trust", "_may_check", "trust_of", "_check_trusted", "_is_given_out", "check"}
 # They are called by those, or give what those gave them.
 BELOW = {
     "operations/weights/local_copies.py": {
@@ -43,7 +43,7 @@ BELOW = {
     "operations/datasets/copies.py": {"local_folder", "copy_out"},
     "operations/exporters/given_files.py": {"_package", "_path_of"},
     "api/models/local_copies.py": {
-        "_copy", "get_local_copy.get", "get_weights", "get_weights_package",
+        "_copy", "_ready_copy", "get_local_copy.get", "get_weights", "get_weights_package",
     },
     "api/models/model_handle.py": {"_url"},
     "cli/commands/path.py": {"local_path", "path_command"},
@@ -86,7 +86,7 @@ NONE = {
         "operations/models/details.py": {"shares_bytes"},
     },
     "a file of a URL that the user names, or of a path": {
-        "operations/weights/local_copies.py": {"copy_of_url"},
+        "operations/weights/local_copies.py": {"copy_of_url", "_ready_copy_of_url"},
         "operations/weights/elsewhere.py": {"digest_of", "local_copy", "download", "upload"},
         "api/storage_manager.py": {"get_local_copy", "get_stream"},
         "operations/datasets/copies.py": {"fetch"},

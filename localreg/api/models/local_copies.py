@@ -127,6 +127,10 @@ class WeightsMethods(ModelHandle):
         name = None if file is None else _file_name(file, extract_archive)
 
         def get() -> str:
+            if name is None and target_folder is None and not (force_download or mutable):
+                ready = self._ready_copy(extract_archive)
+                if ready is not None:  # most calls end here
+                    return ready
             path = self._copy(extract_archive, force_download, name)
             if check_flag("mutable", mutable) or target_folder is not None:
                 chain, found = self._place()
@@ -160,6 +164,12 @@ class WeightsMethods(ModelHandle):
         """
         found = self._found()
         operations.models.revisions.restore_weights(found.registry, found.id, revision)
+
+    def _ready_copy(self, extract: bool | None) -> str | None:
+        chain, found = self._weights_place()
+        return operations.weights.local_copies.ready_copy(
+            chain, found, extract=None if extract is None else check_flag("extract", extract)
+        )
 
     def _copy(self, extract: bool | None, force: bool, file: str | None = None) -> Path:
         chain, found = self._weights_place()

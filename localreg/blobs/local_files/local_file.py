@@ -70,10 +70,14 @@ def local_file(store: Folders, digest: str, size: int | None, filename: str | No
 
 def existing_local_file(
     store: Folders, digest: str, size: int | None, filename: str | None
-) -> Path | None:
+) -> str | None:
     """Return the local file of a blob under a name if it exists and is whole, or None."""
-    whole = _whole_file(store, digest, size, _own_name(filename))
-    return None if whole is None else Path(whole)
+    return _whole_file(store, digest, size, _own_name(filename))
+
+
+def may_have(store: Folders, digest: str) -> bool:
+    """Return False if there is surely no blob with a digest; fast, with text."""
+    return os.path.lexists(f"{store.root}/blobs/sha256/{digest[:2]}/{digest[2:]}")
 
 
 def copy_from(
@@ -143,13 +147,13 @@ def _whole_file(store: Folders, digest: str, size: int | None, name: str) -> str
 
     It uses text, which is faster than `Path`: most calls for a local copy end here.
     """
-    root, head = str(store.root), digest[:2]
+    root, head = store.root, digest[:2]
     folders = (
         f"{root}/blobs", f"{root}/blobs/sha256", f"{root}/blobs/sha256/{head}",
         f"{root}/files", f"{root}/files/{digest}",
     )  # fmt: skip
     try:
-        for folder in folders:
+        for folder in folders:  # links are not followed, not even to the same files
             if not stat.S_ISDIR(os.lstat(folder).st_mode):
                 return None
         path = f"{folders[4]}/{name}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from localreg import log
 from localreg.blobs.blob_files import size_of
-from localreg.blobs.local_files.local_file import existing_local_file
+from localreg.blobs.local_files.local_file import existing_local_file, may_have
 from localreg.errors import (
     CorruptBlobError,
     DownloadError,
@@ -35,7 +35,7 @@ from localreg.operations.weights.locations import (
 )
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.sqlite_errors import translated
-from localreg.store.rows import model_rows, tree_rows
+from localreg.store.rows import blob_rows, model_rows, tree_rows
 from localreg.store.rows.checked_values import damaged_row
 from localreg.values import settings
 from localreg.values.checks import shown
@@ -167,6 +167,18 @@ def current(found: Found) -> WeightsRecord | None:
         return weights
 
 
+def _trust_mode(chain: Chain, found: Found, own: str | None) -> str | None:
+    """Return the setting trust.mode that decides; `own` is that of the model's registry."""
+    first = (chain.trust_from or chain.registries)[0]
+    return own if first is found.registry else chain.own_trust_mode()
+
+
+def _may_check(chain: Chain, mode: str | None) -> bool:
+    """Return True if weights may have to be checked before they are given out."""
+    others = (chain.trust_from or chain.registries)[1:]
+    return mode is not None or any(each.store.trust_mode is not None for each in others)
+
+
 def _trust(
     chain: Chain, found: Found, served: Served, weights: WeightsRecord | None
 ) -> Trust | None:
@@ -175,9 +187,8 @@ def _trust(
     Args:
         weights: what is given out; None if it is not known yet, and is checked later.
     """
-    first, *others = chain.trust_from or chain.registries
-    mode = served.trust if first is found.registry else chain.own_trust_mode()
-    if mode is None and all(each.store.trust_mode is None for each in others):
+    mode = _trust_mode(chain, found, served.trust)
+    if not _may_check(chain, mode):
         return None  # nearly always
     from localreg.operations.weights.trusted import trust_by
 
@@ -317,7 +328,7 @@ def local_copy(
                 digest, path = _check_outside(chain.first, outside, what, progress)
                 if trust is not None and (digest is None or digest != weights.digest):
                     trust.check(chain, found, replace(weights, digest=digest))
-        if digest is not None:
+        if digest is not None and trust is not None:
             _hashed(chain, trust, replace(weights, digest=digest), path)
         if not unpacks:
             return path
@@ -328,6 +339,34 @@ def local_copy(
     except WeightsError as error:
         error.model = found.id
         raise
+
+
+def ready_copy(chain: Chain, found: Found, *, extract: bool | None) -> str | None:
+    """Return the local file of a model's weights if there is no more to do than to find it.
+
+    It returns what `local_copy` would, for most calls, and makes no records and paths for it. None
+    says that `local_copy` must look.
+    """
+    with found.registry.store.one_statement() as connection:
+        file = model_rows.served_file(connection, found.id)
+    if (
+        file is None
+        or file.contested
+        or extract
+        or (extract is None and file.package)
+        or not (file.kept or file.url is None or not file.url.startswith("file://"))
+        or verifies_always()
+        or _may_check(chain, _trust_mode(chain, found, file.trust))
+    ):
+        return None
+    blobs, others = chain.first.blobs, chain.others
+    ready = existing_local_file(blobs, file.digest, file.size, file.filename)
+    if ready is not None or len(others) != 1 or may_have(blobs, file.digest):
+        return ready
+    try:
+        return existing_local_file(others[0].blobs, file.digest, file.size, file.filename)
+    except OSError:  # it cannot be read any more, and may not be needed
+        return None
 
 
 class _Part(Frozen):
@@ -534,8 +573,8 @@ def plan(
         ready = existing_local_file(
             chain.first.blobs, weights.digest, weights.size, weights.filename
         )
-        if ready is not None:  # most calls end here
-            return Ready(ready, weights.digest)
+        if ready is not None:
+            return Ready(Path(ready), weights.digest)
     if not remote:
         path = local_path(weights.url or "")
         assert path is not None
@@ -726,13 +765,30 @@ def copy_of_url(chain: Chain, wish: Wish, *, extract: bool) -> Path:
         before = status_of(path)
         digest, path = _check_outside(chain.first, outside, "it is", None)
         return unpacked(chain, digest, path, before) if extract else path
-    from localreg.operations.weights.fetching import held_bytes
-    from localreg.progress import shown_progress
+    ready = None if wish.force else _ready_copy_of_url(chain, wish)
+    if ready is not None:
+        digest, path = ready
+    else:
+        from localreg.operations.weights.fetching import held_bytes
+        from localreg.progress import shown_progress
 
-    with shown_progress(f"Fetching {wish.filename or 'a file'}") as progress:
-        held = held_bytes(chain, replace(wish, progress=progress))
-    path = local_file(chain, chain.first, held.digest, held.size, held.filename)
-    return unpacked(chain, held.digest, path) if extract else path
+        with shown_progress(f"Fetching {wish.filename or 'a file'}") as progress:
+            held = held_bytes(chain, replace(wish, progress=progress))
+        digest, path = (
+            held.digest,
+            local_file(chain, chain.first, held.digest, held.size, held.filename),
+        )
+    return unpacked(chain, digest, path) if extract else path
+
+
+def _ready_copy_of_url(chain: Chain, wish: Wish) -> tuple[str, Path] | None:
+    """Return digest and local file of what a URL served before, if nothing is to be recorded."""
+    with chain.first.store.one_statement() as connection:
+        known = blob_rows.served(connection, wish.url)
+    if known is None or wish.wanted not in (None, known.digest):
+        return None
+    path = existing_local_file(chain.first.blobs, known.digest, known.size, wish.filename)
+    return None if path is None else (known.digest, Path(path))
 
 
 def check_package(found: Found) -> None:

@@ -177,7 +177,7 @@ def _local_file(
         None if in_first else local_files.existing_local_file(holding.blobs, digest, size, filename)
     )
     if found is not None:
-        return found
+        return Path(found)
     return local_files.copy_from(blobs, holding.blobs.blob(digest), digest, size, filename)
 
 

@@ -280,6 +280,41 @@ def trust_mode(connection: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+class ServedFile(Frozen):
+    """What is needed to give out the file of a model's weights; `trust` as of `Served`.
+
+    The others are as in `WeightsRecord`; `package` also if only the model is one.
+    """
+
+    digest: str
+    size: int
+    filename: str | None
+    url: str | None
+    kept: int
+    package: int
+    contested: int
+    trust: str | None
+
+
+_SERVED_FILE = Columns(
+    "weights", digest=DIGEST, size=COUNT, filename=or_null(NAME), url=or_null(URL), kept=FLAG,
+    package=FLAG, contested=FLAG, trust=or_null(TEXT),
+)  # fmt: skip
+
+
+def served_file(connection: Connection, model_id: str) -> ServedFile | None:
+    """Return the file of a model's weights; None without one, or if it is a package."""
+    row = _SERVED_FILE.one(
+        connection,
+        "SELECT b.digest, b.size, w.filename, w.url, w.kept, w.package OR m.package, m.contested, "
+        f"({_TRUST}) FROM model m JOIN weights w ON w.model = m.pk JOIN blob b ON b.pk = w.blob "
+        "WHERE m.id = ? AND w.current = 1 AND w.tree = 0",
+        (model_id,),
+        key=model_id,
+    )
+    return None if row is None else ServedFile(*row)
+
+
 def served(connection: Connection, model_id: str) -> Served:
     """Return what a local copy of a model is made of; nothing if there is no such model."""
     sql = (

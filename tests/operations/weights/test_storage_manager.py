@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -173,6 +175,15 @@ def test_a_web_server_serves_and_lists_nothing(site, tmp_path, caplog):
 
 
 # object stores -----------------------------------------------------------------------------
+
+
+def test_a_file_that_is_here_waits_for_no_writer(site, registry):
+    """Nothing is recorded of it, so it needs no lock."""
+    url = site.url("/net.pt")
+    path = StorageManager.get_local_copy(url)
+    with closing(sqlite3.connect(registry.path / "registry.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert StorageManager.get_local_copy(url, raise_on_error=True) == path
 
 
 def test_an_object_store_is_read_and_written(object_store, folder, tmp_path):
