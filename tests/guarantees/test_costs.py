@@ -253,7 +253,7 @@ def get_a_local_copy(folder):
         yield registry.add(folder / "net.pt", "net").get_local_copy
 
 
-@COSTS.at_most(statements=2, python_calls=110, system_calls=23)
+@COSTS.at_most(statements=2, python_calls=102, system_calls=23)
 def get_a_local_copy_from_upstream(folder):
     with Registry(folder / "upstream") as upstream:
         (folder / "net.pt").write_bytes(b"weights")
@@ -285,13 +285,13 @@ def registry_of_100_files(folder):
         yield registry
 
 
-@COSTS.at_most(statements=132, python_calls=4_600, system_calls=1_450)
+@COSTS.at_most(statements=132, python_calls=4_900, system_calls=1_450)
 def verify_of_100_files(folder):
     with registry_of_100_files(folder) as registry:
         yield registry.verify
 
 
-@COSTS.at_most(statements=92, python_calls=18_000, system_calls=3_050)
+@COSTS.at_most(statements=92, python_calls=2_450, system_calls=1_050)
 def gc_of_100_files(folder):
     with registry_of_100_files(folder) as registry:
         yield registry.gc
@@ -303,7 +303,7 @@ def du_of_100_files(folder):
         yield registry.du
 
 
-@COSTS.at_most(statements=18, python_calls=4_200, system_calls=1_050)
+@COSTS.at_most(statements=18, python_calls=4_600, system_calls=1_050)
 def list_100_downloads(folder):
     with registry_of_100_files(folder) as registry:
         with registry._chain.first.store.write() as change:

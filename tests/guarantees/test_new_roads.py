@@ -15,7 +15,8 @@ import localreg
 ROOT = Path(localreg.__file__).parent
 # What returns a path of the bytes of a model, or makes a file with them.
 LOWEST = frozenset({
-    "local_file", "existing_local_file", "copy_from", "whole_local_file", "local_files_of",
+    "local_file", "existing_local_file", "file_in", "copy_from", "whole_local_file",
+    "local_files_of",
     "package_folder", "package_file", "folder_of_manifest", "existing_folder", "whole_tree",
     "archive_of", "staged_zip", "unpacked", "unpacked_folder", "copy_of_url", "held_bytes",
     "local_copy", "ready_copy", "weights_url", "url_of_given", "private_copy", "copy_to",

@@ -130,6 +130,8 @@ def _alone(folder):
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("LOCALREG_AUTO_RENDER", "0")
         environment.setenv("LOCALREG_HOME", f"{folder}/registry")
+        # gc looks through a folder there, in which all registries of a user may have local copies.
+        environment.setattr(tempfile, "tempdir", str(folder))
         yield
 
 

@@ -44,7 +44,7 @@ def local_file(store: Folders, digest: str, size: int | None, filename: str | No
         CorruptBlobError: the blob is missing, or has another size.
     """
     name = _own_name(filename)
-    whole = _whole_file(store, digest, size, name)
+    whole = _whole_file(str(store.root), digest, size, name)
     if whole is not None:
         return Path(whole)
     blob = store.blob(digest)
@@ -72,12 +72,17 @@ def existing_local_file(
     store: Folders, digest: str, size: int | None, filename: str | None
 ) -> str | None:
     """Return the local file of a blob under a name if it exists and is whole, or None."""
-    return _whole_file(store, digest, size, _own_name(filename))
+    return file_in(str(store.root), digest, size, filename)
 
 
-def may_have(store: Folders, digest: str) -> bool:
-    """Return False if there is surely no blob with a digest; fast, with text."""
-    return os.path.lexists(f"{store.root}/blobs/sha256/{digest[:2]}/{digest[2:]}")
+def file_in(root: str, digest: str, size: int | None, filename: str | None) -> str | None:
+    """Return what `existing_local_file` does, from the directory of a registry as text."""
+    return _whole_file(root, digest, size, _own_name(filename))
+
+
+def may_have(root: str, digest: str) -> bool:
+    """Return False if a registry's directory has surely no blob with a digest."""
+    return os.path.lexists(f"{root}/blobs/sha256/{digest[:2]}/{digest[2:]}")
 
 
 def copy_from(
@@ -139,15 +144,15 @@ def delete_local_files(store: Folders, digest: str) -> None:
 
 def is_local_file(store: Folders, digest: str, size: int | None, name: str) -> bool:
     """Return True if a local file exists and is the whole blob."""
-    return _whole_file(store, digest, size, name) is not None
+    return _whole_file(str(store.root), digest, size, name) is not None
 
 
-def _whole_file(store: Folders, digest: str, size: int | None, name: str) -> str | None:
+def _whole_file(root: str, digest: str, size: int | None, name: str) -> str | None:
     """Return the path of a local file if it exists and is the whole blob, or None.
 
     It uses text, which is faster than `Path`: most calls for a local copy end here.
     """
-    root, head = store.root, digest[:2]
+    head = digest[:2]
     folders = (
         f"{root}/blobs", f"{root}/blobs/sha256", f"{root}/blobs/sha256/{head}",
         f"{root}/files", f"{root}/files/{digest}",

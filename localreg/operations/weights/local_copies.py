@@ -8,7 +8,7 @@ from pathlib import Path
 
 from localreg import log
 from localreg.blobs.blob_files import size_of
-from localreg.blobs.local_files.local_file import existing_local_file, may_have
+from localreg.blobs.local_files.local_file import existing_local_file, file_in, may_have
 from localreg.errors import (
     CorruptBlobError,
     DownloadError,
@@ -359,12 +359,14 @@ def ready_copy(chain: Chain, found: Found, *, extract: bool | None) -> str | Non
         or _may_check(chain, _trust_mode(chain, found, file.trust))
     ):
         return None
-    blobs, others = chain.first.blobs, chain.others
-    ready = existing_local_file(blobs, file.digest, file.size, file.filename)
-    if ready is not None or len(others) != 1 or may_have(blobs, file.digest):
+    first, others = chain.first, chain.others
+    first.store.check_file()
+    ready = file_in(first.directory, file.digest, file.size, file.filename)
+    if ready is not None or len(others) != 1 or may_have(first.directory, file.digest):
         return ready
     try:
-        return existing_local_file(others[0].blobs, file.digest, file.size, file.filename)
+        others[0].store.check_file()
+        return file_in(others[0].directory, file.digest, file.size, file.filename)
     except OSError:  # it cannot be read any more, and may not be needed
         return None
 
@@ -787,7 +789,8 @@ def _ready_copy_of_url(chain: Chain, wish: Wish) -> tuple[str, Path] | None:
         known = blob_rows.served(connection, wish.url)
     if known is None or wish.wanted not in (None, known.digest):
         return None
-    path = existing_local_file(chain.first.blobs, known.digest, known.size, wish.filename)
+    chain.first.store.check_file()
+    path = file_in(chain.first.directory, known.digest, known.size, wish.filename)
     return None if path is None else (known.digest, Path(path))
 
 
