@@ -127,7 +127,8 @@ def running(programs: Mapping[str, Program], *arguments: object) -> Iterator[dic
 def _started(python: str, program: Program, home: Path, words: list[str]) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {
-        "HOME": str(home), "TMPDIR": str(home), "WANDB_MODE": "offline", "WANDB_SILENT": "true", "DO_NOT_TRACK": "1",
+        "HOME": str(home), "TMPDIR": str(home), "DO_NOT_TRACK": "1",
+        "WANDB_MODE": "offline", "WANDB_SILENT": "true",
         "CLEARML_OFFLINE_MODE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "NO_COLOR": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRACKIO_DIR": str(home), "BENTOML_DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
