@@ -23,22 +23,33 @@ from localreg.values.frozen import Frozen
 
 IN_PAGE = 4_000_000  # characters of columns in the page itself
 IN_FILE = 1_500_000  # characters, after which another file begins
+_AT_ONCE = 1_000  # values that become JSON at once
 FOLDER = "columns"  # beside the overview
 PREFIX = "columns-"  # of the names of files
 
 Size = int
 
 
-class IndexData(Frozen):
-    """What the overview shows.
+class IndexData(Frozen, kw_only=True):
+    """What the overview shows; the values that it was made of are not needed any more.
 
     Attributes:
-        page: the data in the page, as JSON.
+        name, notes: of `IndexPage`.
+        has_datasets: True if there is a data set.
+        parts: the data in the page, as JSON in parts, which may be long.
         files: the texts of the other files, by name.
     """
 
-    page: str
+    name: str
+    notes: tuple[str, ...]
+    has_datasets: bool
+    parts: tuple[str, ...]
     files: Mapping[str, str]
+
+    @property
+    def page(self) -> str:
+        """The data in the page as one text."""
+        return "".join(self.parts)
 
 
 class _Packs:
@@ -107,9 +118,16 @@ def index_data(values: IndexPage, in_page: Size | None = None) -> IndexData:
         "comparisons": values.comparisons,
         "files": [(name, numbers) for name, numbers, _ in packs.files],
     }
-    inside = ",".join(f"[{number},{text}]" for number, text in packs.in_page)
-    page = f'{_json(rest)[:-1]},"packs":[{inside}]}}'
-    return IndexData(page, {name: text for name, _, text in packs.files})
+    parts = [f'{_json(rest)[:-1]},"packs":[']
+    for place, (number, text) in enumerate(packs.in_page):
+        parts += ("," if place else "", f"[{number},", text, "]")
+    return IndexData(
+        name=values.name,
+        notes=values.notes,
+        has_datasets=bool(values.datasets.rows["id"]),
+        parts=(*parts, "]}"),
+        files={name: text for name, _, text in packs.files},
+    )
 
 
 def _table(table: IndexTable, packs: _Packs, made: Mapping[int, int]) -> dict[str, object]:
@@ -129,8 +147,9 @@ def _table(table: IndexTable, packs: _Packs, made: Mapping[int, int]) -> dict[st
         measured = each.low is not None
         group = each.kind if each.kind == "metrics" else "texts"
         text = packed(each.values, each.at, count, numbers=measured)
+        models = sum(made.get(row, 0) for row in each.at) if made else 0
         line = [
-            each.kind, each.key, len(each.at), sum(made.get(row, 0) for row in each.at),
+            each.kind, each.key, len(each.at), models,
             each.different, each.better, packs.add(text, group),
         ]  # fmt: skip
         columns.append(line)
@@ -167,13 +186,13 @@ def packed(
         unique = f'"u":{_json(list(places))},'
         values = [places[each] for each in values]
     if at is None:
-        return f'{{{unique}"d":{_json(values)}}}'
+        return f'{{{unique}"d":{_json_list(values)}}}'
     if len(at) * 2 < count:
-        return f'{{{unique}"p":{_json(at)},"v":{_json(values)}}}'
+        return f'{{{unique}"p":{_json_list(at)},"v":{_json_list(values)}}}'
     dense: list[object] = [None] * count
     for place, value in zip(at, values, strict=True):
         dense[place] = value
-    return f'{{{unique}"d":{_json(dense)}}}'
+    return f'{{{unique}"d":{_json_list(dense)}}}'
 
 
 def _unique(values: Sequence[object]) -> str:
@@ -181,6 +200,15 @@ def _unique(values: Sequence[object]) -> str:
     if len(values) < 4:
         return ""
     return "u" if len(set(values)) * 2 <= len(values) else ""
+
+
+def _json_list(values: Sequence[object]) -> str:
+    """Return a list as JSON, made in parts: the encoder keeps a text for each value."""
+    parts = (
+        _json(list(values[start : start + _AT_ONCE]))[1:-1]
+        for start in range(0, len(values), _AT_ONCE)
+    )
+    return f"[{','.join(parts)}]"
 
 
 def _json(value: object) -> str:

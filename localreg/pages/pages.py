@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 from localreg.pages import comparing
@@ -31,7 +31,6 @@ from localreg.pages.markup import (
 from localreg.pages.page_values import (
     Chart,
     ComparePage,
-    IndexPage,
     Line,
     ModelPage,
     Picture,
@@ -180,33 +179,32 @@ def compare_page(values: ComparePage, place: PagePlace) -> str:
     )
 
 
-def index_page(values: IndexPage, data: IndexData, place: PagePlace) -> str:
-    """Return the page that lists the models, projects and tasks of a registry.
+def index_page(data: IndexData, place: PagePlace) -> Iterator[str]:
+    """Yield the parts of the page that lists the models, projects and tasks of a registry.
 
     Args:
-        data: of `values`; its files must lie in the folder ``columns`` beside the page.
+        data: its files must lie in the folder ``columns`` beside the page.
     """
-    return _rendered(
-        "index_page.html",
-        place,
-        False,
-        *_LISTING,
-        page=values,
-        data=data.page,
-        has_datasets=bool(values.datasets.rows["id"]),
-    )
+    yield from _parts("index_page.html", place, False, *_LISTING, page=data)
 
 
 def _rendered(
     template: str, place: PagePlace, figures: bool, *scripts: str, **values: object
 ) -> str:
+    return "".join(_parts(template, place, figures, *scripts, **values))
+
+
+def _parts(
+    template: str, place: PagePlace, figures: bool, *scripts: str, **values: object
+) -> Iterator[str]:
+    """Return the parts of a page as they are made: it may be long."""
     loaded = [_script(name, place) for name in (*_PAGE_SCRIPTS, *scripts)]
     plotly = _script("plotly", place) if figures else None  # drawing.js starts it, later
     texts = [each.text for each in (*loaded, plotly) if each is not None and each.text is not None]
     return (
         _templates()
         .get_template(template)
-        .render(
+        .generate(
             place=place,
             scripts=loaded,
             plotly=plotly,

@@ -28,7 +28,10 @@ from localreg import InputModel, OutputModel, Registry, StorageManager, Task
 from localreg.cli.main import main
 from localreg.operations.finding import queries
 from localreg.operations.reports import charts, series
+from localreg.operations.reports.index_page import index_values
+from localreg.operations.reports.page_links import Site, reports_folder
 from localreg.operations.upkeep import cache
+from localreg.pages.index_data import index_data
 from localreg.store.rows import blob_rows
 
 COSTS = costs.Table()
@@ -154,6 +157,15 @@ def list_all_models_as_json(folder):
 def list_all_models_with_their_metadata(folder):
     _registry_with_long_texts(folder)
     yield lambda: _printed("ls", "-l", "0", "--columns", "meta:*")
+
+
+@COSTS.at_most(statements=22, megabytes=2.2)
+def make_the_overview_of_2000_models(folder):
+    with Registry(folder / "registry", durability="fast") as registry:
+        _models_with_values(registry, 2_000)
+        chain = registry._chain
+        site = Site(reports_folder(chain.first), root="")
+        yield lambda: index_data(index_values(chain, site), 100_000)
 
 
 # Revisions, history, lineage, exports ----------------------------------------------------------

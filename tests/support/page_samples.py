@@ -376,7 +376,7 @@ def index(count=50, text=None):
 
 def index_html(values, place, in_page=None):
     """Return the overview as HTML, with all of its data in the page unless `in_page` says less."""
-    return pages.index_page(values, index_data.index_data(values, in_page), place)
+    return "".join(pages.index_page(index_data.index_data(values, in_page), place))
 
 
 def overview_data(path):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count, islice
 from pathlib import Path
 
 from localreg.errors import MissingPackageError
@@ -24,6 +27,7 @@ from localreg.store.rows import (
     tree_rows,
     value_rows,
 )
+from localreg.values.columns import Numbers, Shared
 from localreg.values.dataset_names import is_data_project, shown_project
 from localreg.values.metrics import better
 from localreg.values.records import shown_aliases
@@ -32,11 +36,12 @@ from localreg.values.units import is_known
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from localreg.store.rows.model_rows import Connection
 
-    # By name: the positions of the rows that have a value, and the values.
-    Found = dict[str, tuple[list[int], list[object]]]
-    Measured = dict[str, tuple[list[int], list[object], list[object], list[object]]]
+    _T = TypeVar("_T")
+    _Value = tuple[str, int, object]  # name, position, value
 
 # The overview lists at most so many models, tasks, and columns of each kind.
 MODELS = 200_000
@@ -44,6 +49,7 @@ TASKS = 200_000
 COLUMNS = 2_000
 SIGNED = 500  # models whose signatures are checked
 CELL = 300  # characters of a parameter or an entry of metadata
+_AT_ONCE = 1_000  # rows that are read before they become columns
 COMMENT = 1_000  # characters of a comment: the search finds no others
 _COMPARED = re.compile(r'<meta name="localreg-compared" content="([0-9a-f ]*)">')
 
@@ -53,24 +59,26 @@ def index_values(chain: Chain, site: Site) -> IndexPage:
     registry = chain.first
     registry.store.flush()
     with registry.store.read() as connection:
-        tasks, task_places = _tasks(connection, site)
-        models, places = _models(connection, site, tasks["id"])
-        contested, ambiguous = _mark_conflicts(connection, models, places)
+        tasks, task_keys = _tasks(connection, site)
+        models, keys = _models(connection, site, tasks["id"])
+        contested, ambiguous = _mark_conflicts(connection, models, keys)
         unseen = _mark_signed(chain, models)
         return IndexPage(
             name=registry.root.name,
             models=IndexTable(
                 rows=models,
                 columns=(
-                    *_metrics(connection, "model", places),
-                    *_columns("metadata", _metadata(connection, places)),
+                    *_metrics(connection, "model", keys),
+                    *_columns("metadata", (_metadata(connection, e) for e in _places(keys))),
                 ),
             ),
             tasks=IndexTable(
                 rows=tasks,
                 columns=(
-                    *_metrics(connection, "task", task_places),
-                    *_columns("parameters", _parameters(connection, task_places)),
+                    *_metrics(connection, "task", task_keys),
+                    *_columns(
+                        "parameters", (_parameters(connection, e) for e in _places(task_keys))
+                    ),
                 ),
             ),
             datasets=IndexTable(rows=_datasets(connection, site)),
@@ -123,21 +131,18 @@ def _datasets(connection: Connection, site: Site) -> dict[str, Sequence[object]]
 
 
 def _mark_conflicts(
-    connection: Connection, models: dict[str, Sequence[object]], places: Mapping[int, int]
+    connection: Connection, models: dict[str, Sequence[object]], keys: array[int]
 ) -> tuple[int, int]:
     """Add what registries do not agree about to the states; return how many models have which."""
-    counts = []
+    contested, ambiguous = overview_rows.contested(connection), claim_rows.ambiguous(connection)
     states = models["states"] = list(models["states"])
-    for state, keys in (
-        ("contested", overview_rows.contested(connection)),
-        ("ambiguous", claim_rows.ambiguous(connection)),
-    ):
-        counts.append(len(keys))
-        for key in keys & places.keys():
-            before = states[places[key]]
-            assert isinstance(before, tuple)
-            states[places[key]] = (*before, state)
-    return counts[0], counts[1]
+    for places in _places(keys) if contested or ambiguous else ():
+        for state, marked in (("contested", contested), ("ambiguous", ambiguous)):
+            for key in marked & places.keys():
+                before = states[places[key]]
+                assert isinstance(before, tuple)
+                states[places[key]] = (*before, state)
+    return len(contested), len(ambiguous)
 
 
 def _mark_signed(chain: Chain, models: dict[str, Sequence[object]]) -> int:
@@ -179,11 +184,11 @@ def _conflicts_note(contested: int, ambiguous: int) -> Iterable[str]:
     >>> [*_conflicts_note(0, 2)]
     ['2 models are ambiguous: their pages say what to do.']
     """
-    for count, what in ((contested, "contested"), (ambiguous, "ambiguous")):
-        if count == 1:
+    for models, what in ((contested, "contested"), (ambiguous, "ambiguous")):
+        if models == 1:
             yield f"1 model is {what}: its page says what to do."
-        elif count:
-            yield f"{count:,} models are {what}: their pages say what to do."
+        elif models:
+            yield f"{models:,} models are {what}: their pages say what to do."
 
 
 def _note(models: int, tasks: int) -> Iterable[str]:
@@ -209,78 +214,87 @@ def _pages(site: Site, kind: str) -> set[str]:
 
 def _models(
     connection: Connection, site: Site, tasks: Sequence[object]
-) -> tuple[dict[str, Sequence[object]], dict[int, int]]:
-    """Return the columns of the models, and the position of each model by its database key."""
-    rows = overview_rows.newest_models(connection, MODELS)
-    places = _places(rows)
-    if not rows:
-        rows = [(None,) * 14]
-    keys, ids, projects, names, versions, frameworks, *states, updated, sizes, created, made_by, \
-        comments = zip(*rows, strict=True)  # fmt: skip
-    count = 0 if keys == (None,) else len(keys)
+) -> tuple[dict[str, Sequence[object]], array[int]]:
+    """Return the columns of the models, and their database keys."""
+    keys = array("q")
+    columns = {name: Shared() for name in _OF_MODELS}
+    created, updated = Numbers(), Numbers()
     paged = _pages(site, "model")
     task_places = {id_: place for place, id_ in enumerate(tasks)}
-    flags = {
-        each: tuple(name for name, is_set in zip(_STATES, each, strict=True) if is_set)
-        for each in set(zip(*states, strict=True))
-    }
-    columns: dict[str, Sequence[object]] = {
-        "id": ids,
-        "project": [each or None for each in projects],
-        "name": names,
-        "version": versions,
-        "framework": frameworks,
-        "states": [flags[each] for each in zip(*states, strict=True)],
-        "created": _seconds(created),
-        "updated": _seconds(updated),
-        "size": sizes,
-        "comment": _comments(comments),
-        "task": [task_places.get(each) for each in made_by],
-        "paged": [int(each in paged) for each in ids],
-        "tags": _names_by_place(overview_rows.tags(connection), places, len(keys)),
-        "aliases": _names_by_place(_aliases(connection), places, len(keys)),
-    }
-    return {name: column[:count] for name, column in columns.items()}, places
+    for rows in _parts(overview_rows.newest_models(connection, MODELS)):
+        some, ids, projects, names, versions, frameworks, *states, changed, sizes, born, made_by, \
+            comments = zip(*rows, strict=True)  # fmt: skip
+        keys.extend(some)
+        flags = {
+            each: tuple(name for name, is_set in zip(_STATES, each, strict=True) if is_set)
+            for each in set(zip(*states, strict=True))
+        }
+        updated.extend(_seconds(changed))
+        created.extend(_seconds(born))
+        for name, values in {
+            "id": ids,
+            "project": [each or None for each in projects],
+            "name": names,
+            "version": versions,
+            "framework": frameworks,
+            "states": [flags[each] for each in zip(*states, strict=True)],
+            "size": sizes,
+            "comment": _comments(comments),
+            "task": [task_places.get(each) for each in made_by],
+            "paged": [int(each in paged) for each in ids],
+            "tags": _names(overview_rows.tags(connection, some), some),
+            "aliases": _names(_aliases(connection, some), some),
+        }.items():
+            columns[name].extend(values)
+    found: dict[str, Sequence[object]] = {name: each.values for name, each in columns.items()}
+    return {**found, "created": created, "updated": updated}, keys
 
 
+_OF_MODELS = (
+    "id", "project", "name", "version", "framework", "states", "size", "comment", "task", "paged",
+    "tags", "aliases",
+)  # fmt: skip
 _STATES = ("published", "archived", "package")
 
 
-def _tasks(
-    connection: Connection, site: Site
-) -> tuple[dict[str, Sequence[object]], dict[int, int]]:
-    """Return the columns of the tasks, and the position of each task by its database key."""
-    rows = overview_rows.newest_tasks(connection, TASKS)
-    places = _places(rows)
-    if not rows:
-        rows = [(None,) * 12]
-    keys, ids, projects, names, statuses, published, archived, updated, types, created, ended, \
-        comments = zip(*rows, strict=True)  # fmt: skip
-    count = 0 if keys == (None,) else len(keys)
+def _tasks(connection: Connection, site: Site) -> tuple[dict[str, Sequence[object]], array[int]]:
+    """Return the columns of the tasks, and their database keys."""
+    keys = array("q")
+    columns = {name: Shared() for name in _OF_TASKS}
+    times = {name: Numbers() for name in ("created", "ended", "updated")}
     paged = _pages(site, "task")
-    columns: dict[str, Sequence[object]] = {
-        "id": ids,
-        "project": [each or None for each in projects],
-        "name": names,
-        "type": types,
-        "status": [
-            "published" if is_published else status
-            for status, is_published in zip(statuses, published, strict=True)
-        ],
-        "archived": archived,
-        "created": _seconds(created),
-        "ended": _seconds(ended),
-        "updated": _seconds(updated),
-        "comment": _comments(comments),
-        "paged": [int(each in paged) for each in ids],
-        "tags": _names_by_place(overview_rows.task_tags(connection), places, len(keys)),
-    }
-    return {name: column[:count] for name, column in columns.items()}, places
+    for rows in _parts(overview_rows.newest_tasks(connection, TASKS)):
+        some, ids, projects, names, statuses, published, archived, updated, types, created, ended, \
+            comments = zip(*rows, strict=True)  # fmt: skip
+        keys.extend(some)
+        for name, moments in (("created", created), ("ended", ended), ("updated", updated)):
+            times[name].extend(_seconds(moments))
+        for name, values in {
+            "id": ids,
+            "project": [each or None for each in projects],
+            "name": names,
+            "type": types,
+            "status": [
+                "published" if is_published else status
+                for status, is_published in zip(statuses, published, strict=True)
+            ],
+            "archived": archived,
+            "comment": _comments(comments),
+            "paged": [int(each in paged) for each in ids],
+            "tags": _names(overview_rows.task_tags(connection, some), some),
+        }.items():
+            columns[name].extend(values)
+    return {**{name: each.values for name, each in columns.items()}, **times}, keys
 
 
-def _places(rows: Sequence[tuple[object, ...]]) -> dict[int, int]:
-    # In a damaged database two rows can have one key; then the last position counts.
-    return {row[0]: place for place, row in enumerate(rows)}  # type: ignore[misc]  # checked
+_OF_TASKS = ("id", "project", "name", "type", "status", "archived", "comment", "paged", "tags")
+
+
+def _parts(rows: Iterable[_T]) -> Iterator[list[_T]]:
+    """Yield rows, some at a time: all of them would take more memory than their columns."""
+    each = iter(rows)
+    while part := list(islice(each, _AT_ONCE)):
+        yield part
 
 
 def _seconds(times: Iterable[object]) -> list[float | None]:
@@ -295,75 +309,76 @@ def _comments(texts: Iterable[object]) -> list[str | None]:
     return [masked_text(str(each))[:COMMENT] if each else None for each in texts]
 
 
-def _aliases(connection: Connection) -> Iterable[tuple[int, str]]:
-    for key, alias, is_held in overview_rows.aliases(connection):
+def _aliases(connection: Connection, models: Iterable[int]) -> Iterable[tuple[int, str]]:
+    for key, alias, is_held in overview_rows.aliases(connection, models):
         yield key, shown_aliases([alias], [alias] if is_held else [])[0]
 
 
-def _names_by_place(
-    found: Iterable[tuple[int, str]], places: Mapping[int, int], count: int
-) -> list[object]:
-    """Return the tuple of names of each row."""
-    names: list[tuple[str, ...]] = [()] * count
+def _names(found: Iterable[tuple[int, str]], keys: Iterable[int]) -> list[tuple[str, ...]]:
+    """Return the names of each of some rows, in the order of their keys."""
+    names: dict[int, tuple[str, ...]] = {}
     for key, name in found:
-        place = places.get(key)
-        if place is not None:
-            names[place] += (name,)
-    return list(names)
+        names[key] = (*names.get(key, ()), name)
+    return [names.get(key, ()) for key in keys]
 
 
-def _metrics(connection: Connection, kind: str, places: Mapping[int, int]) -> Iterable[IndexColumn]:
+def _places(keys: array[int]) -> Iterator[dict[int, int]]:
+    """Yield the positions of rows by their keys, some at a time; what is not listed is not read."""
+    for start in range(0, len(keys), _AT_ONCE):
+        # In a damaged database two rows can have one key; then the last one counts.
+        yield dict(zip(keys[start : start + _AT_ONCE], count(start), strict=False))
+
+
+def _metrics(connection: Connection, kind: str, keys: array[int]) -> Iterable[IndexColumn]:
     """Yield the metrics of models or tasks themselves, the most common first."""
-    found: dict[str, dict[int, tuple[object, object, object]]] = {}
-    for key, name, last, low, high, _, _ in value_rows.metrics(connection, kind, None):
-        place = places.get(key)
-        if place is not None:
-            rows = found.get(name)
-            if rows is None:
-                rows = found[name] = {}
-            if place not in rows:  # the first row of a name counts
-                rows[place] = (last, low, high)
-    for name in _commonest(found):
-        rows = found[name]
-        last_values, low_values, high_values = zip(*rows.values(), strict=True)
+    found: dict[str, tuple[array[int], tuple[Numbers, Numbers, Numbers]]] = {}
+    for places in _places(keys):
+        for name, rows in _metrics_of(connection, kind, places).items():
+            if name not in found:
+                found[name] = (array("i"), (Numbers(), Numbers(), Numbers()))
+            at, columns = found[name]
+            at.extend(rows)
+            for column, values in zip(columns, zip(*rows.values(), strict=True), strict=True):
+                column.extend(values)
+    for name in _commonest({name: len(at) for name, (at, _) in found.items()}):
+        at, (last, low, high) = found[name]
         yield IndexColumn(
             kind="metrics",
             key=name,
-            at=list(rows),
-            values=last_values,
-            low=low_values,
-            high=high_values,
-            different=len(set(last_values)),
+            at=at,
+            values=last,
+            low=low,
+            high=high,
+            different=len(set(last)),
             better=better(name),
         )
 
 
-def _commonest(found: Mapping[str, Sequence[object] | Mapping[int, object]]) -> list[str]:
-    return sorted(found, key=lambda name: (-len(found[name]), name))[:COLUMNS]
-
-
-def _parameters(connection: Connection, places: Mapping[int, int]) -> dict[str, dict[int, object]]:
-    found: dict[str, dict[int, object]] = {}
-    for key, name, text, _ in value_rows.parameters(connection, None):
-        place = places.get(key)
-        if place is not None:
-            rows = found.get(name)
-            if rows is None:
-                rows = found[name] = {}
-            rows[place] = shown_value(name, text)[:CELL]
+def _metrics_of(
+    connection: Connection, kind: str, places: Mapping[int, int]
+) -> Mapping[str, dict[int, tuple[float | None, float | None, float | None]]]:
+    """Return the last, least and greatest value by name and position."""
+    found: defaultdict[str, dict[int, tuple[float | None, float | None, float | None]]]
+    found = defaultdict(dict)
+    for key, name, last, low, high, _, _ in value_rows.metrics(connection, kind, places):
+        found[name].setdefault(places[key], (last, low, high))  # the first row of a name counts
     return found
 
 
-def _metadata(connection: Connection, places: Mapping[int, int]) -> dict[str, dict[int, object]]:
-    found: dict[str, dict[int, object]] = {}
-    for key, name, text, type_name in value_rows.metadata(connection, None):
-        place = places.get(key)
-        if place is not None:
-            rows = found.get(name)
-            if rows is None:
-                rows = found[name] = {}
-            rows[place] = _cell(shown_metadata(name, text, type_name), text)
-    return found
+def _commonest(counts: Mapping[str, int]) -> list[str]:
+    return sorted(counts, key=lambda name: (-counts[name], name))[:COLUMNS]
+
+
+def _parameters(connection: Connection, places: Mapping[int, int]) -> Iterator[_Value]:
+    """Yield name, position and value of the parameters of some tasks."""
+    for key, name, text, _ in value_rows.parameters(connection, places):
+        yield name, places[key], shown_value(name, text)[:CELL]
+
+
+def _metadata(connection: Connection, places: Mapping[int, int]) -> Iterator[_Value]:
+    """Yield name, position and value of the metadata of some models."""
+    for key, name, text, type_name in value_rows.metadata(connection, places):
+        yield name, places[key], _cell(shown_metadata(name, text, type_name), text)
 
 
 def _cell(value: object, text: str) -> object:
@@ -377,16 +392,29 @@ def _cell(value: object, text: str) -> object:
     return text[:CELL]
 
 
-def _columns(kind: str, found: Mapping[str, Mapping[int, object]]) -> Iterable[IndexColumn]:
-    """Yield columns of one kind, the most common first."""
-    for name in _commonest(found):
-        values = list(found[name].values())
+def _columns(kind: str, parts: Iterable[Iterable[_Value]]) -> Iterable[IndexColumn]:
+    """Yield columns of one kind, the most common first.
+
+    Args:
+        parts: the values of some rows, of the rows that follow, and so on.
+    """
+    found: defaultdict[str, tuple[array[int], Shared]] = defaultdict(lambda: (array("i"), Shared()))
+    for part in parts:
+        by_name: defaultdict[str, dict[int, object]] = defaultdict(dict)
+        for name, place, value in part:
+            by_name[name][place] = value
+        for name, rows in by_name.items():
+            at, values = found[name]
+            at.extend(rows)
+            values.extend(rows.values())
+    for name in _commonest({name: len(at) for name, (at, _) in found.items()}):
+        at, shared = found[name]
         yield IndexColumn(
             kind=kind,
             key=name,
-            at=list(found[name]),
-            values=values,
-            different=len(set(values)),
+            at=at,
+            values=shared.values,
+            different=len(set(shared.values)),
             better=better(name) if kind == "metadata" else 0,
         )
 

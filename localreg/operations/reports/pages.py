@@ -6,7 +6,7 @@ import base64
 import hashlib
 import mimetypes
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -88,7 +88,7 @@ def write_page(
         text = _html(chain, registry, owner, values, site)
         if path is not None:
             return _write_outside(registry, place, text)
-        return _write(place, text, registry.store.group)
+        return _write(place, (text,), registry.store.group)
     _check_writable(registry, "model.report(path=…) or `localreg report -o FILE`")
     _prepare(registry)
     return _write_in_place(chain, registry, owner, Site(reports_folder(registry)), fresh=True)
@@ -192,15 +192,19 @@ def _blob_url(chain: Chain, registry: OpenRegistry, site: Site) -> BlobUrl:
     return inlined if site.root is None else linked
 
 
-def _write(place: Path, text: str, group: int | None) -> Path:
+def _write(place: Path, parts: Iterable[str], group: int | None) -> Path:
     """Write a page of the registry atomically, and give it to the group that shares it, if any.
 
     A link in its place is replaced and not followed: it may lead out of the registry.
+
+    Args:
+        parts: of its text, in a sequence or as they are made.
     """
     with disk_errors("writing a page", place):
         temporary = unfinished(place)
         try:
-            temporary.write_text(text, encoding="utf-8")
+            with open(temporary, "w", encoding="utf-8") as file:
+                file.writelines(parts)
             share_at(temporary, group)
             replace_file(temporary, place)
         finally:
@@ -251,7 +255,7 @@ def _write_in_place(
     fingerprint = _fingerprint(registry, owner, values)
     if fresh or not _is_of(place, fingerprint):
         page = _html(chain, registry, owner, values, site)
-        _write(place, f"{page}{_stamp(page.encode(), fingerprint)}", registry.store.group)
+        _write(place, (page, _stamp(page.encode(), fingerprint)), registry.store.group)
     return place
 
 
@@ -305,12 +309,11 @@ def write_index(chain: Chain) -> Path:
 def _write_overview(chain: Chain, planned: frozenset[str]) -> Path:
     registry = chain.first
     site = Site(reports_folder(registry), planned | {INDEX}, root="")
-    values = index_values(chain, site)
-    data = index_data.index_data(values, index_data.IN_PAGE)
+    data = index_data.index_data(index_values(chain, site), index_data.IN_PAGE)
     folder = registry.blobs.make_folder(REPORTS, index_data.FOLDER)
     for name, text in data.files.items():
-        _write(folder / name, text, registry.store.group)
-    page = pages.index_page(values, data, _page_place(site))
+        _write(folder / name, (text,), registry.store.group)
+    page = pages.index_page(data, _page_place(site))
     place = _write(site.folder / INDEX, page, registry.store.group)
     _delete_old_columns(folder, data.files.keys())
     return place
@@ -404,7 +407,7 @@ def write_comparison(chain: Chain, runs: Sequence[Run], path: object = None) -> 
     text = pages.compare_page(replace(values, ids=ids), _page_place(site))
     if path is not None:
         return _write_outside(chain.first, place, text)
-    return _write(place, text, registry.store.group)
+    return _write(place, (text,), registry.store.group)
 
 
 def renewal(registry: OpenRegistry) -> float | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from localreg.store.rows.checked_values import (
     COUNT,
@@ -18,6 +19,10 @@ from localreg.store.rows.checked_values import (
 from localreg.store.rows.held_sql import HELD, WITH_GATE
 from localreg.values import dataset_names
 from localreg.values.records import Owner
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Connection = sqlite3.Connection
 
@@ -51,13 +56,13 @@ def newest(connection: Connection, kind: str, limit: int | None) -> list[str]:
     return [id_ for (id_,) in _IDS.sound(connection, sql, (-1 if limit is None else limit,))]
 
 
-def newest_models(connection: Connection, limit: int) -> list[tuple[object, ...]]:
-    """Return the models that changed last, newest first, without data sets.
+def newest_models(connection: Connection, limit: int) -> Iterator[tuple[Any, ...]]:
+    """Yield the models that changed last, newest first, without data sets.
 
     Each is a tuple of pk, id, project, name, version, framework, published, archived, package,
     updated (microseconds), size, created (microseconds), id of the task that made it, and comment.
     """
-    return _MODELS.sound(
+    yield from _MODELS.sound_stream(
         connection,
         "SELECT m.pk, m.id, p.name, m.name, m.version, m.framework, m.published, m.archived, "
         "m.package, m.updated, (SELECT CASE WHEN w.tree THEN b.total ELSE b.size END "
@@ -73,31 +78,34 @@ def contested(connection: Connection) -> set[int]:
     return {key for (key,) in connection.execute("SELECT pk FROM model WHERE contested = 1")}
 
 
-def tags(connection: Connection) -> Iterable[tuple[int, str]]:
-    """Return (key of the model, name) of each tag, ordered by name."""
+def tags(connection: Connection, models: Iterable[int]) -> list[tuple[int, str]]:
+    """Return (key of the model, name) of each tag of some models, ordered by name."""
     return _NAMES.sound(
         connection,
-        "SELECT x.model, t.name FROM tag t JOIN model_tag x ON x.tag = t.pk "
-        "WHERE t.system = 0 ORDER BY t.name",
+        "SELECT x.model, t.name FROM json_each(?) k CROSS JOIN model_tag x ON x.model = k.value "
+        "JOIN tag t ON t.pk = x.tag WHERE t.system = 0 ORDER BY t.name",
+        (json.dumps([*models]),),
     )
 
 
-def aliases(connection: Connection) -> Iterable[tuple[int, str, bool]]:
-    """Return (key of the model, name, is held) of each alias, ordered by name."""
+def aliases(connection: Connection, models: Iterable[int]) -> list[tuple[int, str, bool]]:
+    """Return (key of the model, name, is held) of each alias of some models, ordered by name."""
     return _ALIASES.sound(
         connection,
-        f"SELECT m.pk, a.alias, {HELD} FROM alias a JOIN model m ON m.id = a.model "
-        f"AND m.project = a.project AND m.name = a.name {WITH_GATE} ORDER BY a.alias",
+        f"SELECT m.pk, a.alias, {HELD} FROM json_each(?) k CROSS JOIN model m ON m.pk = k.value "
+        "CROSS JOIN alias a ON a.model = m.id AND a.project = m.project AND a.name = m.name "
+        f"{WITH_GATE} ORDER BY a.alias",
+        (json.dumps([*models]),),
     )
 
 
-def newest_tasks(connection: Connection, limit: int) -> list[tuple[object, ...]]:
-    """Return the tasks that changed last, newest first.
+def newest_tasks(connection: Connection, limit: int) -> Iterator[tuple[Any, ...]]:
+    """Yield the tasks that changed last, newest first.
 
     Each is a tuple of pk, id, project, name, status, published, archived, updated, type, created,
     ended (times in microseconds) and comment.
     """
-    return _TASKS.sound(
+    yield from _TASKS.sound_stream(
         connection,
         "SELECT t.pk, t.id, p.name, t.name, t.status, t.published, EXISTS (SELECT 1 FROM "
         "task_tag x JOIN tag g ON g.pk = x.tag WHERE x.task = t.pk AND g.system = 1 "
@@ -107,12 +115,13 @@ def newest_tasks(connection: Connection, limit: int) -> list[tuple[object, ...]]
     )
 
 
-def task_tags(connection: Connection) -> Iterable[tuple[int, str]]:
-    """Return (key of the task, name) of each tag, ordered by name."""
+def task_tags(connection: Connection, tasks: Iterable[int]) -> list[tuple[int, str]]:
+    """Return (key of the task, name) of each tag of some tasks, ordered by name."""
     return _NAMES.sound(
         connection,
-        "SELECT x.task, t.name FROM tag t JOIN task_tag x ON x.tag = t.pk "
-        "WHERE t.system = 0 ORDER BY t.name",
+        "SELECT x.task, t.name FROM json_each(?) k CROSS JOIN task_tag x ON x.task = k.value "
+        "JOIN tag t ON t.pk = x.tag WHERE t.system = 0 ORDER BY t.name",
+        (json.dumps([*tasks]),),
     )
 
 

@@ -53,7 +53,7 @@ def test_tasks_and_models_have_their_own_values(used):
     registry, task, model, other = used
     found = values(registry)
     tasks, models = found.tasks, found.models
-    assert tasks.rows["id"] == (task.id,)
+    assert tasks.rows["id"] == [task.id]
     assert (tasks.rows["comment"], tasks.rows["tags"]) == (["with care"], [("nightly",)])
     assert tasks.rows["ended"][0] >= tasks.rows["created"][0]
     row = {id_: place for place, id_ in enumerate(models.rows["id"])}
@@ -66,7 +66,7 @@ def test_tasks_and_models_have_their_own_values(used):
     assert columns["parameters", "General/api_token"] == {0: "***"}
     assert columns["parameters", "General/data"] == {0: "https://***@host/x"}
     (loss,) = (each for each in tasks.columns if each.key == "loss/train")
-    assert (loss.low, loss.high, loss.better) == ((1.0,), (3.0,), -1)
+    assert ([*loss.low], [*loss.high], loss.better) == ([1.0], [3.0], -1)
     columns = by_key(models)
     assert columns["metrics", "loss/test"] == {mine: None}
     assert columns["metadata", "accuracy"] == {mine: 0.9}
