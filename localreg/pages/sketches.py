@@ -1,9 +1,9 @@
 """Sketches: each chart as a small SVG, which is there before Plotly has started.
 
-Plotly takes a second to start. A page shows the sketches meanwhile; paper, previews of mails and
-browsers without scripts show nothing else. Lines are stretched to the size of the chart, so ticks
-are texts beside them, in the margins that charts.js gives to Plotly. Colours come from the
-style sheet: a sketch is light and dark as the page is.
+Plotly takes a second to start. A page shows the sketches meanwhile; previews of mails and browsers
+without scripts show nothing else, and paper waits for Plotly. Lines are stretched to the size of
+the chart, so ticks are texts beside them, in the margins that charts.js gives to Plotly. Colours
+come from the style sheet: a sketch is light and dark as the page is.
 """
 
 from __future__ import annotations

@@ -111,6 +111,21 @@ def test_printing_draws_everything_in_light_colours(visit):
     assert shown.page.evaluate("document.documentElement.dataset.theme") == "light"
 
 
+@pytest.mark.parametrize("standalone", [False, True])
+def test_a_page_that_is_printed_at_once_has_no_empty_figures(browser, site, tmp_path, standalone):
+    """A page with files has loaded Plotly by then; one without starts it now."""
+    alone = pages.model_page(samples.model(), pages.PagePlace(standalone=True))
+    (tmp_path / "alone.html").write_text(alone, encoding="utf-8")
+    path = tmp_path / "alone.html" if standalone else site / "models/1.html"
+    shown = Visit(browser, path, until_ready=False)
+    shown.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    figures = "[...document.querySelectorAll('.figure')].filter((each) => each.checkVisibility())"
+    waiting = shown.page.evaluate(f"{figures}.filter((e) => e.matches('.waiting')).length")
+    assert (shown.page.evaluate(f"{figures}.length") > 4, waiting) == (True, 0)
+    assert shown.traces(".chart") == [2, 1]
+    assert shown.close() == []
+
+
 @pytest.fixture(scope="module")
 def opened(browser, site):
     """The page of a model with all figures drawn; the tests that use it change different parts."""

@@ -82,7 +82,7 @@ class Visit:
         complaints: errors, warnings in the console, and dialogs.
     """
 
-    def __init__(self, browser, path, **options):
+    def __init__(self, browser, path, *, until_ready=True, **options):
         self.requests, self.complaints = [], []
         self.folder = path.parent
         self.page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
@@ -97,8 +97,9 @@ class Visit:
         )
         self.page.goto(path.as_uri(), timeout=60_000)
         # Plotly starts when the page is shown, and nothing can be clicked meanwhile.
-        ready = "() => !document.getElementById('plotly')"
-        self.page.wait_for_function(ready, timeout=60_000)
+        if until_ready:
+            ready = "() => !document.getElementById('plotly')"
+            self.page.wait_for_function(ready, timeout=60_000)
 
     def _asked(self, request):
         if not request.url.startswith(("data:", "blob:")):

@@ -229,21 +229,30 @@
   let isReady = !plotly;
 
   function startPlotly() {
+    if (!plotly?.isConnected) return;
     const script = element('script', {});
+    script.textContent = plotly.textContent;
+    plotly.remove(); // it holds the text of Plotly
+    document.head.append(script); // which runs it
+    isReady = true;
+    startSoon();
+  }
+
+  function loadPlotly() {
+    const script = element('script', { src: plotly.dataset.source });
     const done = () => {
+      plotly.remove();
       isReady = true;
-      plotly.remove(); // it may hold the text of Plotly
       startSoon();
     };
     script.addEventListener('load', done);
     script.addEventListener('error', done); // `draw` says that it is missing
-    const { source } = plotly.dataset;
-    if (source) script.src = source;
-    else script.textContent = plotly.textContent;
     document.head.append(script);
-    if (!source) done();
   }
-  if (plotly) requestAnimationFrame(() => setTimeout(startPlotly));
+
+  // A file is asked for at once: a page is printed when all that it has asked for is there.
+  if (plotly?.dataset.source) loadPlotly();
+  else if (plotly) requestAnimationFrame(() => setTimeout(startPlotly));
 
   const near = new Set(); // elements in view that wait; those that leave it are not drawn
   const watcher = new IntersectionObserver((entries) => {
@@ -303,6 +312,7 @@
   // Paper has two columns of figures; what is folded or hidden is not printed.
   addEventListener('beforeprint', () => {
     printing = true;
+    if (!plotly?.dataset.source) startPlotly();
     for (const target of [...waiting.keys()]) {
       if (canStart(target) && target.checkVisibility()) start(target);
     }
