@@ -33,7 +33,7 @@ def visit(browser, tmp_path):
         data = index_data.index_data(values, in_page)
         for name, text in data.files.items():
             (folder / index_data.FOLDER / name).write_text(text, encoding="utf-8")
-        html = pages.index_page(values, data, pages.PagePlace())
+        html = "".join(pages.index_page(data, pages.PagePlace()))
         (folder / "index.html").write_text(html, encoding="utf-8")
         opened.append(Visit(browser, folder / "index.html", **options))
         return opened[-1]
