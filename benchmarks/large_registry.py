@@ -20,6 +20,7 @@ from benchmarks.raw_sqlite import DATABASE, METADATA, PROJECT, TAGS, Sample, pay
 from benchmarks.register import into
 from localreg import InputModel, OutputModel, Registry, Task
 from localreg.store.rows import report_rows
+from localreg.values.metadata import number_of
 from localreg.values.records import Owner
 
 BATCH = 20_000
@@ -123,7 +124,9 @@ def _write_models(connection: sqlite3.Connection, home: Path, sizes: Sizes) -> N
             rows["claim"].append((project, sample.name, version, model_id, model_id))
             rows["model"].append((model, model_id, sample.name, project, version, at, at, at, at))
             rows["model_tag"].extend((model, tag, at) for tag in tags)
-            rows["metadata"].extend((model, name, *entry) for name, entry in metadata.items())
+            rows["metadata"].extend(
+                (model, name, *entry, number_of(entry[0])) for name, entry in metadata.items()
+            )
             rows["weights"].append((model, model_id, url, blob, filename, int(url is None), at))
         for name, sql in _INSERTS.items():
             connection.executemany(sql, rows[name])
@@ -152,7 +155,7 @@ _INSERTS = {
     "contested, archived, created, updated, birth, stamp) "
     "VALUES (?, ?, ?, ?, ?, 'PyTorch', 0, 0, 0, 0, ?, ?, ?, ?)",
     "model_tag": "INSERT INTO model_tag VALUES (?, ?, ?, 1)",
-    "metadata": "INSERT INTO metadata VALUES (?, ?, ?, ?)",
+    "metadata": "INSERT INTO metadata VALUES (?, ?, ?, ?, ?)",
     "weights": "INSERT INTO weights (model, id, revision, url, blob, filename, kept, uploaded, "
     "current, package, tree, at) VALUES (?, ?, 1, ?, ?, ?, ?, 0, 1, 0, 0, ?)",
 }

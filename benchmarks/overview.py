@@ -35,6 +35,7 @@ from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.page_links import Site, reports_folder
 from localreg.pages.index_data import index_data
 from localreg.registry import Chain
+from localreg.values.metadata import number_of
 
 METRICS = ("loss/train", "loss/val", "accuracy/val", "lr/lr", "f1/val", "throughput/train")
 OWN = ("accuracy/test", "loss/test")  # of models
@@ -270,9 +271,9 @@ def build(home: Path, models: int, tasks: int) -> None:
             (pk, pk % 20 + 1, pk) for pk in range(1, models + 1)
         ))  # fmt: skip
         connection.executemany(
-            "INSERT INTO metadata VALUES (?, ?, ?, ?)",
+            "INSERT INTO metadata VALUES (?, ?, ?, ?, ?)",
             (
-                (pk, key, value, kind)
+                (pk, key, value, kind, number_of(value))
                 for pk in range(1, models + 1)
                 for key, value, kind in (
                     ("stage", f"stage-{pk % 3}", "str"),

@@ -41,6 +41,7 @@ from benchmarks.peers import Program, running
 from benchmarks.raw_sqlite import DATABASE, connect
 from localreg import InputModel, Registry
 from localreg.operations.finding import queries
+from localreg.values.metadata import number_of
 
 LIMIT = 20
 COMMON = "common AND common NOT common"
@@ -389,9 +390,9 @@ def _fill(connection: sqlite3.Connection, models: int, chance: random.Random) ->
         ),
     )
     connection.executemany(
-        "INSERT INTO metadata VALUES (?, ?, ?, ?)",
+        "INSERT INTO metadata VALUES (?, ?, ?, ?, ?)",
         (
-            (pk, key, value, kind)
+            (pk, key, value, kind, number_of(value))
             for pk in range(1, models + 1)
             for key, value, kind in (
                 ("accuracy", f"{chance.random():.4f}", "float"),

@@ -173,8 +173,11 @@ class RawWriter:
             key = self._key("tag", tag)
             execute("INSERT INTO model_tag VALUES (?, ?, ?, 1)", (model, key, at))
         self._connection.executemany(
-            "INSERT INTO metadata VALUES (?, ?, ?, ?)",
-            [(model, key, *entry) for key, entry in metadata.items()],
+            "INSERT INTO metadata VALUES (?, ?, ?, ?, ?)",
+            [
+                (model, key, *entry, _number(sample.metadata[key]))
+                for key, entry in metadata.items()
+            ],
         )
         execute(
             "INSERT INTO weights (model, id, revision, url, filename, kept, uploaded, current, "
@@ -241,6 +244,10 @@ def differences(ours: str, raw: str) -> list[str]:
     first.close()
     second.close()
     return found
+
+
+def _number(value: object) -> int | float | None:
+    return value if isinstance(value, int | float) else None
 
 
 def _new_id() -> str:

@@ -339,14 +339,19 @@ CREATE TABLE addition (
     PRIMARY KEY (subject, tag, event)
 ) WITHOUT ROWID;
 
+-- `number`: what the value is if it is the text of a number, else NULL; orders and comparisons read
+-- it by its index. It is a column, and no index on an expression: SQLite's versions round some texts
+-- differently, and an index that was written by another version would seem damaged.
 CREATE TABLE metadata (
     model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
     key TEXT NOT NULL,
     value TEXT NOT NULL,
     type TEXT NOT NULL,
+    number NUMERIC CHECK (typeof(number) IN ('null', 'integer', 'real')),
     PRIMARY KEY (model, key)
 ) WITHOUT ROWID;
 CREATE INDEX metadata_value ON metadata (key, value, model);
+CREATE INDEX metadata_number ON metadata (key, number, model) WHERE number IS NOT NULL;
 
 CREATE TABLE task (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,

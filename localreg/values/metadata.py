@@ -23,6 +23,13 @@ _BOOLS = {"true": True, "1": True, "false": False, "0": False}
 _PLAIN = frozenset({bool, float})
 _SINGLE = frozenset({str, int, float, bool})
 _CONTAINERS = frozenset({"list", "tuple", "dict", "none", "nonetype"})
+# The texts that SQLite takes for numbers: so parameters are compared, which have no column of them.
+_NUMBER = re.compile(
+    r"[ \t\n\v\f\r]*([+-]?(?:(?P<whole>\d+)|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?))[ \t\n\v\f\r]*",
+    re.ASCII,
+)
+_MOST_DIGITS = 640  # that Python reads as a whole number whatever limit is set
+_LARGEST = 2**63  # SQLite's whole numbers are less
 # Only the escapes that repr() writes: at any other ast.literal_eval may print a warning.
 _REPR_TEXT = r"(?:[^\\]|\\[\\'\"nrtxuU])*"
 
@@ -175,6 +182,23 @@ def cast(value: str, type_name: str) -> object:
                 case ("dict", dict()) | ("none" | "nonetype", None):
                     return found
     return value
+
+
+def number_of(text: str) -> int | float | None:
+    """Return the number that a text is, or None; by it, values are ordered and compared.
+
+    >>> number_of("0.90"), number_of(" 7 "), number_of("1e3"), number_of("7 m"), number_of("inf")
+    (0.9, 7, 1000.0, None, None)
+    """
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return None
+    whole = found["whole"]
+    if whole is not None and len(whole) <= _MOST_DIGITS:
+        number = int(text)
+        if abs(number) < _LARGEST:
+            return number
+    return float(text)
 
 
 def typed(text: str) -> tuple[str, str]:

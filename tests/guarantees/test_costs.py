@@ -40,7 +40,7 @@ COSTS = costs.Table()
 # Registering, editing --------------------------------------------------------------------------
 
 
-@COSTS.at_most(statements=16, python_calls=240, system_calls=64)
+@COSTS.at_most(statements=16, python_calls=240, system_calls=66)
 def register_a_model(folder):
     numbers = count()
     with Registry(folder / "registry", durability="full") as registry:

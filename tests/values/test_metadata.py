@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import enum
 import math
+import sqlite3
 import types
 import warnings
+from contextlib import closing
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.proofs import TIMES
 
 from localreg.errors import InvalidValueError
-from localreg.values.metadata import MetadataEntry, cast, entries, entry, to_text
+from localreg.values.metadata import MetadataEntry, cast, entries, entry, number_of, to_text
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 JSON_VALUES = st.recursive(
@@ -263,3 +266,38 @@ class TestCast:
     def test_nan_comes_back(self):
         stored = entry("key", [math.nan])
         assert math.isnan(cast(stored.value, stored.type)[0])
+
+
+def number_in_sqlite(text):
+    """Return what SQLite makes of a text in a column of numbers; None if it stays a text."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE x (number NUMERIC)")
+        connection.execute("INSERT INTO x VALUES (?)", (text,))
+        (value,) = connection.execute("SELECT number FROM x").fetchone()
+    return None if isinstance(value, str) else value
+
+
+NUMBERS = (
+    "0", "-0", "+7", "007", "0.90", ".5", "5.", ".", "-.5e-3", "1e3", "1E+3", "1e", "1e+", "e3",
+    " 7 ", "\t7\n", "\v7\f\r", "7 m", "7\xa0", "\x1c7", "7\x1c", "1 2", "", " ", "+", "--1", "1_0",
+    "0x10",
+    "inf", "-Infinity", "nan", "1e400", "-1e400", "1e-400", "9" * 18, "9" * 30, "9" * 5_000,
+    "0" * 30 + "5", str(2**63 - 1), str(2**63), str(-(2**63)), str(2**60 + 1), "1.5.2", "1,5",
+    "½", "٣",
+    "True", "2024-01-01", "1e5e5", "12345678901234567890.5",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NUMBERS, ids=lambda text: repr(text)[:20])
+def test_a_text_is_a_number_if_it_is_one_to_sqlite(text):
+    """Parameters are compared by SQLite, metadata by `number_of`."""
+    assert number_of(text) == number_in_sqlite(text)
+
+
+@settings(max_examples=300 * TIMES)
+@given(st.text("0123456789.eE+- \tx", max_size=12) | st.integers().map(str))
+def test_any_text_is_a_number_if_it_is_one_to_sqlite(text):
+    """SQLite may round the last digits differently."""
+    found, wanted = number_of(text), number_in_sqlite(text)
+    assert (found is None) == (wanted is None)
+    assert found == wanted or math.isclose(found, wanted, rel_tol=1e-14)

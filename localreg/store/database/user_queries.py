@@ -93,7 +93,8 @@ VIEWS = {
         FROM main.model m JOIN main.task t ON t.id = m.task
             JOIN main.parameter x ON x.task = t.pk""",
     "metadata": """
-        SELECT m.id AS id, x.key AS key, localreg_value(x.key, x.value) AS value, x.type AS type
+        SELECT m.id AS id, x.key AS key, localreg_value(x.key, x.value) AS value, x.type AS type,
+            CASE x.value WHEN localreg_value(x.key, x.value) THEN x.number END AS number
         FROM main.metadata x JOIN main.model m ON m.pk = x.model""",
     "configurations": """
         SELECT m.id AS id, '' AS name, localreg_config(d.config) AS text
@@ -140,7 +141,8 @@ VIEWS = {
 HIDDEN = frozenset(
     {
         ("parameter", "value"), ("configuration", "text"), ("design", "config"),
-        ("task_design", "config"), ("metadata", "value"), ("event", "payload"),
+        ("task_design", "config"), ("metadata", "value"), ("metadata", "number"),
+        ("event", "payload"),
         ("private_url", "url"), ("task_place", "place"), ("weights", "url"), ("upload", "url"),
         ("url", "url"), ("model", "comment"), ("task", "comment"), ("task", "run"),
         ("task", "reason"), ("message", "text"), ("plot", "spec"), ("plot", "shown"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from localreg.values.metadata import number_of
 from localreg.values.records import Json, LoggedEvent, StateChange
 
 TYPE_CHECKING = False
@@ -40,7 +41,8 @@ def created(state: State, event: Applied) -> None:
         state.put("design", subject, (), (born["config"], _labels(born["labels"])))
     state.born_with("model", subject, born["tags"], False, event.stamp)
     state.born_with("model", subject, born["system_tags"], True, event.stamp)
-    state.put_all("metadata", subject, {(key,): entry for key, entry in born["metadata"].items()})
+    metadata = born["metadata"].items()
+    state.put_all("metadata", subject, {(key,): (*new, number_of(new[0])) for key, new in metadata})
     for weights in born["weights"]:
         _insert_weights(state, subject, subject, weights, current=weights["current"])
 
@@ -114,7 +116,7 @@ def described(state: State, event: Applied) -> None:
     if new is None:
         state.drop("metadata", event.subject, (event.field,))
     else:
-        state.put("metadata", event.subject, (event.field,), new)
+        state.put("metadata", event.subject, (event.field,), (*new, number_of(new[0])))
 
 
 def alias_set(state: State, event: Applied) -> None:

@@ -121,7 +121,9 @@ RULES: dict[str, dict[str, Rule]] = {
     "tag": {"pk": WHOLE, "name": TEXT, "system": FLAG},
     "model_tag": {"model": WHOLE, "tag": WHOLE, "stamp": COUNT, "born": FLAG},
     "addition": {"subject": ID, "tag": WHOLE, "event": ID},
-    "metadata": {"model": WHOLE, "key": TEXT, "value": TEXT, "type": TEXT},
+    "metadata": {
+        "model": WHOLE, "key": TEXT, "value": TEXT, "type": TEXT, "number": or_null(NUMBER),
+    },
     "task": {
         "pk": WHOLE, "id": ID, "project": WHOLE, "name": TEXT, "type": TEXT, "status": TEXT,
         "reason": or_null(TEXT), "published": FLAG, "progress": or_null(COUNT),

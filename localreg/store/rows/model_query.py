@@ -18,7 +18,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 
-from localreg.store.rows.checked_values import COUNT, ID, NUMBER, TEXT, Columns
+from localreg.store.rows.checked_values import COUNT, ID, NUMBER, TEXT, Columns, fetched
 from localreg.store.rows.name_patterns import pattern_sql
 from localreg.store.rows.tag_sql import TAG, tag_sql
 from localreg.store.rows.value_sources import (
@@ -28,6 +28,7 @@ from localreg.store.rows.value_sources import (
     Ranked,
     Source,
     compared_sql,
+    has_range_of_numbers,
     holds_sql,
     in_order,
     sources,
@@ -38,6 +39,8 @@ from localreg.values.tags import ANY_TAGS, AllOf, AnyOf, HasTag, Not, TagConditi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from localreg.values.comparisons import Comparison
 
 Connection = sqlite3.Connection
@@ -133,9 +136,13 @@ def _rank_by_values(connection: Connection, query: ModelQuery) -> list[Ranked]:
     order = query.order
     found = sources(connection, "model", order.by, order.key)
     few = _few(connection, query) if found else None
-    ranked = []
+    ranked: list[Ranked] = []
     for place, source in enumerate(found):
-        sql, parameters = _of_source(connection, query, source, found[:place], few)
+        earlier = found[:place]
+        if few is None and query.limit is not None and source.in_order:
+            ranked += _first_of(connection, query, source, earlier)
+            continue
+        sql, parameters = _of_source(connection, query, source, earlier, few)
         ranked += [Ranked(*row) for row in RANKED.sound(connection, sql, parameters)]
     return in_order(ranked, lambda each: each, descending=order.descending)[: query.limit]
 
@@ -176,6 +183,100 @@ def _of_source(
         f"WHERE {' AND '.join(where)} ORDER BY {texts_last}ranked {direction}, m.stamp DESC"
     )
     return _limited(sql, parameters, query.limit)
+
+
+def _first_of(
+    connection: Connection, query: ModelQuery, source: Source, earlier: Sequence[Source]
+) -> Iterator[Ranked]:
+    """Yield the first models of one source, as many as are wanted, with few more read than needed.
+
+    The index of the values is read in stretches of whole values. Its entries are not in the order
+    of `stamp`, so each stretch is sorted. A value that many models have is not read through for its
+    newest ones: these are found among all models, newest first.
+    """
+    wanted = query.limit or 0
+    for part in source.in_order:
+        for stretch, is_large in _stretches(connection, part, query.order, wanted):
+            if wanted <= 0:
+                return
+            asked = replace(query, limit=wanted)
+            if is_large:
+                rows = _newest_with_value(connection, asked, stretch, earlier)
+            else:
+                sql, parameters = _of_source(connection, asked, stretch, earlier, None)
+                rows = RANKED.sound(connection, sql, parameters)
+            wanted -= len(rows)
+            yield from (Ranked(*row) for row in rows)
+
+
+def _stretches(
+    connection: Connection, source: Source, order: Order, size: int
+) -> Iterator[tuple[Source, bool]]:
+    """Yield a source in stretches of whole values, in an order; the first ones are short.
+
+    Args:
+        size: how many entries the first one has, about.
+
+    Returns:
+        Of each, the source with its entries only, and True if it is one value of many models.
+    """
+    after, before = ("<", ">") if order.descending else (">", "<")
+    direction = "DESC" if order.descending else "ASC"
+    size = min(max(size, PROBE), FEW)
+    rest = source
+    while True:
+        probe = (
+            f"SELECT {source.column} FROM {source.first.partition(' CROSS')[0]} "
+            f"WHERE {rest.condition} ORDER BY {source.column} {direction} LIMIT 1 OFFSET ?"
+        )
+        ends = [
+            value
+            for place in (0, size)
+            for (value,) in fetched(connection, probe, (*rest.parameters, place))
+        ]
+        if len(ends) < 2 or any(isinstance(value, bytes) for value in ends):
+            yield rest, False
+            return
+        first, end = ends
+        if first == end:
+            stretch = _limited_to(source, "=", end)
+            place = stretch.first.partition(" CROSS")[0]
+            count = _count(connection, f"{place} WHERE {stretch.condition}", stretch.parameters)
+            yield stretch, count > FEW
+            rest = _limited_to(source, after, end)
+        else:
+            yield _limited_to(rest, before, end), False
+            rest = _limited_to(source, f"{after}=", end)
+        size = min(2 * size, FEW)
+
+
+def _limited_to(source: Source, sign: str, value: object) -> Source:
+    """Return a source with the values only that a sign allows."""
+    return replace(
+        source,
+        condition=f"{source.condition} AND {source.column} {sign} ?",
+        parameters=(*source.parameters, value),
+    )
+
+
+def _newest_with_value(
+    connection: Connection, query: ModelQuery, source: Source, earlier: Sequence[Source]
+) -> list[tuple[Any, ...]]:
+    """Return the newest models of a source that has a single value, as rows of `Ranked`."""
+    newest = replace(query, order=NEWEST)
+    driver = _driver(connection, newest)
+    where, parameters = _where(connection, newest, driver)
+    where.append(f"EXISTS (SELECT 1 FROM {source.of_one} AND {source.condition})")
+    parameters += source.parameters
+    for each in earlier:
+        where.append(each.lacks)
+        parameters += each.parameters
+    *_, value = source.parameters
+    sql = (
+        f"SELECT m.id, ?, m.stamp FROM {driver.source} WHERE {' AND '.join(where)} "
+        f"ORDER BY {_order_sql(NEWEST, driver)} LIMIT ?"
+    )
+    return RANKED.sound(connection, sql, (value, *parameters, query.limit))
 
 
 def _few(connection: Connection, query: ModelQuery) -> _Driver | None:
@@ -223,7 +324,7 @@ def _where(
         parameters.append(each.key)
         where.append(
             f"EXISTS (SELECT 1 FROM metadata x WHERE x.model = {driver.model} "
-            f"AND x.key = ? AND {compared_sql('x.value', each, parameters)})"
+            f"AND x.key = ? AND {compared_sql('x.value', each, parameters, number='x.number')})"
         )
     for kind, comparisons in (("metric", query.metrics), ("parameter", query.parameters)):
         for each in comparisons:
@@ -391,10 +492,11 @@ def _small_unions(connection: Connection, query: ModelQuery) -> list[tuple[_Spre
 def _matching_metadata(
     connection: Connection, query: ModelQuery
 ) -> Iterator[tuple[_Spread, _Driver]]:
-    source = "metadata d INDEXED BY metadata_value"
     for each in query.metadata:
+        index = "metadata_number" if has_range_of_numbers(each) else "metadata_value"
+        source = f"metadata d INDEXED BY {index}"
         parameters: Parameters = [each.key]
-        condition = f"d.key = ? AND {compared_sql('d.value', each, parameters)}"
+        condition = f"d.key = ? AND {compared_sql('d.value', each, parameters, number='d.number')}"
         count = _count(connection, f"{source} WHERE {condition}", parameters)
         if count <= FEW:
             driver = _Driver(

@@ -157,7 +157,7 @@ OWNED = {
             "package", "tree", "archive", "archive_size", "at",
         ),
     ),
-    "metadata": Owned("model", ("key",), ("value", "type")),
+    "metadata": Owned("model", ("key",), ("value", "type", "number")),
     "signature": Owned("model", ("id",), ("digest", "blob", "signer", "at")),
     "task_design": Owned("task", (), ("config", "labels")),
     "task_model": Owned("task", ("role", "name"), ("model", "stamp")),

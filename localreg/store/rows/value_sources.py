@@ -4,9 +4,9 @@ A model has its own metrics, and for a name that it lacks that of the task that 
 are those of that task. So there may be several sources of a value, in the order in which they
 count. Each is one index that has the values of a name together.
 
-Parameters and metadata are texts. A text that is a number is compared as a number: SQLite makes a
-number of it, if that loses nothing, when the other side has a numeric affinity. It takes every text
-as greater than any number, so a bound keeps texts out.
+Parameters and metadata are texts. A text that is a number is compared as a number. Metadata has a
+column of these. Of a parameter, SQLite makes a number, if that loses nothing, when the other side
+has a numeric affinity. It takes every text as greater than any number, so a bound keeps texts out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 
 from localreg.errors import InvalidValueError
 from localreg.store.rows.checked_values import COUNT, ID, TEXT, Columns, Rule
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class Source(Frozen):
         condition, parameters: what a WHERE needs to have this name only.
         column: the column of the value.
         is_text: True if it holds texts, of which some may be numbers.
+        number: the column that has the numbers among these; "" if there is none.
     """
 
     first: str
@@ -94,14 +95,39 @@ class Source(Frozen):
     parameters: tuple[object, ...]
     column: str
     is_text: bool
+    number: str = ""
 
     @property
     def value(self) -> str:
         """SQL of the value to order by: a number, if it is one."""
         if not self.is_text:
             return self.column
+        if self.number:
+            return f"coalesce({self.number}, {self.column})"
         is_number = _NUMBERS_ONLY.format(self.column)
         return f"CASE WHEN {is_number} THEN CAST({self.column} AS NUMERIC) ELSE {self.column} END"
+
+    @property
+    def in_order(self) -> tuple[Source, ...]:
+        """The parts of it that each are in the order of an index: numbers, then texts.
+
+        None, if there is no such index.
+        """
+        if not self.is_text:
+            return (replace(self, condition=f"{self.condition} AND {self.column} IS NOT NULL"),)
+        if not self.number:
+            return ()
+        numbers = replace(
+            self,
+            first=self.first.replace("metadata_value", "metadata_number"),
+            condition=f"{self.condition} AND {self.number} IS NOT NULL",
+            column=self.number,
+            is_text=False,
+        )
+        texts = replace(
+            self, condition=f"{self.condition} AND {self.number} IS NULL", is_text=False
+        )
+        return numbers, texts
 
     @property
     def lacks(self) -> str:
@@ -149,7 +175,8 @@ def sources(connection: Connection, subject: str, kind: str, name: str) -> list[
     """
     if kind == "metadata":
         index = ("metadata", "metadata_value", "model")
-        return [_source(subject, index, "v.key = ?", (name,), "v.value", is_text=True)]
+        found = _source(subject, index, "v.key = ?", (name,), "v.value", is_text=True)
+        return [replace(found, number="v.number")]
     if kind == "parameter":
         index = ("parameter", "parameter_name", "task")
         condition = "v.section = ? AND v.name = ?"
@@ -241,13 +268,24 @@ def _parameter(connection: Connection, name: str) -> list[tuple[str, str]]:
     return [(found[0], name)] if found else []
 
 
+def has_range_of_numbers(comparison: Comparison) -> bool:
+    """Return True if what meets a comparison is a range of numbers, without texts."""
+    return isinstance(comparison.value, int | float) and comparison.sign != "!="
+
+
 def compared_sql(
-    column: str, comparison: Comparison, parameters: list[object], *, is_text: bool = True
+    column: str,
+    comparison: Comparison,
+    parameters: list[object],
+    *,
+    is_text: bool = True,
+    number: str = "",
 ) -> str:
     """Return the condition that a column meets a comparison; its parameters are appended.
 
     Args:
         is_text: True for a column of texts, False for one of numbers.
+        number: the column that has the numbers among the texts; "" if there is none.
     """
     sign, value = comparison.sign, comparison.value
     if isinstance(value, tuple):
@@ -255,6 +293,8 @@ def compared_sql(
         marks = ", ".join("?" * len(value))
         return f"{column} = ?" if len(value) == 1 else f"{column} IN ({marks})"
     parameters.append(value)
+    if number and has_range_of_numbers(comparison):
+        return f"{number} {sign} ?"
     if isinstance(value, str) or not is_text:
         return f"{column} {sign} ?"
     compared = f"{column} {sign} CAST(? AS NUMERIC)"
@@ -272,7 +312,9 @@ def holds_sql(found: list[Source], comparison: Comparison, parameters: list[obje
     cases = []
     for place, source in enumerate(found):
         parameters += source.parameters
-        compared = compared_sql(source.column, comparison, parameters, is_text=source.is_text)
+        compared = compared_sql(
+            source.column, comparison, parameters, is_text=source.is_text, number=source.number
+        )
         case = f"EXISTS (SELECT 1 FROM {source.of_one} AND {source.condition} AND {compared})"
         for earlier in found[:place]:
             parameters += earlier.parameters

@@ -265,7 +265,7 @@ def test_values_are_found_by_indexes(asked, registry, sweep):
         ({"project": "vision"}, "model_project"),
         ({"name": "a"}, "model_name"),
         ({"tags": ["few"]}, "model_tag_newest"),
-        ({"metadata": {"rank": (">", 1)}}, "metadata_value"),
+        ({"metadata": {"rank": (">", 1)}}, "metadata_number"),
         ({}, "series_"),
     ],
     ids=str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from localreg.values.ids import new_id
 from localreg.values.records import MetadataValue, ModelRecord, Project
 
 MODELS = FEW + 600
+LEVELS = ("2.5", "2.50", "10", "-1e3", "x", "y", "3 m", "0x10")
 
 
 @dataclass
@@ -63,6 +65,11 @@ def draw_up(number):
         if has
     }
     model.metadata = {"run": str(number), "odd": str(number % 2 == 1)}
+    # Numbers as texts, of which many are equal, and texts.
+    level = "3" if number < FEW + 100 else LEVELS[number % len(LEVELS)]
+    if number % 50:
+        model.metadata["level"] = level
+    model.metadata["loss"] = f"{number * 7919 % 1_009 / 8}"
     if number % 25 == 4:
         model.metadata["kind"] = "some"
     if number < FEW:
@@ -170,11 +177,27 @@ ORDERS = {
     "+created": (lambda each: int(each.metadata["run"]), False),
     "created": (lambda each: int(each.metadata["run"]), True),
 }
+BY_VALUES = ("run", "odd", "edge", "beyond", "level", "loss")
+
+
+def by_value(models, key, falls):
+    """Return the models that have a key, by its values: numbers, then texts."""
+    numbers, texts = [], []
+    for each in models:
+        if key in each.metadata:
+            is_number = re.fullmatch(r"-?[\d.]+(e\d+)?", each.metadata[key])
+            (numbers if is_number else texts).append(each)
+    numbers.sort(key=lambda each: float(each.metadata[key]), reverse=falls)
+    texts.sort(key=lambda each: each.metadata[key], reverse=falls)
+    return numbers + texts
 
 
 def brute_force(models, means, asked):
     """Return the ids of the models that match, by looking at each."""
-    if "order" in asked:
+    if "metadata." in asked.get("order", ""):
+        sign, _, key = asked["order"].partition("metadata.")
+        models = by_value(models, key, sign != "+")
+    elif "order" in asked:
         key, falls = ORDERS[asked["order"]]
         models = sorted(models, key=key, reverse=falls)  # equal ones stay newest first
     found = [
@@ -225,6 +248,20 @@ def test_an_order_by_name_or_creation(large, order, tokens, means):
             every = {"order": order, **asked, **more}
             found = find_models(registry, check_query(tags=tokens, **every))
             assert found == brute_force(models, means, every), every
+
+
+@pytest.mark.parametrize("sign", ["-", "+"])
+@pytest.mark.parametrize("key", BY_VALUES)
+def test_an_order_by_metadata(large, key, sign):
+    """Numbers, then texts; equal ones newest first, also if there are many of them."""
+    registry, models = large
+    filters = [each for each in TAG_FILTERS if each[0] in (None, ["most"], ["-most"], ["few"])]
+    for tokens, means in filters:
+        for asked in ({}, {"project": "big"}, {"name": "rare"}, {"metadata": {"odd": "True"}}):
+            for more in ({"limit": 7}, {"limit": 150, "archived": True}, {"limit": 2_500}, {}):
+                every = {"order": f"{sign}metadata.{key}", **asked, **more}
+                found = find_models(registry, check_query(tags=tokens, **every))
+                assert found == brute_force(models, means, every), (tokens, every)
 
 
 # What is asked, the index that must drive, and whether the answer is sorted afterwards.
