@@ -82,7 +82,7 @@ class Visit:
         complaints: errors, warnings in the console, and dialogs.
     """
 
-    def __init__(self, browser, path, *, until_ready=True, **options):
+    def __init__(self, browser, path, *, script="", **options):
         self.requests, self.complaints = [], []
         self.folder = path.parent
         self.page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
@@ -95,11 +95,11 @@ class Visit:
             "window.violations = []; document.addEventListener('securitypolicyviolation',"
             " event => violations.push(event.violatedDirective + ' ' + event.blockedURI))"
         )
+        self.page.add_init_script(script)  # before those of the page
         self.page.goto(path.as_uri(), timeout=60_000)
         # Plotly starts when the page is shown, and nothing can be clicked meanwhile.
-        if until_ready:
-            ready = "() => !document.getElementById('plotly')"
-            self.page.wait_for_function(ready, timeout=60_000)
+        ready = "() => !document.getElementById('plotly')"
+        self.page.wait_for_function(ready, timeout=60_000)
 
     def _asked(self, request):
         if not request.url.startswith(("data:", "blob:")):
