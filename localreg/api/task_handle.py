@@ -65,9 +65,8 @@ class TaskHandle:
         """Return the chain to write through: see `Chain.starting_at`."""
         return self._chain.starting_at(self._registry)
 
-    def _reports_to(self) -> tuple[Chain, Owner]:
-        """Return the task as the owner of reports, and the chain whose first registry has it."""
-        return self._own_chain(), Owner("task", self._id)
+    def _points_to(self) -> tuple[Chain, str, str]:
+        return self._own_chain(), "task", self._id
 
     def _owned(self) -> tuple[Chain, OpenRegistry, Owner]:
         return self._chain, self._registry, Owner("task", self._id)

@@ -303,8 +303,8 @@ class ArtifactRecord(Frozen):
 class Owner(tuple[str, str]):
     """The model or task that values are reported to: its kind and its id.
 
-    It is made for every reported point. So it is a tuple; and a NamedTuple would import typing, or
-    collections, which takes a sixth of the time of importing a model.
+    A tuple is made and compared fast, as keys of dictionaries are; and a NamedTuple would import
+    typing, or collections, which takes a sixth of the time of importing a model.
 
     >>> owner = Owner("model", "f" * 32)
     >>> owner.kind, owner == ("model", "f" * 32)

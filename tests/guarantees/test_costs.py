@@ -206,7 +206,7 @@ def long_series(folder, points):
         yield model
 
 
-@COSTS.at_most(statements=35, python_calls=9_500)
+@COSTS.at_most(statements=35, python_calls=7_600)
 def report_a_thousand_scalars(folder):
     numbers = count()
     with long_series(folder, 1) as model:

@@ -22,8 +22,8 @@ class DatasetLogger(Logger):
     def __repr__(self) -> str:
         return f"DatasetLogger({self._dataset.id!r})"
 
-    def _reports_to(self) -> tuple[Chain, Owner]:
-        return self._chain, Owner("model", self._dataset.id)
+    def _points_to(self) -> tuple[Chain, str, str]:
+        return self._chain, "model", self._dataset.id
 
     def _owned(self) -> tuple[Chain, OpenRegistry, Owner]:
         return self._chain, self._dataset.registry, Owner("model", self._dataset.id)

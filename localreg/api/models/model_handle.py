@@ -57,9 +57,9 @@ class ModelHandle:
         """Return the registry and the id; an empty model has none and raises."""
         return self._place()[1]
 
-    def _reports_to(self) -> tuple[Chain, Owner]:
+    def _points_to(self) -> tuple[Chain, str, str]:
         chain, found = self._place()
-        return chain.starting_at(found.registry), Owner("model", found.id)
+        return chain.starting_at(found.registry), "model", found.id
 
     def _owned(self) -> tuple[Chain, OpenRegistry, Owner]:
         chain, found = self._place()

@@ -59,8 +59,8 @@ class Logger(ReportMethods, ReportedMethods):
     def __repr__(self) -> str:
         return f"Logger({getattr(self, '_task', 'no task')!r})"  # unset if the constructor raised
 
-    def _reports_to(self) -> tuple[Chain, Owner]:
-        return self._task._reports_to()
+    def _points_to(self) -> tuple[Chain, str, str]:
+        return self._task._points_to()
 
     def _owned(self) -> tuple[Chain, OpenRegistry, Owner]:
         return self._task._owned()

@@ -135,7 +135,7 @@ class _TaskRecorder:
         self._task = task
         self._frameworks = frameworks
         self._saved = SavedFiles(task)
-        self._reports_to = task._reports_to()  # scalars come by the hundred thousand
+        self._points_to = task._points_to()  # scalars come by the hundred thousand
         self._kept: dict[type, object] = {}
         self.monitor: Monitor | None = None
         self.renewal: Renewal | None = None
@@ -208,9 +208,8 @@ class _TaskRecorder:
     def scalar(
         self, title: str, series: str, value: float, iteration: int, *, at: float | None = None
     ) -> None:
-        chain, owner = self._reports_to
         operations.reports.writing.report_scalar(
-            chain, owner, title, series, value, iteration, at=at
+            *self._points_to, title, series, value, iteration, at=at
         )
 
     def histogram(
@@ -250,7 +249,7 @@ class _TaskRecorder:
     def _print(self, lines: Sequence[str], level: int) -> None:
         if lines:
             operations.reports.writing.report_printed(
-                *self._reports_to, lines, level, self._log_limit
+                *self._task._reports_to(), lines, level, self._log_limit
             )
 
     def finish(self) -> None:

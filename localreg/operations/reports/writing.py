@@ -37,7 +37,8 @@ _DATA_LIMIT = 500_000_000  # bytes; SQLite holds a billion in one cell
 
 def report_scalar(
     chain: Chain,
-    owner: Owner,
+    kind: str,
+    owner_id: str,
     title: object,
     series: object,
     value: object,
@@ -48,6 +49,7 @@ def report_scalar(
     """Report one point of a scalar series; it is on disk at most a second later.
 
     Args:
+        kind, owner_id: of the model or task.
         at: when it was measured, in seconds since 1970; now if None.
 
     Raises:
@@ -64,9 +66,10 @@ def report_scalar(
     when = time.time_ns() if at is None else int(at * 1e6 + 0.5) * 1000  # a float has no more
     buffer = chain.first.store.buffer
     if buffer.offsets:
-        step += buffer.offsets.get(owner, 0)
-    key, point = (owner, title, series), (step, number, when)
+        step += buffer.offsets.get(Owner(kind, owner_id), 0)
+    key, point = (kind, owner_id, title, series), (step, number, when)
     if not buffer.add_point(key, point):
+        owner = Owner(kind, owner_id)
         check_title("title", title)
         check_series(series)
         require_owner(chain.first, owner)

@@ -48,7 +48,7 @@ MOST_LINES = 20_000  # printed lines that wait; the caller who prints one more w
 IDLE = 30.0
 MANY = 10_000  # points; with so many the thread does not wait for the second
 MOST = 200_000  # points; the caller who reports one more writes them itself
-Key = tuple[Owner, str, str]  # with title and series
+Key = tuple[str, str, str, str]  # kind and id of the owner, title, series: made for every point
 Line = tuple[Owner, Message]
 
 
@@ -293,7 +293,8 @@ class ReportBuffer:
         lost: list[Owner] = []
         with self._write() as change:
             connection = change.connection
-            owners = dict.fromkeys([*(owner for owner, _, _ in points), *unsynced], 0)
+            reported = (Owner(kind, owner_id) for kind, owner_id, _, _ in points)
+            owners = dict.fromkeys([*reported, *unsynced], 0)
             for owner in owners:
                 found = report_rows.owner_pk(connection, owner)
                 if found is None:
@@ -302,9 +303,9 @@ class ReportBuffer:
                 owners[owner] = found
                 stamp = change.stamp(owner.id)
                 report_rows.touch(connection, owner, found, stamp, change.at)
-            for (owner, title, series), some in points.items():
-                if pk := owners[owner]:
-                    report_rows.add_points(connection, owner.kind, pk, title, series, some)
+            for (kind, owner_id, title, series), some in points.items():
+                if pk := owners[Owner(kind, owner_id)]:
+                    report_rows.add_points(connection, kind, pk, title, series, some)
         for owner in lost:
             self._owners.discard(owner)
             _warn_of_removed(owner)
