@@ -103,10 +103,15 @@ class _Axis(Frozen):
             more = (high - low) * beyond
         return cls(low - more, high + more, length)
 
-    def place(self, value: float) -> int:
-        """Return where a number is, from 0 to the length."""
-        part = (value - self.low) / (self.high - self.low)
-        return round(min(1, max(0, part)) * self.length)
+    def places(self, values: Sequence[float | None]) -> Iterator[int | None]:
+        """Yield where numbers are, from 0 to the length; None stays."""
+        low, span, length = self.low, self.high - self.low, self.length
+        for value in values:
+            if value is None:
+                yield None
+                continue
+            part = (value - low) / span
+            yield 0 if part < 0 else length if part > 1 else round(part * length)
 
     def ticks(self) -> Iterator[tuple[float, str]]:
         """Yield round numbers, as a part of the length and as a text."""
@@ -138,13 +143,13 @@ def _thinned(
     """Yield the points to draw, rounded, in the order of the line; a gap has no y."""
     width = max(across.length // steps, 1)
     held: list[tuple[int, int | None]] = []  # of one step
-    for value, number in zip(line.x, line.y, strict=True):
-        x = across.place(value)
-        y = None if number is None else down.length - down.place(number)
-        if held and held[0][0] // width != x // width:
+    step = None
+    for x, up in zip(across.places(line.x), down.places(line.y), strict=True):
+        assert x is not None  # as `SketchLine` says
+        if x // width != step:
             yield from _ends(held)
-            held = []
-        held.append((x, y))
+            held, step = [], x // width
+        held.append((x, None if up is None else down.length - up))
     yield from _ends(held)
 
 
