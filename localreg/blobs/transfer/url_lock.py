@@ -8,9 +8,8 @@ folder to its own name, which only one process can do, and continues there.
 from __future__ import annotations
 
 import os
-import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -33,7 +32,8 @@ if TYPE_CHECKING:
 
 PART = "part"
 PATIENCE = 60.0  # seconds to wait for a download that does not grow
-POLL = 0.05
+POLL = 0.1  # seconds between two tries of the lock
+LOOK = 0.01  # seconds between two looks whether the bytes came; a look costs less than a try
 
 
 def url_key(url: str) -> str:
@@ -44,15 +44,24 @@ def url_key(url: str) -> str:
 
 
 @contextmanager
-def sole_download(folders: Folders, url: str, *, patience: float = PATIENCE) -> Iterator[None]:
+def sole_download(
+    folders: Folders,
+    url: str,
+    *,
+    patience: float = PATIENCE,
+    came: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
     """Wait until no other process downloads `url`, and keep others waiting inside the block.
 
-    Where the file system has no locks, no process waits.
+    Where the file system has no locks, no process waits. Who waits for bytes that another process
+    brings goes on as soon as they are there, without the lock: one after the other, each would
+    wait for the one before.
 
     Args:
         folders: those of the registry to download into.
         url: what is downloaded.
         patience: seconds to wait for another process's download that does not grow.
+        came: asked while this waits: True if another process has brought what is wanted.
 
     Raises:
         LockTimeoutError: it did not grow for that long; the message names its process.
@@ -64,7 +73,7 @@ def sole_download(folders: Folders, url: str, *, patience: float = PATIENCE) -> 
         # thread_local, the default: threads of one process wait for each other too.
         lock: filelock.BaseFileLock = filelock.FileLock(path, fallback_to_soft=False)
         try:
-            _wait(folders, url, lock, path, patience)
+            _wait(folders, url, lock, path, patience, came)
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
@@ -81,7 +90,12 @@ def sole_download(folders: Folders, url: str, *, patience: float = PATIENCE) -> 
 
 
 def _wait(
-    folders: Folders, url: str, lock: filelock.BaseFileLock, path: Path, patience: float
+    folders: Folders,
+    url: str,
+    lock: filelock.BaseFileLock,
+    path: Path,
+    patience: float,
+    came: Callable[[], bool],
 ) -> None:
     import filelock
 
@@ -99,7 +113,11 @@ def _wait(
                     f"{patience:.0f} s; stop it and try again (it holds {path})",
                     path=str(path),
                 ) from None
-            time.sleep(POLL)
+            again = time.monotonic() + POLL
+            while time.monotonic() < again:
+                time.sleep(LOOK)
+                if came():
+                    return
         else:
             return
 
@@ -108,6 +126,8 @@ def _holder(folders: Folders, url: str) -> str:
     """Return which process downloads a URL, as far as this machine can see it."""
     for folder in _folders(folders, url):
         if is_alive(folder.name):
+            import platform  # slow to import, and only named here
+
             return f"process {process_id(folder.name)} on {platform.node()}"
     return "another process"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from localreg import log
@@ -13,7 +14,6 @@ from localreg.blobs.staging.staging import StagedBlob
 from localreg.errors import DigestMismatchError, ReadOnlyRegistryError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.finding.upstream import Found, read_each
-from localreg.operations.weights.ingest import inside_of, keep
 from localreg.operations.weights.locations import holder
 from localreg.operations.weights.sources import Held, KeptUpstream, keeper, record_kept_upstream
 from localreg.registry import Chain, OpenRegistry
@@ -87,7 +87,8 @@ def fetched(chain: Chain, wish: Wish) -> Iterator[tuple[Change, Held]]:
             if locked:
                 from localreg.blobs.transfer.url_lock import sole_download
 
-                stack.enter_context(sole_download(registry.blobs, wish.url))
+                came = partial(_came, registry, wish)
+                stack.enter_context(sole_download(registry.blobs, wish.url, came=came))
             # The second time: another process may have downloaded it while this one waited.
             for known, upstream in () if wish.force else _served(chain, wish):
                 with registry.store.write() as change:
@@ -241,6 +242,7 @@ def _download(stack: ExitStack, registry: OpenRegistry, wish: Wish) -> _Part:
     from localreg.blobs.transfer.url_lock import download_folder
     from localreg.filesystem.plain_files import discard
     from localreg.filesystem.portable_files import make_readonly_at
+    from localreg.operations.weights.ingest import inside_of  # it reads headers of many formats
 
     path = stack.enter_context(download_folder(registry.blobs, wish.url))
     found = download(
@@ -267,6 +269,8 @@ def _keep(
     damaged: bool,
 ) -> Held:
     """Keep a download and record what its URL serves, within a transaction."""
+    from localreg.operations.weights.ingest import keep
+
     kept = keep(
         registry,
         change,
@@ -288,6 +292,19 @@ def _served(chain: Chain, wish: Wish) -> Iterator[tuple[Served, KeptUpstream | N
             upstream = keeper(chain, known.digest, known.size)
             if upstream is not None or chain.first.blobs.has(known.digest, known.size):
                 yield known, upstream
+
+
+def _came(registry: OpenRegistry, wish: Wish) -> bool:
+    """Return True if another process has brought what a URL serves."""
+    if wish.force:
+        return False
+    with registry.store.one_statement() as connection:
+        known = blob_rows.served(connection, wish.url)
+    return (
+        known is not None
+        and wish.wanted in (None, known.digest)
+        and registry.blobs.has(known.digest, known.size)
+    )
 
 
 def _record_served(

@@ -6,6 +6,7 @@ import hashlib
 import io
 import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from localreg.errors import (
 from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.fetching import Wish, fetch_weights, fetched, held_bytes
 from localreg.operations.weights.local_copies import current
+from localreg.store.rows import blob_rows
 from localreg.values.frozen import replace
 
 BYTES = bytes(range(256)) * 4_000
@@ -409,6 +411,19 @@ def test_eight_processes_that_ask_for_one_url_download_it_once(site, registry, c
     assert kinds(model).count("weights.fetched") == 1
 
 
+def test_who_waits_for_a_download_goes_on_when_it_is_recorded_and_needs_no_lock(site, registry):
+    """Else each of many would wait for all before it."""
+    chain = registry._chain
+    wish = Wish(url=site.url(), filename="net.pt")
+    with ThreadPoolExecutor(1) as pool, sole_download(chain.first.blobs, wish.url):
+        waiting = pool.submit(held_bytes, chain, wish)
+        digest = registry.add(io.BytesIO(BYTES), "m").digest
+        with chain.first.store.write() as change:
+            blob_rows.record_served(change.connection, wish.url, digest, None, None)
+        assert waiting.result(30).digest == DIGEST
+    assert site.gets == []
+
+
 def test_without_working_locks_there_are_more_downloads_and_the_same_result(
     site, registry, children
 ):
@@ -475,6 +490,15 @@ def get_it_where_locks_fail(root, model_id, name):
 
     with Registry(root, durability="fast"):
         return InputModel(model_id).get_local_copy(raise_on_error=True)
+
+
+def test_a_wait_ends_without_the_lock_when_what_is_wanted_came(site, registry, children):
+    holder = children.start(hold_the_url, registry.path, site.url())
+    assert holder.stdout.readline() == "held\n"
+    looks = iter([False, False, True])
+    with sole_download(registry._chain.first.blobs, site.url(), came=lambda: next(looks)):
+        assert list(looks) == []
+    holder.communicate()
 
 
 @pytest.mark.parametrize("error", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
