@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.proofs import TIMES
+from support.statements import steps
 
 from localreg.errors import InvalidValueError
 from localreg.operations.finding.queries import check_query, find_models
@@ -262,6 +263,17 @@ def test_an_order_by_metadata(large, key, sign):
                 every = {"order": f"{sign}metadata.{key}", **asked, **more}
                 found = find_models(registry, check_query(tags=tokens, **every))
                 assert found == brute_force(models, means, every), (tokens, every)
+
+
+@pytest.mark.parametrize("key", ["run", "loss", "level", "beyond"])
+def test_an_order_by_metadata_does_not_read_all_models(large, key):
+    """Neither if all values differ, nor if more than FEW are equal."""
+    asked = check_query(order=f"metadata.{key}", limit=5, archived=True)
+    everything = check_query(order=f"metadata.{key}", archived=True)
+    with large.registry.store.read() as connection:
+        first = steps(connection, lambda c: model_query.find(c, asked))
+        all_ = steps(connection, lambda c: model_query.find(c, everything))
+    assert first < all_ / 2
 
 
 # What is asked, the index that must drive, and whether the answer is sorted afterwards.
