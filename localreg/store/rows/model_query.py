@@ -196,7 +196,8 @@ def _first_of(
     """
     wanted = query.limit or 0
     for part in source.in_order:
-        for stretch, is_large in _stretches(connection, part, query.order, wanted):
+        begin = _begin(query, part)
+        for stretch, is_large in _stretches(connection, part, query.order, wanted, begin):
             if wanted <= 0:
                 return
             asked = replace(query, limit=wanted)
@@ -209,13 +210,35 @@ def _first_of(
             yield from (Ranked(*row) for row in rows)
 
 
+def _begin(query: ModelQuery, source: Source) -> int | float | None:
+    """Return the value before which, in the order, no number meets the filters; None without any.
+
+    `_where` checks the filters. This only keeps what is before from being read.
+    """
+    order = query.order
+    if order.by != "metadata" or source.column != source.number:
+        return None
+    signs = ("<", "<=", "==") if order.descending else (">", ">=", "==")
+    ends = [
+        each.value
+        for each in query.metadata
+        if each.key == order.key and each.sign in signs and isinstance(each.value, int | float)
+    ]
+    return (min if order.descending else max)(ends, default=None)
+
+
 def _stretches(
-    connection: Connection, source: Source, order: Order, size: int
+    connection: Connection,
+    source: Source,
+    order: Order,
+    size: int,
+    begin: int | float | None,
 ) -> Iterator[tuple[Source, bool]]:
     """Yield a source in stretches of whole values, in an order; the first ones are short.
 
     Args:
         size: how many entries the first one has, about.
+        begin: the first value that is of interest; None for all.
 
     Returns:
         Of each, the source with its entries only, and True if it is one value of many models.
@@ -223,7 +246,7 @@ def _stretches(
     after, before = ("<", ">") if order.descending else (">", "<")
     direction = "DESC" if order.descending else "ASC"
     size = min(max(size, PROBE), FEW)
-    rest = source
+    rest = source if begin is None else _limited_to(source, f"{after}=", begin)
     while True:
         probe = (
             f"SELECT {source.column} FROM {source.first.partition(' CROSS')[0]} "

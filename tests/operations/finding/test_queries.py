@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import random
 import re
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from localreg.values.ids import new_id
 from localreg.values.records import MetadataValue, ModelRecord, Project
 
 MODELS = FEW + 600
+MEANS = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq,
+}  # fmt: skip
 LEVELS = ("2.5", "2.50", "10", "-1e3", "x", "y", "3 m", "0x10")
 
 
@@ -274,6 +278,29 @@ def test_an_order_by_metadata_does_not_read_all_models(large, key):
         first = steps(connection, lambda c: model_query.find(c, asked))
         all_ = steps(connection, lambda c: model_query.find(c, everything))
     assert first < all_ / 2
+
+
+@pytest.mark.parametrize("order", ["-metadata.run", "+metadata.run"])
+@pytest.mark.parametrize("sign", [*MEANS])
+def test_an_order_by_the_metadata_that_a_filter_compares(large, order, sign):
+    registry, models = large
+    falls = order[0] == "-"
+    in_order = by_value(models, "run", falls)
+    for value in (2_100, 500, -1):
+        asked = {"metadata": {"run": [(sign, value), (">=", 0)]}, "limit": 9, "archived": True}
+        found = find_models(registry, check_query(order=order, **asked))
+        wanted = [each.id for each in in_order if MEANS[sign](int(each.metadata["run"]), value)]
+        assert found == wanted[:9], value
+
+
+@pytest.mark.parametrize(("order", "filter_"), [("-", ("<", 2_100)), ("+", (">", 500))])
+def test_entries_that_a_filter_leaves_out_are_not_read_in_an_order(large, order, filter_):
+    asked = check_query(
+        order=f"{order}metadata.run", metadata={"run": filter_}, limit=9, archived=True
+    )
+    with large.registry.store.read() as connection:
+        # Most of it is to see that more than FEW match; 500 models more would be over the bound.
+        assert steps(connection, lambda c: model_query.find(c, asked)) < 10 * FEW
 
 
 # What is asked, the index that must drive, and whether the answer is sorted afterwards.
