@@ -249,7 +249,8 @@ class TaskPage(Frozen, kw_only=True):
     configurations: tuple[tuple[str, str], ...]  # name, text; `config` is that of the models
     artifacts: tuple[tuple[str, str, str, str], ...]  # name, kind, size, sha256
     log: tuple[tuple[str, str, str], ...]  # time, level, text
-    more_log: int  # earlier lines that are not listed
+    log_lines: str  # how many there are, "1,234" or "more than 105,000"
+    more_log: str  # how many earlier lines are not listed, likewise; "" if none
     reported: Reported
     diff: str = ""  # what was not committed, as a patch
     lost: tuple[Change, ...] = ()  # changes that are not in effect

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from localreg import InputModel, Registry
 from localreg.errors import DamagedRowError
 from localreg.store.rows import report_rows
+from localreg.values.records import Owner
 
 SUMMARY = "SELECT points, last, low, high FROM series"
 POINTS = "SELECT iteration, value FROM scalar ORDER BY iteration"
@@ -151,3 +152,45 @@ def test_a_damaged_point_is_an_error_wherever_it_is_read(database, column):
         with pytest.raises(DamagedRowError):
             read()
     database.execute("ROLLBACK")
+
+
+def log_lines(connection, count):
+    """Write a log of so many lines, and return what the page of it reads."""
+    connection.execute("DELETE FROM message")
+    connection.execute(
+        "INSERT INTO message (model, stamp, at, level, text) "
+        "WITH line(at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM line WHERE at < ?) "
+        "SELECT 1, at, at, 20, 'line ' || at FROM line",
+        (count,),
+    )
+    (model,) = connection.execute("SELECT id FROM model").fetchone()
+    return lambda: report_rows.messages(connection, Owner("model", model), 10)
+
+
+def test_the_lines_of_a_log_before_the_last_ones_are_counted(database):
+    database.execute("BEGIN")
+    try:
+        shown, earlier = log_lines(database, 25)()
+        assert [each.text for each in shown] == [f"line {number}" for number in range(16, 26)]
+        assert earlier == 15
+        assert log_lines(database, 10)() == ([*map(report_rows.Message, *ten_lines())], 0)
+        assert log_lines(database, report_rows.COUNTED + 10)()[1] == report_rows.COUNTED
+    finally:
+        database.execute("ROLLBACK")
+
+
+def ten_lines():
+    """Return the times, levels and texts of a log of ten lines."""
+    return range(1, 11), [20] * 10, [f"line {number}" for number in range(1, 11)]
+
+
+def test_a_very_long_log_is_not_counted_to_its_end(database):
+    database.execute("BEGIN")
+    try:
+        most = report_rows.COUNTED
+        long = instructions(database, log_lines(database, most + 20))
+        read = log_lines(database, 3 * most)
+        assert read()[1] > most
+        assert instructions(database, read) <= long + 1
+    finally:
+        database.execute("ROLLBACK")

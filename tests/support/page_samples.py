@@ -265,7 +265,8 @@ def task(text="train", href="other.html"):
         configurations=((text, text), ("net", '{"layers": 3}')),
         artifacts=((text, text, text, text), ("predictions", "numpy", "2.3 MB", "5e" * 32)),
         log=((text, text, text), ("12:00", "ERROR", text)),
-        more_log=5,
+        log_lines="7",
+        more_log="5",
         reported=reported(text, href=href if href != "other.html" else PIXEL),
         lost=(Change(text, text, text, "lost"),),
     )

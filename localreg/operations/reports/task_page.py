@@ -85,12 +85,22 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
                 (moment(each.at), getLevelName(each.level), masked_log(each.text, secrets))
                 for each in log
             ),
-            more_log=more,
+            log_lines=_counted(len(log) + more, LOG_LINES + report_rows.COUNTED),
+            more_log=_counted(more, report_rows.COUNTED) if more else "",
             diff=masked_code(_diff(task_rows.place(connection, task_id))),
             renewed=renewal_of(connection) if is_running else None,
             reported=Reported(),
             lost=tuple(lost[:CHANGES]),
         )
+
+
+def _counted(lines: int, most: int) -> str:
+    """Return a number of lines as text, of which no more than `most` were counted.
+
+    >>> _counted(1_234, 100_000), _counted(100_001, 100_000)
+    ('1,234', 'more than 100,000')
+    """
+    return f"{lines:,}" if lines <= most else f"more than {most:,}"
 
 
 def _diff(place: Mapping[str, object]) -> str:

@@ -592,11 +592,17 @@ def last_messages(connection: Connection, owner: Owner, limit: int) -> list[Mess
     return [Message(*row) for row in reversed(rows)]
 
 
+COUNTED = 100_000  # lines of a log: counting all would read all of them for each page
+
+
 def messages(connection: Connection, owner: Owner, limit: int) -> tuple[list[Message], int]:
-    """Return the last lines of a log, oldest first, and the number of earlier lines."""
+    """Return the last lines of a log, oldest first, and the number of earlier lines.
+
+    A number greater than `COUNTED` only says that there are more than these.
+    """
     count = connection.execute(
-        f"SELECT count(*) FROM {owner.kind} o JOIN message m ON m.{owner.kind} = o.pk "
-        "WHERE o.id = ?",
-        (owner.id,),
+        f"SELECT count(*) FROM (SELECT 1 FROM {owner.kind} o "
+        f"JOIN message m ON m.{owner.kind} = o.pk WHERE o.id = ? LIMIT ?)",
+        (owner.id, limit + COUNTED + 1),
     ).fetchone()[0]
     return last_messages(connection, owner, limit), max(0, count - limit)
