@@ -71,6 +71,11 @@ def test_rows_come_back_in_order_as_they_were(remote):
     assert rows_of(remote, 1, columns=("event_id", "n")) == [(second[0][0], 0)]
 
 
+def test_few_rows_of_a_large_commit_are_objects_at_once(remote):
+    remote.append([row(number) for number in range(2_500)], 1)
+    assert [len(some) for some in remote.rows(0)] == [1_000, 1_000, 500]
+
+
 def test_a_commit_has_the_mark_of_its_head(remote):
     head = remote.append([row(1)], 1)
     assert remote.mark_of(1) == head.mark

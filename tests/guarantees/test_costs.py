@@ -32,7 +32,9 @@ from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.page_links import Site, reports_folder
 from localreg.operations.upkeep import cache
 from localreg.pages.index_data import index_data
-from localreg.store.rows import blob_rows
+from localreg.store.events.arriving import take_in
+from localreg.store.rows import blob_rows, logged_rows
+from localreg.values.frozen import replace
 
 COSTS = costs.Table()
 
@@ -361,6 +363,33 @@ def push_200_events(folder):
 
         _models(one, 200)
         yield push
+
+
+@COSTS.at_most(megabytes=22)
+def take_in_3_000_models_with_long_comments(folder):
+    """Of 12 MB of payloads it holds some: what is checked together, and what waits for the fold."""
+    with Registry(folder / "one", durability="fast") as one:
+        _models(one, 1)
+        with one._chain.first.store.read() as connection:
+            origins = logged_rows.origins(connection)
+            (event,) = [e for e in logged_rows.all_events(connection) if e.kind == "model.created"]
+    numbers = count()
+
+    def events():
+        for number in range(3_000):
+            payload = event.payload | {"name": f"net{number}", "comment": f"{number:04000}"}
+            payload["weights"] = []
+            model = f"{number:032x}"
+            yield replace(event, event_id=model, subject=model, seq=number, payload=payload)
+
+    def take():
+        with (
+            Registry(folder / f"two{next(numbers)}", durability="fast") as two,
+            two._chain.first.store.write() as change,
+        ):
+            assert len(take_in(change, events(), origins).models) == 3_000
+
+    yield take
 
 
 # Fresh processes -------------------------------------------------------------------------------

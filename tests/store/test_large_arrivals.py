@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import sys
 from contextlib import closing
 
 import pytest
@@ -261,3 +262,41 @@ def test_a_model_is_a_package_elsewhere_too(tmp_path):
         take(registry, events, origins)
         assert tables(registry)["model"] == wanted["model"]
         assert [row["package"] for row in registry.db.query("SELECT package FROM model")] == [1]
+
+
+def take_in_large(folder):
+    """Take in 100 MB of models; return by how much the most memory of the process grew, in MB."""
+    from pathlib import Path
+
+    from localreg import InputModel, Registry
+    from localreg.store.events.arriving import take_in
+    from localreg.store.rows import logged_rows
+    from localreg.values.frozen import replace
+
+    with Registry(Path(folder, "one"), durability="fast") as one:
+        InputModel.import_model("s3://bucket/net.pt", name="net", registry=one)
+        with one._chain.first.store.read() as connection:
+            origins = logged_rows.origins(connection)
+            (event,) = [e for e in logged_rows.all_events(connection) if e.kind == "model.created"]
+
+    def events():
+        for number in range(12_000):
+            payload = event.payload | {"name": f"net{number}", "comment": f"{number:08000}"}
+            payload["weights"] = []
+            model = f"{number:032x}"
+            yield replace(event, event_id=model, subject=model, seq=number, payload=payload)
+
+    def most():
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
+    with Registry(Path(folder, "two"), durability="fast") as two:
+        before = most()
+        with two._chain.first.store.write() as change:
+            assert take_in(change, events(), origins).events == 12_000
+        return most() - before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the most memory is in /proc")
+def test_memory_does_not_grow_with_the_bytes_of_an_arrival(tmp_path, children):
+    assert children.run(take_in_large, tmp_path) < 100

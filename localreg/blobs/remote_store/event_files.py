@@ -35,6 +35,7 @@ CONFIGURATION = {
     "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
 }
 ROW_GROUP = 131_072
+_AT_ONCE = 1_000  # rows that are objects of Python, of the 8,192 of a batch
 _FIRST = f"_delta_log/{0:020}.json"
 # The id of the process that used deltalake: as in `localreg.blobs.transfer.cloud.event_loop`.
 _users: list[int] = []
@@ -145,8 +146,10 @@ def _batches(
         return
     with _deltalake():
         for batch in _each(_query(folder, files, query)):
-            values = [batch.column(number).to_pylist() for number in range(batch.num_columns)]
-            yield list(zip(*values, strict=True))
+            for start in range(0, batch.num_rows, _AT_ONCE):
+                some = batch.slice(start, min(_AT_ONCE, batch.num_rows - start))
+                values = [some.column(number).to_pylist() for number in range(some.num_columns)]
+                yield list(zip(*values, strict=True))
 
 
 def _each(batches: Any) -> Iterator[Any]:  # noqa: ANN401  (of arro3)

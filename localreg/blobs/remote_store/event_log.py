@@ -41,7 +41,7 @@ SMALL_FILE = 65_536  # bytes
 _AT_ONCE = 1000  # commits in memory
 TAIL = 256  # commits; the files of more are found by the whole log
 _FOLDER = "localreg-remote-"  # begins the names of temporary folders
-WINDOW = 100_000  # rows that are read, and sorted, at once
+WINDOW = 10_000  # rows that are read, and sorted, at once: each takes about 4 KB then
 
 
 class Head(Frozen):

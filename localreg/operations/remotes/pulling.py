@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from localreg.progress import Progress
     from localreg.store.events.change import Change
 
-_AT_ONCE = 50_000  # rows in memory, and of one transaction; a larger commit stays whole
+_AT_ONCE = 10_000  # rows in memory, and of one transaction; a larger commit stays whole
 _IDS_AT_ONCE = 10_000
 _TRIES = 20
 

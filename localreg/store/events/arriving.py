@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1_000
 _KEPT = 10_000
+_CHARACTERS = 2_000_000  # of the payloads of kept events: as objects they take 5 times that
 _UNITS = 1_000  # of one statement
 # Kinds of events that name blobs.
 _NAMING = frozenset(
@@ -103,7 +104,7 @@ def take_in(
         again: subjects that are folded again in any case, since the places of their events were
             taken away in this transaction; aliases last.
         at_once: how many events are checked and inserted together; so many are a large arrival.
-        kept: how many wait in memory to be folded together.
+        kept: how many wait in memory to be folded together, at most.
 
     Raises:
         InvalidEventError: an event is malformed.
@@ -199,6 +200,7 @@ class _Taking(_Naming):
         self._kept: dict[str, list[Logged]] = {}
         self._most_kept = kept
         self._kept_count = 0
+        self._kept_characters = 0
         self._kept_digests: list[str] = []
         # True while each kept event has a greater place than the one before, as from a remote.
         self._kept_in_order, self._kept_place = True, -1
@@ -277,6 +279,7 @@ class _Taking(_Naming):
             fresh[event_id] = event, text
         if rows:
             last = arriving_rows.insert(connection, rows)
+            self._kept_characters += sum(len(text) for _, text in fresh.values())
             self._note_came(came, last)
         if positions:
             arriving_rows.set_positions(connection, positions)
@@ -313,7 +316,7 @@ class _Taking(_Naming):
                 kept[subject] = [logged]
         self._kept_place = place
         self._kept_count += len(came)
-        if self._kept_count >= self._most_kept:
+        if self._kept_count >= self._most_kept or self._kept_characters >= _CHARACTERS:
             self._fold_kept()
 
     def _fold_kept(self) -> None:
@@ -334,7 +337,7 @@ class _Taking(_Naming):
                 self._fold_new(subject, logged, fresh=True)
         self._rows.write()
         self._kept = {}
-        self._kept_count = 0
+        self._kept_count = self._kept_characters = 0
         self._kept_digests = []
         self._kept_in_order, self._kept_place = True, -1
 

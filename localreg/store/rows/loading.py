@@ -14,7 +14,7 @@ from localreg.store.rows.known_schema import SchemaObject, known_objects
 
 Connection = sqlite3.Connection
 
-_CACHE = 100_000  # KiB of pages: most of those that many events change again and again
+_CACHE = 40_000  # KiB of pages: most of those that many events change again and again
 
 
 def has_rows(connection: Connection, table: str) -> bool:
