@@ -392,6 +392,15 @@ def take_in_3_000_models_with_long_comments(folder):
     yield take
 
 
+@COSTS.at_most(python_calls=460)
+def look_at_an_earlier_time(folder):
+    """SQLite copies the rows of 200 models, none of which changed since."""
+    with Registry(folder / "one", durability="fast") as one:
+        _models(one, 200)
+        last = one.history(limit=1)[0].event_id
+        yield lambda: one.as_of(last).close()
+
+
 # Fresh processes -------------------------------------------------------------------------------
 
 COSTS.process("import localreg", "import localreg", modules=3, system_calls=40)

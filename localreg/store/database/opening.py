@@ -200,8 +200,8 @@ def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
 def open_uri(
     path: str | os.PathLike[str],
     options: str,
-    factory: type[sqlite3.Connection] = OpenedConnection,
-) -> sqlite3.Connection:
+    factory: type[OpenedConnection] = OpenedConnection,
+) -> OpenedConnection:
     """Return a connection with the settings that all connections have.
 
     Args:
@@ -209,8 +209,9 @@ def open_uri(
         options: the query of SQLite's URI, such as ``mode=ro``.
         factory: the class of the connection.
     """
+    uri = _uri(path, options)
     connection = sqlite3.connect(
-        _uri(path, options),
+        uri,
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,
@@ -219,6 +220,7 @@ def open_uri(
         cached_statements=256,
         factory=factory,
     )
+    connection.uri = uri
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA recursive_triggers = ON")  # REPLACE fires the guards of events
     connection.execute("PRAGMA trusted_schema = OFF")

@@ -23,9 +23,10 @@ _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 
 class OpenedConnection(sqlite3.Connection):
-    """A connection that knows which file it opened."""
+    """A connection that knows which file it opened, and by which URI of SQLite."""
 
     file: FileId | None = None
+    uri = ""
 
 
 def file_at(path: str) -> FileId | None:
