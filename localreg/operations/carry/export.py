@@ -296,8 +296,8 @@ class _Exporting:
         self._missing: list[Missing] = []
         self._said: list[Json] = []  # the same without paths of this machine
         self._layers: list[Descriptor] = []  # of the record of the bundle
-        self._paths: dict[str, Path] = {}  # of blobs, where they are
-        self._sizes: dict[str, int] = {}
+        # Where blobs are: the registry that holds each, or the file of a user. Paths take more.
+        self._places: dict[str, OpenRegistry | Path] = {}
         self._origins: set[str] = set()  # of the events in the bundle
         self._sent_units: dict[str, Connection] = {}  # whose events are in the bundle, or left out
         self._named: set[str] = set()  # digests that the events in the bundle name
@@ -332,14 +332,15 @@ class _Exporting:
         self._layers.append(
             self._draft.add_layer(bundle_format.NOTES, [bundle_format.canonical_json(notes)])
         )
-        for digest in self._sizes:
+        for digest in self._places:
             if self._base.has(digest, self._named):
                 self._draft.omit(digest)
         self._draft.add_record(_each_once(self._layers))
 
     def path_of(self, digest: str) -> Path:
         """Return where a blob is."""
-        return self._paths[digest]
+        place = self._places[digest]
+        return place if isinstance(place, Path) else place.blobs.blob(digest)
 
     def result(self, contents: Contents, paths: tuple[str, ...], *, dry_run: bool) -> Exported:
         """Return what was written."""
@@ -458,7 +459,7 @@ class _Exporting:
         if len(here) == len(manifest.files):
             return [*manifest.files], [tree]
         for each in manifest.files:
-            if each.digest not in self._paths:
+            if each.digest not in self._places:
                 why = f"{each.path} of the package is not here"
                 self._lack(ref, each.digest, each.size, why, lost=kept)
         return [], [tree, *(self._draft.add_file(each.digest, each.size) for each in here)]
@@ -469,16 +470,16 @@ class _Exporting:
         Args:
             elsewhere: a file of the user that may have them.
         """
-        if digest in self._paths:
+        if digest in self._places:
             return True
-        holding = holder(Chain(registry, self._chain.others), digest, size)
-        path = None if holding is None else holding.blobs.blob(digest)
-        if path is None and elsewhere is not None and has_bytes(elsewhere, digest, size):
-            path = elsewhere
-        if path is None:
+        place: OpenRegistry | Path | None = holder(
+            Chain(registry, self._chain.others), digest, size
+        )
+        if place is None and elsewhere is not None and has_bytes(elsewhere, digest, size):
+            place = elsewhere
+        if place is None:
             return False
-        self._paths[digest] = path
-        self._sizes[digest] = size
+        self._places[digest] = place
         return True
 
     def _lack(
