@@ -6,7 +6,7 @@ are ClearML's: ``from localreg import InputModel`` is the one line to change.
 Importing this module imports nothing else: each name is loaded when it is first used.
 """
 
-import sys
+from __future__ import annotations
 
 TYPE_CHECKING = False  # type checkers take it for True; importing typing would cost time
 if TYPE_CHECKING:
@@ -47,8 +47,9 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    __import__(home)  # importlib would cost time
-    value: object = getattr(sys.modules[home], name)
+    from importlib import import_module
+
+    value: object = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,11 +22,10 @@ def modules_of(package: str) -> Callable[[str], object]:
     def module(name: str) -> object:
         full = f"{package}.{name}"
         try:
-            __import__(full)  # importlib would cost time
+            return import_module(full)
         except ModuleNotFoundError as error:
             if error.name != full:  # an import inside the module failed
                 raise
             raise AttributeError(f"module {package!r} has no attribute {name!r}") from None
-        return sys.modules[full]
 
     return module

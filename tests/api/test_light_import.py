@@ -110,7 +110,7 @@ def test_importing_a_name_loads_no_database(name, added):
 
 
 SLOW = {
-    "collections", "contextlib", "functools", "importlib", "json", "pathlib", "re", "threading",
+    "collections", "contextlib", "functools", "json", "pathlib", "re", "threading",
     "typing",
 }  # fmt: skip
 

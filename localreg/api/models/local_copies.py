@@ -127,7 +127,10 @@ class WeightsMethods(ModelHandle):
         name = None if file is None else _file_name(file, extract_archive)
 
         def get() -> str:
-            if name is None and target_folder is None and not (force_download or mutable):
+            plain = not (
+                check_flag("mutable", mutable) or check_flag("force_download", force_download)
+            )
+            if name is None and target_folder is None and plain:
                 ready = self._ready_copy(extract_archive)
                 if ready is not None:  # most calls end here
                     return ready
