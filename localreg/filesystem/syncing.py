@@ -65,7 +65,6 @@ class EarlySync:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._begun = self._written = 0
-        self._begin = _begin_sync()
 
     def wrote(self, count: int) -> None:
         """Note that so many more bytes were written."""
@@ -76,8 +75,9 @@ class EarlySync:
     def wrote_all(self) -> None:
         """Let the system begin with all that was noted, also if it is little."""
         ready = self._written - self._begun
-        if ready and self._begin is not None:
-            self._begin(self._descriptor, self._begun, ready, _WRITE)  # an error is no harm
+        begin = _begin_sync() if ready else None  # not before: it imports ctypes
+        if begin is not None:
+            begin(self._descriptor, self._begun, ready, _WRITE)  # an error is no harm
             self._begun = self._written
 
 

@@ -10,6 +10,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from localreg.blobs.staging.hashing import BUFFER, BackgroundHash
@@ -33,7 +34,7 @@ else:
     Mode = object
 
 COPY_STEP = 1024 * 1024  # bytes that the kernel copies at once
-SYNC_STEP = 128 * 1024 * 1024  # bytes; a large file is synced while it is hashed
+SYNC_STEP = 128 * 1024 * 1024  # bytes; a larger file is synced by itself, while it is hashed
 FAT_LIMIT = 2**32 - 1  # bytes; the largest file on FAT
 
 
@@ -108,7 +109,7 @@ def stage_file(
         size = os.fstat(reader.fileno()).st_size
         return _write_and_hash(
             target,
-            lambda writer, report: _copy(reader, writer, report, sync=sync),
+            partial(_copy, reader),
             sync=sync,
             size=size,
             progress=progress,
@@ -177,9 +178,12 @@ def _write_and_hash(
         open(target, "xb", buffering=0) as writer,
         BackgroundHash(target) as digest,
     ):
+        early = syncing.EarlySync(writer.fileno())
 
         def report(written: int) -> None:
             nonlocal done
+            if sync:
+                early.wrote(written - done)  # the sync at the end has less to do
             done = written
             digest.advance(written)
             if progress is not None:
@@ -208,17 +212,14 @@ def check_size_allowed(path: Path, writer: BinaryIO, size: int) -> None:
     os.lseek(writer.fileno(), 0, os.SEEK_SET)
 
 
-def _copy(reader: BinaryIO, writer: BinaryIO, report: Callable[[int], None], *, sync: bool) -> None:
+def _copy(reader: BinaryIO, writer: BinaryIO, report: Callable[[int], None]) -> None:
     size = os.fstat(reader.fileno()).st_size
-    done = synced = 0
+    done = 0
     for count in _pieces(reader, writer):
         done += count
         if done > size > 0:  # it grows, perhaps without end; files in /proc seem empty
             raise OSError(errno.EIO, "became longer while it was copied")
         report(done)
-        if sync and done - synced >= SYNC_STEP:
-            syncing.sync(writer.fileno())
-            synced = done
 
 
 def _pieces(reader: BinaryIO, writer: BinaryIO) -> Iterator[int]:

@@ -10,12 +10,11 @@ from localreg.blobs.staging.hashing import BackgroundHash
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import content_of
 from localreg.filesystem.portable_files import remove_file, replace_file
-from localreg.filesystem.syncing import sync
+from localreg.filesystem.syncing import EarlySync, sync
 from localreg.filesystem.temporary_owners import unfinished
 from localreg.values.frozen import Frozen, values
 
 _LARGEST_NOTE = 65_536  # bytes
-SYNC_STEP = 128 * 1024 * 1024
 
 
 class Note(Frozen):
@@ -51,10 +50,10 @@ class Part:
         self._note_path = path.with_name(f"{path.name}.json")
         self.note = self._read_note()
         self.size = 0
-        self._synced = 0
         flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         self._writer = open(os.open(path, flags, 0o666), "wb", buffering=0)  # noqa: SIM115
         self._descriptor = self._writer.fileno()
+        self._early = EarlySync(self._descriptor)
         try:
             self._hash = BackgroundHash(path)
             if self.note is None:
@@ -62,6 +61,8 @@ class Part:
             else:
                 self.size = os.lseek(self._descriptor, 0, os.SEEK_END)
                 self._hash.advance(self.size)
+                if durable:
+                    self._early.wrote(self.size)
         except BaseException:
             self._writer.close()
             raise
@@ -94,7 +95,8 @@ class Part:
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             self._hash.__exit__(None, None, None)
             self._hash = BackgroundHash(self.path)
-            self.size = self._synced = 0
+            self._early = EarlySync(self._descriptor)
+            self.size = 0
 
     def begin(self, etag: str | None, total: int | None) -> None:
         """Write the note before the first byte, if the server's answer allows to continue later."""
@@ -114,9 +116,8 @@ class Part:
                 rest = rest[os.write(self._descriptor, rest) :]
             self.size += len(data)
             self._hash.advance(self.size)
-            if self._durable and self.size - self._synced >= SYNC_STEP:
-                sync(self._descriptor)
-                self._synced = self.size
+            if self._durable:
+                self._early.wrote(len(data))  # the sync at the end has less to do
 
     def finish(self) -> str:
         """Return the digest of the whole file; sync it to disk first if it must be durable."""
