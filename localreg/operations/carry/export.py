@@ -299,7 +299,8 @@ class _Exporting:
         # Where blobs are: the registry that holds each, or the file of a user. Paths take more.
         self._places: dict[str, OpenRegistry | Path] = {}
         self._origins: set[str] = set()  # of the events in the bundle
-        self._sent_units: dict[str, Connection] = {}  # whose events are in the bundle, or left out
+        # Whose events are in the bundle or left out, if any can be left out.
+        self._sent_units: dict[str, Connection] = {}
         self._named: set[str] = set()  # digests that the events in the bundle name
 
     def run(self, *, image: bool) -> None:
@@ -557,8 +558,9 @@ class _Exporting:
 
     def _lines(self, connection: Connection, units: Iterable[str]) -> Iterator[bytes]:
         for unit in units:
-            self._sent_units[unit] = connection
             base = self._base
+            if base.after or base.events:
+                self._sent_units[unit] = connection
             for event in logged_rows.of_unit(connection, unit, base.after):
                 if base.holds(event.event_id) and not base.lacks_place(event):
                     continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -23,7 +24,6 @@ from localreg.values import bundle_format
 from localreg.values.bundle_format import LAYOUT_NAME, Descriptor, Manifest, broken
 from localreg.values.checks import check_text
 from localreg.values.event_lines import read_events
-from localreg.values.frozen import Frozen
 from localreg.values.layout import DATABASE, HIDDEN
 from localreg.values.manifest import parse_manifest
 from localreg.values.urls import is_sha256
@@ -213,16 +213,14 @@ def _bring(
     incoming.note_missing(is_wanted, blobs.came)
 
 
-class _Model(Frozen):
-    """The record of a model in a bundle: its id, its name there, and its layers."""
-
-    id: str
-    ref: str
-    layers: tuple[Descriptor, ...]
+_LAYER = struct.Struct(">32sQ")  # digest and size of a layer
 
 
 class _Bundled:
-    """What a bundle says."""
+    """What a bundle says.
+
+    It may be of 100,000 models: what is held of each is a few bytes, and not its manifests.
+    """
 
     def __init__(self, bundle: Bundle, source: str) -> None:
         self._bundle = bundle
@@ -230,14 +228,11 @@ class _Bundled:
         self.sizes: dict[str, int] = {}  # of files
         self.names: dict[str, str] = {}  # of files, the last part of their paths
         self.trees: list[Descriptor] = []
-        self._events: list[Descriptor] = []
-        self._model_events: list[tuple[Descriptor, str]] = []
-        self._reports: list[Descriptor] = []
-        self._models: list[_Model] = []
-        refs: dict[str, str] = {}
-        for descriptor, manifest in bundle.manifests():
+        self._events: list[tuple[bytes, str | None]] = []  # layers, with the models of records
+        self._reports: list[tuple[bytes, Owner | None]] = []
+        self._models: list[str] = []  # ids
+        for _, manifest in bundle.manifests():
             if manifest.artifact_type == bundle_format.MODEL:
-                refs[descriptor.digest] = descriptor.ref or "a model without a name"
                 for file in manifest.files():
                     self.sizes[file.digest] = file.size
                     self.names.setdefault(file.digest, file.path.rpartition("/")[2])
@@ -245,9 +240,6 @@ class _Bundled:
                 self._note(manifest)
             elif manifest.artifact_type == bundle_format.SIGNATURE:
                 self.sizes |= {each.digest: each.size for each in manifest.layers}
-        self._models = [
-            _Model(each.id, refs.get(each.ref, each.id), each.layers) for each in self._models
-        ]
         notes = self._json(bundle.record, bundle_format.NOTES) or {}
         self.history = notes.get("history", True) is True
         self.whole = notes.get("whole", False) is True
@@ -262,8 +254,8 @@ class _Bundled:
 
     def events(self) -> Iterator[LoggedEvent]:
         """Yield the events."""
-        for layer in self._events:
-            yield from read_events(self._bundle.read(layer), f"layer sha256:{layer.digest[:12]}")
+        for packed, _ in self._events:
+            yield from self._events_of(packed)
 
     def packages(self) -> Iterator[tuple[str, TreeManifest]]:
         """Yield the packages: the digest of the manifest, and the manifest."""
@@ -274,22 +266,25 @@ class _Bundled:
 
     def reports(self) -> Iterator[tuple[Owner, Iterator[bytes], int | None]]:
         """Yield what was reported to each model and task: owner, stream, and its size."""
-        for layer in self._reports:
-            if layer.owner is None:
+        for packed, owner in self._reports:
+            layer = _unpacked(packed, bundle_format.REPORTS)
+            if owner is None:
                 raise broken(f"layer sha256:{layer.digest[:12]}", "it says no model or task")
-            yield layer.owner, self._bundle.read(layer), layer.size
+            yield owner, self._bundle.read(layer), layer.size
 
     def models(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the id of each model, and what it was when it was exported."""
-        for model in self._models:
-            notes = [each for each in model.layers if each.media_type == bundle_format.NOTES]
+        for _, manifest in self._bundle.manifests():
+            if not _is_of_model(manifest):
+                continue
+            notes = manifest.of_type(bundle_format.NOTES)
             if len(notes) != 1:
-                raise broken(f"record of {model.ref}", "it must say once what the model is")
+                raise broken(self._record_of(manifest), "it must say once what the model is")
             found = self._read_json(notes[0])
             kinds = {"model": dict, "aliases": dict, "signatures": list}
             if any(type(found.get(name)) is not kind for name, kind in kinds.items()):
-                raise broken(f"record of {model.ref}", "it does not say what the model is")
-            yield model.id, found
+                raise broken(self._record_of(manifest), "it does not say what the model is")
+            yield str(manifest.model), found
 
     def check_needs(self, registry: OpenRegistry) -> None:
         """Raise BundleError if the registry lacks events that the bundle leaves out."""
@@ -310,11 +305,10 @@ class _Bundled:
     def of_removed(self, registry: OpenRegistry) -> set[str]:
         """Return the files of models that were removed here, and stay so: nothing else has them."""
         with registry.store.read() as connection:
-            removed = set(model_rows.removed(connection, [each.id for each in self._models]))
-            for layer, model in self._model_events:
-                if model in removed:
-                    part = f"layer sha256:{layer.digest[:12]}"
-                    events = read_events(self._bundle.read(layer), part)
+            removed = set(model_rows.removed(connection, self._models))
+            for packed, model in self._events:
+                if model is not None and model in removed:
+                    events = self._events_of(packed)
                     while some := [each.event_id for each in islice(events, _AT_ONCE)]:
                         if not logged_rows.knows_all(connection, set(some)):
                             removed.discard(model)
@@ -347,20 +341,26 @@ class _Bundled:
     def _note(self, manifest: Manifest) -> None:
         for layer in manifest.layers:
             if layer.media_type == bundle_format.EVENTS:
-                self._events.append(layer)
-                if manifest.model is not None:
-                    self._model_events.append((layer, manifest.model))
+                self._events.append((_packed(layer), manifest.model))
             elif layer.media_type == bundle_format.REPORTS:
-                self._reports.append(layer)
+                self._reports.append((_packed(layer), layer.owner))
             elif layer.media_type == bundle_format.TREE:
                 self.trees.append(layer)
             elif layer.media_type == bundle_format.FILE:
                 self.sizes[layer.digest] = layer.size
-        if manifest.subject is not None and manifest.model is not None:
-            notes = tuple(
-                each for each in manifest.layers if each.media_type == bundle_format.NOTES
-            )
-            self._models.append(_Model(manifest.model, manifest.subject.digest, notes))
+        if manifest.model is not None and _is_of_model(manifest):
+            self._models.append(manifest.model)
+
+    def _events_of(self, packed: bytes) -> Iterator[LoggedEvent]:
+        """Yield the events of a layer."""
+        layer = _unpacked(packed, bundle_format.EVENTS)
+        return read_events(self._bundle.read(layer), f"layer sha256:{layer.digest[:12]}")
+
+    def _record_of(self, manifest: Manifest) -> str:
+        """Return which record one is, for errors: by the name of its model in the bundle."""
+        subject = manifest.subject.digest if manifest.subject is not None else None
+        refs = [each.ref for each in self._bundle.index() if each.digest == subject]
+        return f"record of {(refs and refs[0]) or manifest.model}"
 
     def _json(self, manifest: Manifest, media_type: str) -> dict[str, Any] | None:
         layers = manifest.of_type(media_type)
@@ -379,6 +379,24 @@ class _Bundled:
         if type(found) is not dict:
             raise broken(part, "it must be an object")
         return found
+
+
+def _packed(layer: Descriptor) -> bytes:
+    return _LAYER.pack(bytes.fromhex(layer.digest), layer.size)
+
+
+def _unpacked(packed: bytes, media_type: str) -> Descriptor:
+    digest, size = _LAYER.unpack(packed)
+    return Descriptor(media_type, digest.hex(), size)
+
+
+def _is_of_model(manifest: Manifest) -> bool:
+    """Return True for the record of a model version."""
+    return (
+        manifest.artifact_type == bundle_format.RECORD
+        and manifest.subject is not None
+        and manifest.model is not None
+    )
 
 
 def _missing_of(noted: object) -> tuple[Missing, ...]:
