@@ -30,7 +30,7 @@ from localreg.operations.finding import queries
 from localreg.operations.reports import charts, series
 from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.page_links import Site, reports_folder
-from localreg.operations.upkeep import cache
+from localreg.operations.upkeep import cache, leftovers
 from localreg.pages.index_data import index_data
 from localreg.store.events.arriving import take_in
 from localreg.store.rows import blob_rows, logged_rows
@@ -309,6 +309,16 @@ def verify_of_100_files(folder):
 def gc_of_100_files(folder):
     with registry_of_100_files(folder) as registry:
         yield registry.gc
+
+
+@COSTS.at_most(statements=7, python_calls=310, system_calls=34)
+def look_for_stale_among_200_pages(folder):
+    with Registry(folder / "registry", durability="fast") as registry:
+        for number in range(100):
+            InputModel.import_model(f"s3://bucket/{number}.pt", name="net", registry=registry)
+            Task.create("p", "t", registry=registry)
+        registry.render()
+        yield lambda: [*leftovers.stale_pages(registry._chain.first, 0.0)]
 
 
 @COSTS.at_most(statements=7, python_calls=4_000, system_calls=930)

@@ -23,7 +23,14 @@ from localreg.filesystem.portable_files import remove_file
 from localreg.filesystem.temporary_owners import is_alive, is_marked
 from localreg.operations.weights import uploading
 from localreg.registry import OpenRegistry
-from localreg.store.rows import blob_rows, overview_rows, tree_rows, upload_rows
+from localreg.store.rows import (
+    blob_rows,
+    model_rows,
+    overview_rows,
+    task_rows,
+    tree_rows,
+    upload_rows,
+)
 from localreg.store.rows.upload_rows import UploadRow
 from localreg.values.frozen import Frozen
 from localreg.values.layout import (
@@ -105,11 +112,16 @@ def beside_what_is_finished(registry: OpenRegistry, grace: float) -> Iterator[Ca
 
 def stale_pages(registry: OpenRegistry, grace: float) -> Iterator[Candidate]:
     """Yield the pages of models and tasks that were removed."""
-    for kind in ("model", "task"):
-        for path in entries(registry.blobs.folder_path(REPORTS, f"{kind}s")):
-            owner = Owner(kind, path.stem)
-            changed = last_change(path)
-            if _PAGE.fullmatch(path.name) and changed and not _exists(registry, owner):
+    for kind, present in (("model", model_rows.present), ("task", task_rows.present)):
+        folder = registry.blobs.folder_path(REPORTS, f"{kind}s")
+        owners = [name.removesuffix(".html") for name in names(folder) if _PAGE.fullmatch(name)]
+        if not owners:
+            continue
+        with registry.store.read() as connection:
+            there = present(connection, owners)
+        for owner in (Owner(kind, each) for each in owners if each not in there):
+            path = folder / f"{owner.id}.html"
+            if changed := last_change(path):
                 yield Candidate(
                     kind="stray",
                     path=shown_path(registry, path),

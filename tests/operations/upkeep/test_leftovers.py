@@ -363,3 +363,27 @@ def test_what_others_delete_meanwhile_is_no_failure(tmp_path, children):
         write(tmp_path / "pkg" / name)
     Registry(tmp_path / "r", durability="fast").close()
     assert children.crowd(4, delete_what_appears, tmp_path / "r", 6) == [[]] * 4
+
+
+def test_pages_of_removed_models_and_tasks_go_with_gc_and_others_stay(registry):
+    model = InputModel.import_model("s3://bucket/a.pt", name="a")
+    task = Task.create("p", "t")
+    kept = [model.report(), task.report()]
+    page = kept[0].read_bytes()
+    folders = registry.path / "reports/models", registry.path / "reports/tasks"
+    stale = [folder / f"{ID}.html" for folder in folders]
+    ours = [folder / "notes.html" for folder in folders]
+    # A task has no page among the models.
+    stale.append(folders[0] / f"{task.id}.html")
+    for each in (*stale, *ours):
+        each.write_bytes(page)
+    assert not [each for each in registry.gc().garbage if "page" in each.why]  # too young
+    found = registry.gc(grace_seconds=0).garbage
+    assert {each.path: each.why for each in found if "page" in each.why} == {
+        str(each.relative_to(registry.path)): f"the page of a {each.parent.name[:-1]} "
+        "that was removed"
+        for each in stale
+    }
+    registry.gc(grace_seconds=0, dry_run=False)
+    assert not [each for each in stale if each.exists()]
+    assert all(each.exists() for each in (*kept, *ours))
