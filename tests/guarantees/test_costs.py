@@ -32,8 +32,9 @@ from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.page_links import Site, reports_folder
 from localreg.operations.upkeep import cache, leftovers
 from localreg.pages.index_data import index_data
+from localreg.store.database import search_file
 from localreg.store.events.arriving import take_in
-from localreg.store.rows import blob_rows, logged_rows
+from localreg.store.rows import blob_rows, logged_rows, search_index
 from localreg.values.frozen import replace
 
 COSTS = costs.Table()
@@ -309,6 +310,23 @@ def verify_of_100_files(folder):
 def gc_of_100_files(folder):
     with registry_of_100_files(folder) as registry:
         yield registry.gc
+
+
+@COSTS.at_most(statements=300, megabytes=8)
+def index_2000_long_texts_for_search(folder):
+    """20 MB of text, of which a tenth is in memory at a time."""
+    question = search_index.Question(match='"net" *', kinds=("model",), limit=20)
+    numbers = count()
+    with Registry(folder / "registry", durability="fast") as registry:
+        for number in range(2_000):
+            InputModel.import_model(
+                f"s3://bucket/{number}.pt",
+                name="net",
+                metadata={"note": f"{number} " * 2_000},
+                registry=registry,
+            )
+        store = registry._chain.first.store
+        yield lambda: search_file.ask(store, [folder / f"{next(numbers)}.db"], question)
 
 
 @COSTS.at_most(statements=7, python_calls=310, system_calls=34)

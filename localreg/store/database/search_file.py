@@ -36,7 +36,7 @@ from localreg.store.database.store import Store
 from localreg.store.rows import search_changes, search_index, search_texts
 from localreg.store.rows.search_index import Match, Question, State
 
-_AT_ONCE = 1_000  # models or tasks of one read transaction
+_AT_ONCE = 200  # models or tasks of one read transaction; their texts, in memory, may be long
 _MEMORY = Path(":memory:")
 # Another place is tried then, because this one may work again later. All else is damage.
 _REFUSED = frozenset(
