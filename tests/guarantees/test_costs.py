@@ -339,9 +339,33 @@ def look_for_stale_among_200_pages(folder):
         yield lambda: [*leftovers.stale_pages(registry._chain.first, 0.0)]
 
 
-@COSTS.at_most(statements=7, python_calls=4_000, system_calls=930)
+@COSTS.at_most(statements=7, python_calls=4_600, system_calls=930)
 def du_of_100_files(folder):
     with registry_of_100_files(folder) as registry:
+        yield registry.du
+
+
+@COSTS.at_most(megabytes=1.25)
+def du_of_2000_weights(folder):
+    """Beyond its result it keeps a digest and a size of each, and no row."""
+    with Registry(folder / "registry", durability="fast") as registry:
+        (folder / "net.pt").write_bytes(b"weights")
+        registry.add(folder / "net.pt", "net")
+        digests = [hashlib.sha256(b"%d" % each).hexdigest() for each in range(2_000)]
+        for digest in digests:
+            path = registry._chain.first.blobs.path(digest)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"1")
+        with registry._chain.first.store.write() as change:
+            change.connection.executemany(
+                "INSERT INTO blob (digest, size, added) VALUES (?, 1, 0)", zip(digests)
+            )
+            change.connection.execute(
+                "INSERT INTO weights SELECT NULL, w.model, lower(hex(randomblob(16))), b.pk, w.url,"
+                " b.pk, w.filename, NULL, 1, 0, 0, 0, 0, NULL, NULL, w.at"
+                " FROM weights w JOIN blob b ON b.pk != w.blob WHERE w.current"
+            )
+        assert len(registry.du().blobs) == 2_001
         yield registry.du
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 
 from localreg.blobs.local_files.listing import digests_with_local_files, lister, size_of_copies
@@ -18,7 +17,11 @@ from localreg.values.layout import QUARANTINE, TEMPORARY, TREES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from localreg.blobs.blobstore import BlobStore
+
+    Found = TypeVar("Found")
 
 
 class Share(Frozen):
@@ -77,21 +80,25 @@ class Usage(Frozen):
 
 def usage(registry: OpenRegistry) -> Usage:
     """Return what takes space in a registry."""
+    copies = _size_of_all_copies(registry.blobs)  # before: it lists all digests
     here = registry.blobs.sizes()
+    kept, cached, unused, upstream = 0, 0, 0, 0
     with registry.store.read() as connection:
-        rows = usage_rows.blobs(connection)
-        kept, cached, unused, upstream = 0, 0, 0, 0
-        for row in rows.values():
-            if here.get(row.digest) != row.size:
-                upstream += row.size if row.upstream else 0
-            elif row.kept:
-                kept += row.size
-            elif row.needed:
-                cached += row.size
+        shares = _Shares(usage_rows.package_owners(connection))
+        # All three come in the order of the blobs' keys, so that none is kept.
+        owners = _in_order(usage_rows.owners(connection))
+        packages = _in_order(usage_rows.files_of_packages(connection))
+        for key, blob in usage_rows.blobs(connection):
+            if here.get(blob.digest) != blob.size:
+                upstream += blob.size if blob.upstream else 0
+                continue
+            if blob.kept:
+                kept += blob.size
+            elif blob.needed:
+                cached += blob.size
             else:
-                unused += row.size
-        sizes = {key: row.size for key, row in rows.items() if here.get(row.digest) == row.size}
-        shares = _Shares(connection, sizes, rows)
+                unused += blob.size
+            shares.add(blob, owners(key) or [], packages(key) or ())
     return Usage(
         projects=shares.of_projects(),
         lines=shares.of_lines(),
@@ -99,13 +106,26 @@ def usage(registry: OpenRegistry) -> Usage:
         kept=kept,
         cached=cached,
         unused=unused,
-        copies=_size_of_all_copies(registry.blobs),
+        copies=copies,
         trees=_folder_size(registry.root / TREES, links=False),
         temporary=_folder_size(registry.root / TEMPORARY)
         + _folder_size(registry.root / QUARANTINE),
         database=sum(_size(path) for path in registry.root.glob(f"{registry.store.path.name}*")),
         upstream=upstream,
     )
+
+
+def _in_order(stream: Iterator[tuple[int, Found]]) -> Callable[[int], Found | None]:
+    """Return a function of rising keys that returns what a stream in their order has for each."""
+    held = next(stream, None)
+
+    def found(key: int) -> Found | None:
+        nonlocal held
+        while held is not None and held[0] < key:
+            held = next(stream, None)
+        return held[1] if held is not None and held[0] == key else None
+
+    return found
 
 
 def _size_of_all_copies(blobs: BlobStore) -> int:
@@ -125,40 +145,40 @@ class _Shares:
     """The shares of projects, lines and blobs; each blob of a share counts once.
 
     Args:
-        sizes: of the blobs that are here, by their keys.
-        rows: all blobs, by their keys.
+        packages: who has each package, by the key of its manifest.
     """
 
-    def __init__(
-        self, connection: usage_rows.Connection, sizes: dict[int, int], rows: dict[int, Blob]
-    ) -> None:
-        weights, packages = defaultdict(list), defaultdict(list)
-        models: dict[tuple[str, str], set[int]] = defaultdict(set)
-        for owner in usage_rows.owners(connection):
-            weights[owner.blob].append(owner)
-            if owner.package:
-                packages[owner.blob].append(owner)
-            if owner.blob in sizes:
-                models["project", _project(owner)].add(owner.model)
-                models["line", _line(owner)].add(owner.model)
-        self._models = {key: len(found) for key, found in models.items()}
+    def __init__(self, packages: Mapping[int, list[Owner]]) -> None:
+        self._packages = packages
         # For each name: bytes, bytes that no other name has, and blobs.
         self._sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
-        self._blobs = []
-        files = usage_rows.files_of_packages(connection)
+        self._models: Counter[tuple[str, str]] = Counter()
+        self._counted: set[int] = set()
+        self._blobs: list[Share] = []
         # Most files are in the same packages as others.
-        of = lru_cache(1_000)(lambda keys: _owners(packages, keys))
-        for key, found in chain(files, ((each, ()) for each in list(weights))):
-            if key not in sizes:
-                continue
-            owners = of(tuple(tree for tree in found if tree in packages))
-            if key in weights:
-                owners = _joined(owners, _owners(weights, (key,)))
-                del weights[key]
-            if owners.models:
-                self._count(sizes[key], owners)
-                digest, count = rows[key].digest, len(owners.models)
-                self._blobs.append(Share(digest, sizes[key], sizes[key], 1, count))
+        self._owners_of = lru_cache(1_000)(self._owners_of_packages)
+
+    def add(self, blob: Blob, own: list[Owner], packages: tuple[int, ...]) -> None:
+        """Count a blob that is here.
+
+        Args:
+            own: the model versions that have it as weights.
+            packages: the keys of the packages that it is a file of.
+        """
+        for owner in own:
+            if owner.model not in self._counted:
+                self._counted.add(owner.model)
+                self._models["project", _project(owner)] += 1
+                self._models["line", _line(owner)] += 1
+        owners = self._owners_of(packages)
+        if own:
+            owners = _joined(owners, _owners(own))
+        if owners.models:
+            self._count(blob.size, owners)
+            self._blobs.append(Share(blob.digest, blob.size, blob.size, 1, len(owners.models)))
+
+    def _owners_of_packages(self, keys: tuple[int, ...]) -> _Owners:
+        return _owners([owner for key in keys for owner in self._packages.get(key, ())])
 
     def _count(self, size: int, owners: _Owners) -> None:
         for kind, names in (("project", owners.projects), ("line", owners.lines)):
@@ -189,8 +209,7 @@ def _sorted(shares: Iterable[Share]) -> tuple[Share, ...]:
     return tuple(sorted(shares, key=lambda share: (-share.size, share.name)))
 
 
-def _owners(known: Mapping[int, list[Owner]], keys: tuple[int, ...]) -> _Owners:
-    found = [owner for key in keys for owner in known[key]]
+def _owners(found: list[Owner]) -> _Owners:
     return _Owners(
         frozenset(owner.model for owner in found),
         frozenset(map(_project, found)),

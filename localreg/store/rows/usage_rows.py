@@ -1,7 +1,8 @@
 """What is needed to measure a registry: all blobs, and all that uses them, with their keys.
 
 A hundred versions of a package of 20,000 files use two million files. So nothing here makes an
-object for each use: the rows come in the order of the blobs, and can be counted as they come.
+object for each use: the rows come in the order of the blobs, and can be counted as they come. Of
+200,000 blobs no list is made either.
 """
 
 from __future__ import annotations
@@ -39,51 +40,61 @@ class Owner(Frozen):
 
     Attributes:
         model, blob: their keys.
-        package: True if the blob is the manifest of a package.
     """
 
     model: int
     project: str
     name: str
     blob: int
-    package: bool
 
 
 _BLOBS = Columns("blob", 1, pk=WHOLE, digest=DIGEST, size=COUNT, kept=FLAG, needed=FLAG,
                  upstream=FLAG)  # fmt: skip
 _OWNERS = Columns("weights", model=WHOLE, project=TEXT, name=TEXT, blob=WHOLE, tree=FLAG)
+_OWNED = """
+SELECT w.model, p.name, m.name, w.blob, w.tree FROM weights w
+JOIN model m ON m.pk = w.model JOIN project p ON p.pk = m.project
+WHERE w.blob IS NOT NULL"""
 
 
-def blobs(connection: Connection) -> dict[int, Blob]:
-    """Return all blobs, by their keys; damaged rows are logged."""
-    rows = _BLOBS.sound(
+def blobs(connection: Connection) -> Iterator[tuple[int, Blob]]:
+    """Yield the key of each blob, and the blob, in the order of keys; damaged rows are logged."""
+    rows = _BLOBS.sound_stream(
         connection,
         f"SELECT b.pk, b.digest, b.size, {blob_rows.KEPT}, {blob_rows.NEEDED}, "
-        "b.upstream IS NOT NULL FROM blob b",
+        "b.upstream IS NOT NULL FROM blob b ORDER BY b.pk",
     )
-    return {
-        key: Blob(digest, size, bool(kept), bool(needed), bool(upstream))
-        for key, digest, size, kept, needed, upstream in rows
-    }
+    for key, digest, size, kept, needed, upstream in rows:
+        yield key, Blob(digest, size, bool(kept), bool(needed), bool(upstream))
 
 
-def owners(connection: Connection) -> list[Owner]:
-    """Return the model versions and the blobs of their weights; damaged rows are logged."""
-    rows = _OWNERS.sound(
-        connection,
-        "SELECT w.model, p.name, m.name, w.blob, w.tree FROM weights w "
-        "JOIN model m ON m.pk = w.model JOIN project p ON p.pk = m.project "
-        "WHERE w.blob IS NOT NULL",
-    )
-    return [
-        Owner(model, project, name, key, bool(tree)) for model, project, name, key, tree in rows
-    ]
+def owners(connection: Connection) -> Iterator[tuple[int, list[Owner]]]:
+    """Yield the key of each blob of weights, and who has it, in the order of keys.
+
+    Damaged rows are logged.
+    """
+    rows = _OWNERS.sound_stream(connection, f"{_OWNED} ORDER BY w.blob, w.pk")
+    for key, found in groupby(rows, itemgetter(3)):
+        yield key, [Owner(model, project, name, key) for model, project, name, _, _ in found]
+
+
+def package_owners(connection: Connection) -> dict[int, list[Owner]]:
+    """Return who has the packages, by the keys of their manifests; damaged rows are logged."""
+    owners: dict[int, list[Owner]] = {}
+    rows = _OWNERS.sound_stream(connection, f"{_OWNED} AND w.tree ORDER BY w.blob, w.pk")
+    for model, project, name, key, _ in rows:
+        owners.setdefault(key, []).append(Owner(model, project, name, key))
+    return owners
 
 
 def files_of_packages(connection: Connection) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Yield the key of each blob that is a file of packages, and the keys of these packages."""
-    rows = connection.execute(
-        "SELECT blob, tree FROM tree_file WHERE blob IS NOT NULL ORDER BY blob"
+    """Yield the key of each blob that is a file of packages, and the keys of these packages.
+
+    They come in the order of the blobs' keys.
+    """
+    rows = connection.execute(  # a damaged key is no number, and has no place in this order
+        "SELECT blob, tree FROM tree_file WHERE blob IS NOT NULL AND typeof(blob) = 'integer' "
+        "ORDER BY blob"
     )
     for key, found in groupby(rows, itemgetter(0)):
         yield key, tuple(tree for _, tree in found)
