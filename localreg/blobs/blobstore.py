@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Container, Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from localreg.blobs.blob_files import damaged, regular_file, size_of
@@ -16,6 +16,7 @@ from localreg.errors import CorruptBlobError, StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import discard
 from localreg.filesystem.portable_files import make_readonly_at, remove_file, replace_file
+from localreg.filesystem.syncing import open_for_sync, sync_folders
 from localreg.values.frozen import Frozen
 from localreg.values.layout import BLOBS, FILES, TEMPORARY, TREES
 
@@ -84,9 +85,10 @@ class BlobStore(Folders):
                 left by a process that was killed, and is replaced.
         """
         kept = Kept([], [])
-        with disk_errors("keeping weights", self.folder_path(TEMPORARY)):
+        with disk_errors("keeping weights", self.folder_path(TEMPORARY)), ExitStack() as during:
             try:
                 folders = self._make_blob_folders({each.digest[:2] for each in staged})
+                opened = during.enter_context(open_for_sync(self.folder_path(*BLOBS)))
                 touched = set()
                 for each in staged:
                     assert each.path is not None
@@ -105,8 +107,8 @@ class BlobStore(Folders):
                         touched.add(folder)
                         found = os.lstat(place)
                     kept.ctimes.append(found.st_ctime_ns)
-                for folder in sorted(touched):
-                    self.sync(Path(folder))
+                if self.durable:
+                    sync_folders(sorted(touched), opened)
             except BaseException:
                 self.give_back(kept)
                 raise

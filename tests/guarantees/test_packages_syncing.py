@@ -174,3 +174,35 @@ def test_what_was_copied_for_a_local_folder_is_on_disk_before_its_name(root, tmp
     for path in copied:
         last = max(when for when, written in order.written if written == path)
         assert order.is_synced(path, last, named[0]), path
+
+
+def folders_synced(order, root):
+    """Return the folders of blobs that were synced each by itself."""
+    above = str(root / "blobs" / "sha256") + "/"
+    return {path for _, path in order.synced if path.startswith(above)}
+
+
+def test_the_names_of_many_files_are_synced_by_one_call(root, tmp_path):
+    """Their blobs are in 200 folders: to sync each takes longer than to copy the files."""
+    order = order_of(root, plant(tmp_path / "net", TREE), "add", tmp_path)
+    assert folders_synced(order, root) == set()
+    assert len(order.everything) == 2, "the bytes, and then their names"
+
+
+def test_names_that_cannot_be_written_are_not_acknowledged(root, tmp_path):
+    failing = ("-e", "inject=syncfs:error=EIO:when=2")
+    done, _ = traced(root, plant(tmp_path / "net", TREE), "add", tmp_path, *failing)
+    assert done.returncode == 1
+    assert "localreg.errors.StorageError" in done.stderr
+    with Registry(root) as registry:
+        assert registry.models() == []
+    assert [path for path in (root / "blobs").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("few", [False, True])
+def test_where_one_call_is_not_possible_or_too_much_each_folder_is_synced(root, tmp_path, few):
+    tree = {f"{number}": File(b"%d" % number) for number in range(4)} if few else TREE
+    options = () if few else ("-e", "inject=syncfs:error=EPERM")
+    order = order_of(root, plant(tmp_path / "net", tree), "add", tmp_path, *options)
+    above = str(root / "blobs" / "sha256")
+    assert folders_synced(order, root) == {f"{above}/{each[:2]}" for each in blobs_of(tree)}
