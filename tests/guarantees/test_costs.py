@@ -126,7 +126,7 @@ def _models_with_values(registry, count):
         ).report_single_value("f1", 0.5)
 
 
-@COSTS.at_most(statements=1, python_calls=72)
+@COSTS.at_most(statements=1, python_calls=50)
 def ids_of_the_newest_models(folder):
     with Registry(folder / "registry", durability="fast") as registry:
         _models_with_values(registry, 30)
@@ -134,7 +134,7 @@ def ids_of_the_newest_models(folder):
         yield lambda: queries.find_models(first, queries.check_query(limit=20))
 
 
-@COSTS.at_most(statements=1, python_calls=95)
+@COSTS.at_most(statements=1, python_calls=65)
 def ids_of_the_newest_models_with_a_tag(folder):
     with Registry(folder / "registry", durability="fast") as registry:
         _models_with_values(registry, 30)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 from localreg.store.rows.checked_values import COUNT, ID, NUMBER, TEXT, Columns, fetched
 from localreg.store.rows.name_patterns import pattern_sql
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 Connection = sqlite3.Connection
 Parameters = list[object]
+_Condition = tuple[str, Parameters]
 
 _IDS = Columns("model", id=ID)
 _PROJECT = "(SELECT pk FROM project WHERE name = ?)"
@@ -103,8 +105,50 @@ def find(connection: Connection, query: ModelQuery) -> list[str]:
     """Return the ids of the models that match, in the order of the query."""
     if query.order.is_of_values:
         return [each.id for each in rank(connection, query)]
-    sql, parameters = _statement(connection, query, lambda _: "m.id")
+    kept = _kept_statement(query) if is_plain(query) else None
+    sql, parameters = kept or _statement(connection, query, lambda _: "m.id")
     return [model_id for (model_id,) in _IDS.sound(connection, sql, parameters)]
+
+
+def _kept_statement(query: ModelQuery) -> tuple[str, Parameters] | None:
+    """Return the statement of a plain query with a project, a name or a tag, or none of them.
+
+    These are most queries, and making their SQL would take as long as SQLite takes to run it.
+    """
+    tag = query.tags.tag if isinstance(query.tags, HasTag) else None
+    if query.patterns or (tag is None and query.tags is not ANY_TAGS):
+        return None
+    sql = _sql_of_parts(
+        query.project is not None, query.name is not None, tag is not None,
+        query.published, query.archived, query.datasets, query.order.descending,
+    )  # fmt: skip
+    parameters: Parameters = [each for each in (query.project, query.name, tag) if each is not None]
+    if not query.datasets:
+        parameters.append(dataset_names.TAG)
+    return _limited(sql, parameters, query.limit)
+
+
+@cache
+def _sql_of_parts(
+    project: bool,
+    name: bool,
+    tag: bool,
+    published: bool,
+    archived: bool,
+    datasets: bool,
+    descending: bool,
+) -> str:
+    """Return the SQL of all queries that have these parts, of the first three at most one."""
+    example = ModelQuery(
+        project="" if project else None,
+        name="" if name else None,
+        tags=HasTag("") if tag else ANY_TAGS,
+        published=published,
+        archived=archived,
+        datasets=datasets,
+        order=Order("updated", descending),
+    )
+    return _assembled(example, next(_ordered(example), _walk(example)), "m.id")[0]
 
 
 def stream(connection: Connection, query: ModelQuery) -> Iterator[str]:
@@ -171,7 +215,7 @@ def _of_source(
             condition=f"{few.condition} AND {source.condition}",
             parameters=(*few.parameters, *source.parameters),
         )
-    where, parameters = _where(connection, query, driver)
+    where, parameters = _where(query, driver, _values(connection, query))
     where.append(f"{source.column} IS NOT NULL")
     for each in earlier:
         where.append(each.lacks)
@@ -288,7 +332,7 @@ def _newest_with_value(
     """Return the newest models of a source that has a single value, as rows of `Ranked`."""
     newest = replace(query, order=NEWEST)
     driver = _driver(connection, newest)
-    where, parameters = _where(connection, newest, driver)
+    where, parameters = _where(newest, driver, _values(connection, newest))
     where.append(f"EXISTS (SELECT 1 FROM {source.of_one} AND {source.condition})")
     parameters += source.parameters
     for each in earlier:
@@ -320,22 +364,45 @@ def _statement(
     connection: Connection, query: ModelQuery, columns: Callable[[_Driver], str]
 ) -> tuple[str, Parameters]:
     driver = _driver(connection, query)
-    where, parameters = _where(connection, query, driver)
+    sql, parameters = _assembled(query, driver, columns(driver), _values(connection, query))
+    return _limited(sql, parameters, query.limit)
+
+
+def _assembled(
+    query: ModelQuery, driver: _Driver, columns: str, values: Sequence[_Condition] = ()
+) -> tuple[str, Parameters]:
+    """Return the statement without its limit."""
+    where, parameters = _where(query, driver, values)
     sql = (
-        f"SELECT {columns(driver)} FROM {driver.source} WHERE {' AND '.join(where)} "
+        f"SELECT {columns} FROM {driver.source} WHERE {' AND '.join(where)} "
         f"ORDER BY {_order_sql(query.order, driver)}"
     )
-    return _limited(sql, parameters, query.limit)
+    return sql, parameters
 
 
 def _limited(sql: str, parameters: Parameters, limit: int | None) -> tuple[str, Parameters]:
     return (sql, parameters) if limit is None else (f"{sql} LIMIT ?", [*parameters, limit])
 
 
+def _values(connection: Connection, query: ModelQuery) -> list[_Condition]:
+    """Return the conditions for metrics and parameters, each with its parameters."""
+    conditions = []
+    for kind, comparisons in (("metric", query.metrics), ("parameter", query.parameters)):
+        for each in comparisons:
+            found = sources(connection, "model", kind, each.key)
+            parameters: Parameters = []
+            conditions.append((holds_sql(found, each, parameters), parameters))
+    return conditions
+
+
 def _where(
-    connection: Connection, query: ModelQuery, driver: _Driver
+    query: ModelQuery, driver: _Driver, values: Sequence[_Condition]
 ) -> tuple[list[str], Parameters]:
-    """Return the conditions of a query after its driver's, with the parameters of all."""
+    """Return the conditions of a query after its driver's, with the parameters of all.
+
+    Args:
+        values: what `_values` returned.
+    """
     where = [driver.condition, *(["m.archived = 0"] if not query.archived else [])]
     parameters: Parameters = [*driver.parameters]
     where.extend(
@@ -349,10 +416,9 @@ def _where(
             f"EXISTS (SELECT 1 FROM metadata x WHERE x.model = {driver.model} "
             f"AND x.key = ? AND {compared_sql('x.value', each, parameters, number='x.number')})"
         )
-    for kind, comparisons in (("metric", query.metrics), ("parameter", query.parameters)):
-        for each in comparisons:
-            found = sources(connection, "model", kind, each.key)
-            where.append(holds_sql(found, each, parameters))
+    for condition, given in values:
+        where.append(condition)
+        parameters += given
     if query.project is not None and driver.part != "project":
         where.append(f"m.project = {_PROJECT}")
         parameters.append(query.project)
@@ -411,7 +477,7 @@ def is_plain(query: ModelQuery) -> bool:
         and not (query.metadata or query.metrics or query.parameters)
         and (query.name is None or query.project is None)
         and (
-            query.tags == ANY_TAGS
+            query.tags is ANY_TAGS
             or (
                 query.name is None
                 and query.project is None
