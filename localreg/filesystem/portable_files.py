@@ -31,7 +31,7 @@ REFUSED_NAME = frozenset({errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG, errno.
 _REFUSED = r'[<>:"|?*\x00-\x1f]'
 _DEVICE = r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[1-9¹²³]) *(?:\.|$)"
 # Of a name that FAT, NTFS and Windows refuse, or do not keep as it is.
-_UNPORTABLE = rf"(?i){_REFUSED}|[. ]$|^{_DEVICE}"
+UNPORTABLE = rf"(?i){_REFUSED}|[. ]$|^{_DEVICE}"
 _SHORT = 80  # bytes; eCryptfs and gocryptfs allow little more than a hundred
 _REFUSALS = (5, IN_USE)  # 5: read-only, or being deleted
 _PAUSES = (0.01, 0.05, 0.2, 0.5)  # seconds
@@ -141,7 +141,7 @@ def is_portable(name: str) -> bool:
     """
     import re  # most programs ask for no name
 
-    return re.search(_UNPORTABLE, name) is None
+    return re.search(UNPORTABLE, name) is None
 
 
 def kept_name(name: str) -> str:

@@ -7,6 +7,7 @@ of their blob; by that and the size they are known to be whole.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import (
     NOT_EMPTY,
     REFUSED_NAME,
-    is_portable,
+    UNPORTABLE,
     kept_name,
     make_readonly_at,
     portable_name,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from localreg.blobs.folders import Folders
 
 UNNAMED = "weights"
+_UNPORTABLE = re.compile(UNPORTABLE)
 
 
 def local_file(store: Folders, digest: str, size: int | None, filename: str | None) -> Path:
@@ -213,7 +215,7 @@ def _own_name(filename: str | None) -> str:
     else:
         name = safe_filename(filename or "") or UNNAMED
     # The pattern first: most calls for a local copy end here, and need no function of another file.
-    return name if is_portable(name) else kept_name(name)
+    return kept_name(name) if _UNPORTABLE.search(name) else name
 
 
 def _link(blob: Path, target: Path) -> bool:

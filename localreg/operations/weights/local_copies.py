@@ -342,18 +342,18 @@ def local_copy(
 
 
 def ready_copy(chain: Chain, found: Found, *, extract: bool | None) -> str | None:
-    """Return the local file of a model's weights if there is no more to do than to find it.
+    """Return the local file or folder of a model's weights if there is only to find it.
 
     It returns what `local_copy` would, for most calls, and makes no records and paths for it. None
     says that `local_copy` must look.
     """
     with found.registry.store.one_statement() as connection:
         file = model_rows.served_file(connection, found.id)
+        entries = tree_rows.entries(connection, file.digest) if file and file.tree else []
     if (
         file is None
         or file.contested
-        or extract
-        or (extract is None and file.package)
+        or (extract is False if file.tree else extract or (extract is None and file.package))
         or not (file.kept or file.url is None or not file.url.startswith("file://"))
         or verifies_always()
         or _may_check(chain, _trust_mode(chain, found, file.trust))
@@ -361,6 +361,11 @@ def ready_copy(chain: Chain, found: Found, *, extract: bool | None) -> str | Non
         return None
     first, others = chain.first, chain.others
     first.store.check_file()
+    if file.tree:
+        from localreg.operations.weights.package_copies import existing_folder
+
+        folder = existing_folder(first, file.digest, entries)
+        return None if folder is None else str(folder)
     ready = file_in(first.directory, file.digest, file.size, file.filename)
     if ready is not None or len(others) != 1 or may_have(first.directory, file.digest):
         return ready

@@ -281,7 +281,7 @@ def trust_mode(connection: Connection) -> str | None:
 
 
 class ServedFile(Frozen):
-    """What is needed to give out the file of a model's weights; `trust` as of `Served`.
+    """What is needed to give out a model's weights if they are here; `trust` as of `Served`.
 
     The others are as in `WeightsRecord`; `package` also if only the model is one.
     """
@@ -292,23 +292,24 @@ class ServedFile(Frozen):
     url: str | None
     kept: int
     package: int
+    tree: int
     contested: int
     trust: str | None
 
 
 _SERVED_FILE = Columns(
     "weights", digest=DIGEST, size=COUNT, filename=or_null(NAME), url=or_null(URL), kept=FLAG,
-    package=FLAG, contested=FLAG, trust=or_null(TEXT),
+    package=FLAG, tree=FLAG, contested=FLAG, trust=or_null(TEXT),
 )  # fmt: skip
 
 
 def served_file(connection: Connection, model_id: str) -> ServedFile | None:
-    """Return the file of a model's weights; None without one, or if it is a package."""
+    """Return the file of a model's weights, or the list of files of a package; None without."""
     row = _SERVED_FILE.one(
         connection,
-        "SELECT b.digest, b.size, w.filename, w.url, w.kept, w.package OR m.package, m.contested, "
-        f"({_TRUST}) FROM model m JOIN weights w ON w.model = m.pk JOIN blob b ON b.pk = w.blob "
-        "WHERE m.id = ? AND w.current = 1 AND w.tree = 0",
+        "SELECT b.digest, b.size, w.filename, w.url, w.kept, w.package OR m.package, w.tree, "
+        f"m.contested, ({_TRUST}) FROM model m JOIN weights w ON w.model = m.pk "
+        "JOIN blob b ON b.pk = w.blob WHERE m.id = ? AND w.current = 1",
         (model_id,),
         key=model_id,
     )
