@@ -201,8 +201,11 @@ def build(home: Path, models: int) -> None:
         "model_tag VALUES (?, ?, ?, 1)": [
             (each, tag, each) for each in numbers for tag in (1, 2, 3)
         ],
-        "metadata VALUES (?, ?, ?, 'float')": [
-            (each, f"entry-{key}", str(chance.random())) for each in numbers for key in range(5)
+        "metadata (model, key, value, type, number) VALUES (?, ?, ?, 'float', ?)": [
+            (each, f"entry-{key}", str(value), value)
+            for each in numbers
+            for key in range(5)
+            for value in (chance.random(),)
         ],
         "single (model, name, value, at) VALUES (?, 'f1', ?, 1)": [
             (each, chance.random()) for each in numbers
