@@ -118,6 +118,7 @@ class ModelRecord(Frozen, kw_only=True):
         created, updated: times in microseconds, as the clock said then.
         birth, stamp: they order the models by their creation and by their last change.
         held: those of its aliases that lead to no model, since their gates were not passed.
+        weights: every revision, oldest first; or only the current one, where it was read so.
     """
 
     id: str

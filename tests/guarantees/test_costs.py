@@ -186,13 +186,31 @@ def print_the_history_of_all_models(folder):
     yield lambda: _printed("history", "-l", "0")
 
 
-@COSTS.at_most(statements=28, python_calls=260)
-def one_more_of_many_revisions(folder):
+@contextmanager
+def model_of_100_revisions(folder):
     with Registry(folder / "registry", durability="fast"):
         model = OutputModel(Task.create("vision", "training"), name="net")
         for _ in range(100):
             model.update_weights(register_uri="s3://bucket/net.pt")
+        yield model
+
+
+@COSTS.at_most(statements=28, python_calls=260)
+def one_more_of_many_revisions(folder):
+    with model_of_100_revisions(folder) as model:
         yield lambda: model.update_weights(register_uri="s3://bucket/net.pt")
+
+
+@COSTS.at_most(statements=24, python_calls=1_900)
+def list_a_model_of_many_revisions(folder):
+    with model_of_100_revisions(folder):
+        yield lambda: _printed("ls")
+
+
+@COSTS.at_most(statements=53, python_calls=1_750)
+def show_a_model_of_many_revisions(folder):
+    with model_of_100_revisions(folder):
+        yield lambda: _printed("show", "vision/net")
 
 
 # Reports, tasks, logs --------------------------------------------------------------------------

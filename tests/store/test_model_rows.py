@@ -181,9 +181,30 @@ def test_refolding_gives_the_same_records(store):
         )
         record_as(change, "model.created", with_place(change, origin))
         ids = [row[0] for row in change.connection.execute("SELECT id FROM model ORDER BY pk")]
-        before = bulk_rows.records(change.connection, ids)
+        before = [model_rows.record(change.connection, each) for each in ids]
         refolding.refold(change.connection)
-        assert bulk_rows.records(change.connection, ids) == before
+        assert [model_rows.record(change.connection, each) for each in ids] == before
+
+
+@given(st.lists(records.map(one_size), min_size=1, max_size=3), st.integers(0, 3))
+def test_current_records_lack_the_older_weights_only(store, made, later):
+    with store.write() as change:
+        made = [with_place(change, each) for each in made]
+        for each in made:
+            record_as(change, "model.created", replace(each, aliases=()))
+        for number in range(later):
+            added = {"old": None, "new": WeightsRecord(revision=number + 2).payload()}
+            change.record("model.weights_added", made[0].id, added, event_id=new_id())
+    ids = [each.id for each in made]
+    with store.read() as connection:
+        whole = [model_rows.record(connection, each) for each in ids]
+        assert len(whole[0].weights) == len(made[0].weights) + later
+        current = [
+            replace(each, weights=tuple(one for one in each.weights if one.current))
+            for each in whole
+        ]
+        assert [model_rows.current_record(connection, each) for each in ids] == current
+        assert bulk_rows.records(connection, ids) == current
 
 
 def test_a_private_url_stays_out_of_the_event_and_in_the_row(store):

@@ -411,6 +411,7 @@ CALLS = {
     "model_query:rank": lambda c: model_query.rank(c, ModelQuery(name="net")),
     "model_rows:present": lambda c: model_rows.present(c, [ID]),
     "model_rows:metadata_value": lambda c: model_rows.metadata_value(c, ID, "key"),
+    "model_rows:current_record": lambda c: model_rows.current_record(c, ID),
     "bulk_rows:records": lambda c: bulk_rows.records(c, [ID]),
     "bulk_rows:models": lambda c: bulk_rows.models(c, [ID]),
     "bulk_rows:tasks": lambda c: bulk_rows.tasks(c, [ID]),

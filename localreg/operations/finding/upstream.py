@@ -163,14 +163,14 @@ def _visible(chain: Chain, registry: OpenRegistry, query: ModelQuery) -> list[Ra
 
 def _sound_record(connection: Connection, model_id: str) -> ModelRecord | None:
     try:
-        return model_rows.record(connection, model_id)
+        return model_rows.current_record(connection, model_id)
     except DamagedRowError as error:  # the others can be listed
         log.warning("a model is left out: %s", error)
         return None
 
 
 def records(chain: Chain, found: Iterable[Found]) -> list[tuple[OpenRegistry, ModelRecord]]:
-    """Return the full records of found models, each with its registry.
+    """Return found models with their current weights only, each with its registry.
 
     Models that were removed since are missing, and so are those that are damaged, and those of an
     upstream registry that cannot be read any more.

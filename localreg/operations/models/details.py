@@ -56,7 +56,7 @@ def model_details(chain: Chain, found: Found) -> Details:
     """Return a model and the facts about its weights."""
     with found.registry.store.read() as connection:
         require_model(connection, found.id)
-        record = model_rows.record(connection, found.id)
+        record = model_rows.current_record(connection, found.id)
         assert record is not None
         weights = record.current_weights
         digest = weights.digest

@@ -112,7 +112,7 @@ def model_diff(
 def _record(found: Found) -> ModelRecord:
     with found.registry.store.read() as connection:
         require_model(connection, found.id)
-        record = model_rows.record(connection, found.id)
+        record = model_rows.current_record(connection, found.id)
     assert record is not None
     return record
 

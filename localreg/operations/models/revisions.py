@@ -45,6 +45,7 @@ from localreg.values.urls import local_url, parse_named_url
 
 UNNAMED_OUTPUT = "Output Model"
 SNAPSHOTS = 100  # lines about weights in a comment
+_LISTED = 20  # revisions, in an error
 _SNAPSHOT = re.compile("snapshot .* stored")
 
 
@@ -301,10 +302,11 @@ def restore_weights(registry: OpenRegistry, model_id: str, revision: object) -> 
         present = model_rows.weights(change.connection, model_id)
         wanted = next((each for each in present if each.revision == revision), None)
         if wanted is None:
-            numbers = ", ".join(str(each.revision) for each in present) or "none"
+            numbers = ", ".join(str(each.revision) for each in present[-_LISTED:]) or "none"
+            older = "older ones, " if len(present) > _LISTED else ""
             raise NotFoundError(
                 f"the weights of model {row.ref} have no revision {shown(revision)}; there are: "
-                f"{numbers}",
+                f"{older}{numbers}",
                 reference=shown(revision),
             )
         if wanted.current:

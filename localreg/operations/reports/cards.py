@@ -111,7 +111,7 @@ def card_text(chain: Chain, found: Found) -> str:
     registry = found.registry
     page = model_values(chain, registry, found.id, Site(reports_folder(registry), root=None))
     with registry.store.read() as connection:
-        record = model_rows.record(connection, found.id)
+        record = model_rows.current_record(connection, found.id)
     assert record is not None  # `model_values` found it
     has = values.model_values(registry, [found.id])[found.id]
     written = written_card(chain, registry, record)
@@ -132,7 +132,7 @@ def completed_card(chain: Chain, found: Found, text: str) -> str:
     registry = found.registry
     page = model_values(chain, registry, found.id, Site(reports_folder(registry), root=None))
     with registry.store.read() as connection:
-        record = model_rows.record(connection, found.id)
+        record = model_rows.current_record(connection, found.id)
     assert record is not None  # `model_values` found it
     has = values.model_values(registry, [found.id])[found.id]
     head, rest = split_head(text)

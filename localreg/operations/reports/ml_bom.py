@@ -215,7 +215,7 @@ def _relatives(chain: Chain, found: Found, record: ModelRecord) -> Iterator[Rela
 
 
 def _record(chain: Chain, model_id: str) -> ModelRecord | None:
-    answers = read_each(chain, lambda one: model_rows.record(one, model_id))
+    answers = read_each(chain, lambda one: model_rows.current_record(one, model_id))
     return next((each for _, each in answers if each is not None), None)
 
 

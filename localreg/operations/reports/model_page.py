@@ -63,7 +63,7 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
     more = max(0, number_of_changes(registry, model_id) - CHANGES)
     with registry.store.read() as connection:
         row = require_model(connection, model_id)
-        record = model_rows.record(connection, model_id)
+        record = model_rows.current_record(connection, model_id)
         assert record is not None
         card = _card(chain, registry, record)
         weights = record.current_weights
@@ -309,7 +309,7 @@ def described_model(chain: Chain, registry: OpenRegistry, model_id: str, site: S
     """Return what a comparison shows of a model itself, without its reports."""
     with registry.store.read() as connection:
         require_model(connection, model_id)
-        record = model_rows.record(connection, model_id)
+        record = model_rows.current_record(connection, model_id)
         assert record is not None
         weights = record.current_weights
         blob = blob_rows.blob(connection, weights.digest or "")

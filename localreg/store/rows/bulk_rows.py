@@ -119,7 +119,9 @@ def current_weights(connection: Connection, owners: Sequence[int]) -> Iterator[t
 
 
 def records(connection: Connection, model_ids: Iterable[str]) -> list[ModelRecord]:
-    """Return the complete records of models, in the order of the ids, without missing ones.
+    """Return the records of models with their current weights only, in the order of the ids.
+
+    Models that are missing are left out.
 
     Raises:
         DamagedRowError: a row of one of them is damaged.
@@ -151,13 +153,13 @@ def records(connection: Connection, model_ids: Iterable[str]) -> list[ModelRecor
     sql = f"SELECT x.model, x.key, x.value, x.type {_GIVEN} metadata x ON x.model = k.value"
     for pk, key, value, type_name in _METADATA.all(connection, sql, keys):
         metadata.setdefault(pk, {})[key] = MetadataValue(value, type_name)
-    weights: dict[int, list[WeightsRecord]] = {}
+    weights: dict[int, WeightsRecord] = {}
     sql = (
-        f"SELECT w.model, {model_rows.WEIGHTS_COLUMNS} {_GIVEN} weights w ON w.model = k.value "
-        "LEFT JOIN blob b ON b.pk = w.blob"
+        f"SELECT w.model, {model_rows.WEIGHTS_COLUMNS} {_GIVEN} weights w "
+        "ON w.model = k.value AND w.current = 1 LEFT JOIN blob b ON b.pk = w.blob"
     )
     for pk, *revision in _REVISIONS.all(connection, sql, keys):
-        weights.setdefault(pk, []).append(model_rows.weights_record(revision))
+        weights[pk] = model_rows.weights_record(revision)
     return [_record(row, designs, named, pointing, held, metadata, weights) for row in rows]
 
 
@@ -168,7 +170,7 @@ def _record(
     pointing: dict[int, list[str]],
     held: dict[int, list[str]],
     metadata: dict[int, dict[str, MetadataValue]],
-    weights: dict[int, list[WeightsRecord]],
+    weights: dict[int, WeightsRecord],
 ) -> ModelRecord:
     pk, *values = row
     model = model_rows.model_row_of(values)
@@ -183,7 +185,7 @@ def _record(
         metadata=metadata.get(pk, {}),
         aliases=tuple(sorted(pointing.get(pk, ()))),
         held=tuple(sorted(held.get(pk, ()))),
-        weights=tuple(sorted(weights.get(pk, ()), key=lambda each: (each.revision, each.id))),
+        weights=(weights[pk],) if pk in weights else (),
     )
 
 

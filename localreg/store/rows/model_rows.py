@@ -426,10 +426,21 @@ def alias_target(connection: Connection, line: tuple[str, str], alias: str) -> s
 def record(connection: Connection, model_id: str) -> ModelRecord | None:
     """Return the complete record of a model, with its real URLs, or None."""
     row = model_row(connection, model_id)
-    return None if row is None else _complete(connection, row)
+    return None if row is None else _record(connection, row, weights(connection, model_id))
 
 
-def _complete(connection: Connection, row: ModelRow) -> ModelRecord:
+def current_record(connection: Connection, model_id: str) -> ModelRecord | None:
+    """Return the record of a model with its current weights only, of which it may have many."""
+    row = model_row(connection, model_id)
+    if row is None:
+        return None
+    current = current_weights(connection, model_id)
+    return _record(connection, row, () if current is None else (current,))
+
+
+def _record(
+    connection: Connection, row: ModelRow, revisions: tuple[WeightsRecord, ...]
+) -> ModelRecord:
     text, enumeration = design(connection, row.id)
     pointing, held = aliases_and_held(connection, row.id)
     return complete(
@@ -441,7 +452,7 @@ def _complete(connection: Connection, row: ModelRow) -> ModelRecord:
         metadata=metadata(connection, row.id),
         aliases=pointing,
         held=held,
-        weights=weights(connection, row.id),
+        weights=revisions,
     )
 
 

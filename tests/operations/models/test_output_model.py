@@ -210,6 +210,11 @@ class TestUpdating:
         model.update_weights(write_file("w.pt"))
         with pytest.raises(NotFoundError, match=r"no revision 2.*there are: 1"):
             model.restore_weights(2)
+        for _ in range(24):
+            model.update_weights(register_uri="s3://bucket/w.pt")
+        newest = ", ".join(map(str, range(6, 26)))
+        with pytest.raises(NotFoundError, match=rf"there are: older ones, {newest}$"):
+            model.restore_weights(26)
 
     def test_keep_last_drops_the_others_and_gc_deletes_their_bytes(
         self, model, write_file, registry
