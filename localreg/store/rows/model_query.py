@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from localreg.store.rows.checked_values import COUNT, ID, NUMBER, TEXT, Columns, fetched
 from localreg.store.rows.name_patterns import pattern_sql
@@ -53,6 +53,7 @@ _PROJECT = "(SELECT pk FROM project WHERE name = ?)"
 _DATASET = "(SELECT pk FROM tag WHERE name = ? AND system = 1)"
 PROBE = 64
 FEW = 2_000
+KEPT_TAGS = 8  # whose SQL is kept
 
 
 class ModelQuery(Frozen, kw_only=True):
@@ -105,50 +106,136 @@ def find(connection: Connection, query: ModelQuery) -> list[str]:
     """Return the ids of the models that match, in the order of the query."""
     if query.order.is_of_values:
         return [each.id for each in rank(connection, query)]
-    kept = _kept_statement(query) if is_plain(query) else None
-    sql, parameters = kept or _statement(connection, query, lambda _: "m.id")
+    sql, parameters = plain_statement(query) or _statement(connection, query, lambda _: "m.id")
+    return ids(connection, sql, parameters)
+
+
+def ids(connection: Connection, sql: str, parameters: Parameters) -> list[str]:
+    """Return the ids that a statement finds."""
     return [model_id for (model_id,) in _IDS.sound(connection, sql, parameters)]
 
 
+def plain_statement(query: ModelQuery) -> tuple[str, Parameters] | None:
+    """Return the only statement that `find` runs for a query; None if some are probed before."""
+    if query.order.by != "updated" or query.metadata or query.metrics or query.parameters:
+        return None
+    if query.name is not None and (query.project is not None or query.tags is not ANY_TAGS):
+        return None
+    if query.project is not None and query.tags is not ANY_TAGS:
+        return None
+    found = None if query.patterns else _kept_statement(query)
+    if found is None:
+        if query.tags is not ANY_TAGS and not isinstance(query.tags, HasTag | Not):
+            return None
+        found = _assembled(query, next(_ordered(query), _walk(query)), "m.id")
+    return _limited(*found, query.limit)
+
+
 def _kept_statement(query: ModelQuery) -> tuple[str, Parameters] | None:
-    """Return the statement of a plain query with a project, a name or a tag, or none of them.
+    """Return the statement of a query with a project, a name or tags, or none of them.
 
     These are most queries, and making their SQL would take as long as SQLite takes to run it.
     """
-    tag = query.tags.tag if isinstance(query.tags, HasTag) else None
-    if query.patterns or (tag is None and query.tags is not ANY_TAGS):
-        return None
-    sql = _sql_of_parts(
-        query.project is not None, query.name is not None, tag is not None,
-        query.published, query.archived, query.datasets, query.order.descending,
-    )  # fmt: skip
-    parameters: Parameters = [each for each in (query.project, query.name, tag) if each is not None]
+    kind = query.published, query.archived, query.datasets, query.order.descending
+    parameters: Parameters
+    if query.tags is ANY_TAGS:
+        sql = _sql_of_parts(query.project is not None, query.name is not None, *kind)
+        parameters = [each for each in (query.project, query.name) if each is not None]
+    else:
+        required, excluded = _tags_by_sign(query.tags)
+        parameters = required + excluded
+        if not 0 < len(parameters) <= KEPT_TAGS or None in parameters:
+            return None
+        sql = _sql_of_tags(len(required), len(excluded), *kind)
     if not query.datasets:
         parameters.append(dataset_names.TAG)
-    return _limited(sql, parameters, query.limit)
+    return sql, parameters
+
+
+def _tags_by_sign(condition: TagCondition) -> tuple[Parameters, Parameters]:
+    """Return the tags that must be there, and those that must not; none if it is not that simple.
+
+    None among them means "untagged".
+    """
+    required: Parameters = []
+    excluded: Parameters = []
+    for part in _required(condition):
+        if isinstance(part, HasTag):
+            required.append(part.tag)
+        elif isinstance(part, Not):
+            excluded.append(part.part.tag)
+        else:
+            return [], []
+    return required, excluded
 
 
 @cache
 def _sql_of_parts(
-    project: bool,
-    name: bool,
-    tag: bool,
-    published: bool,
-    archived: bool,
-    datasets: bool,
-    descending: bool,
+    project: bool, name: bool, published: bool, archived: bool, datasets: bool, descending: bool
 ) -> str:
-    """Return the SQL of all queries that have these parts, of the first three at most one."""
+    """Return the SQL of all queries that have these parts, of the first two at most one."""
     example = ModelQuery(
         project="" if project else None,
         name="" if name else None,
-        tags=HasTag("") if tag else ANY_TAGS,
         published=published,
         archived=archived,
         datasets=datasets,
         order=Order("updated", descending),
     )
     return _assembled(example, next(_ordered(example), _walk(example)), "m.id")[0]
+
+
+@lru_cache(maxsize=128)
+def _sql_of_tags(
+    required: int, excluded: int, published: bool, archived: bool, datasets: bool, descending: bool
+) -> str:
+    """Return the SQL of all queries for models with so many tags, and without so many others.
+
+    Its parameters are these tags, the required ones first, and then those of `_assembled`.
+    """
+    query = ModelQuery(
+        published=published,
+        archived=archived,
+        datasets=datasets,
+        order=Order("updated", descending),
+    )
+    driver = _walk(query)
+    conditions = []
+    if required:
+        driver = _tag_driver(_rarest(required), ())
+        conditions = [
+            f"(d.tag = {_numbered(place)} OR {_tagged(_numbered(place), driver)})"
+            for place in range(1, required + 1)
+            if required > 1
+        ]
+    conditions += [
+        f"NOT {_tagged(_numbered(place), driver)}"
+        for place in range(required + 1, required + excluded + 1)
+    ]
+    driver = replace(driver, condition=" AND ".join([driver.condition, *conditions]))
+    return _assembled(query, driver, "m.id")[0]
+
+
+def _numbered(place: int) -> str:
+    """Return SQL of the key of the tag that a parameter names."""
+    return TAG.replace("?", f"?{place}")
+
+
+def _rarest(count: int) -> str:
+    """Return SQL of the key of the rarest of the first tags: as `_spread`, within the statement.
+
+    It is NULL if one of them does not exist. Statements of their own would take longer than the
+    rest of the query.
+    """
+    if count == 1:
+        return _numbered(1)
+    tags = " UNION ALL ".join(f"SELECT {_numbered(place)} AS tag" for place in range(1, count + 1))
+    entries = "FROM model_tag x INDEXED BY model_tag_newest WHERE x.tag = t.tag"
+    spread = (
+        f"coalesce((SELECT x.stamp {entries} ORDER BY x.stamp DESC LIMIT 1 OFFSET {PROBE}), "
+        f"(SELECT count(*) {entries}) - {PROBE + 1})"
+    )
+    return f"(SELECT tag FROM (SELECT t.tag, min({spread}) FROM ({tags}) t))"
 
 
 def stream(connection: Connection, query: ModelQuery) -> Iterator[str]:
@@ -451,40 +538,31 @@ def _value_sql(order: Order, driver: _Driver) -> str:
 
 
 def _tag_sql(condition: TagCondition, driver: _Driver, parameters: Parameters) -> str:
-    tagged = f"EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {driver.model} AND x.tag = {TAG})"
-    if driver.ordered:
-        # This index has the order in which the driver is read, so neighbouring look-ups read
-        # neighbouring entries.
-        tagged = (
-            "EXISTS (SELECT 1 FROM model_tag x INDEXED BY model_tag_newest "
-            f"WHERE x.tag = {TAG} AND x.stamp = {driver.stamp} AND x.model = {driver.model})"
-        )
     untagged = (
         "NOT EXISTS (SELECT 1 FROM model_tag x CROSS JOIN tag t ON t.pk = x.tag "
         f"WHERE x.model = {driver.model} AND t.system = 0)"
     )
-    return tag_sql(condition, parameters, tagged=tagged, untagged=untagged)
+    return tag_sql(condition, parameters, tagged=_tagged(TAG, driver), untagged=untagged)
+
+
+def _tagged(tag: str, driver: _Driver) -> str:
+    """Return SQL that is true for a model with a tag.
+
+    Args:
+        tag: SQL of its key.
+    """
+    if driver.ordered:
+        # This index has the order in which the driver is read, so neighbouring look-ups read
+        # neighbouring entries.
+        return (
+            "EXISTS (SELECT 1 FROM model_tag x INDEXED BY model_tag_newest "
+            f"WHERE x.tag = {tag} AND x.stamp = {driver.stamp} AND x.model = {driver.model})"
+        )
+    return f"EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {driver.model} AND x.tag = {tag})"
 
 
 def _required(condition: TagCondition) -> tuple[TagCondition, ...]:
     return condition.parts if isinstance(condition, AllOf) else (condition,)
-
-
-def is_plain(query: ModelQuery) -> bool:
-    """Return True if `find` and `rank` run a single statement, for which nothing is probed."""
-    return (
-        query.order.by == "updated"
-        and not (query.metadata or query.metrics or query.parameters)
-        and (query.name is None or query.project is None)
-        and (
-            query.tags is ANY_TAGS
-            or (
-                query.name is None
-                and query.project is None
-                and isinstance(query.tags, HasTag | Not)
-            )
-        )
-    )
 
 
 def _driver(connection: Connection, query: ModelQuery) -> _Driver:
@@ -534,10 +612,19 @@ def _ordered(query: ModelQuery) -> Iterator[_Driver]:
         )  # fmt: skip
     for part in _required(query.tags):
         if isinstance(part, HasTag) and part.tag is not None:
-            yield _Driver(
-                "model_tag d INDEXED BY model_tag_newest CROSS JOIN model m ON m.pk = d.model",
-                f"d.tag = {TAG}", (part.tag,), "d.model", "d.stamp", part=part,
-            )  # fmt: skip
+            yield _tag_driver(TAG, (part.tag,), part)
+
+
+def _tag_driver(tag: str, parameters: tuple[object, ...], part: object = None) -> _Driver:
+    """Return the index of the models of one tag.
+
+    Args:
+        tag: SQL of its key.
+    """
+    return _Driver(
+        "model_tag d INDEXED BY model_tag_newest CROSS JOIN model m ON m.pk = d.model",
+        f"d.tag = {tag}", parameters, "d.model", "d.stamp", part=part,
+    )  # fmt: skip
 
 
 def _walk(query: ModelQuery) -> _Driver:
