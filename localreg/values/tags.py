@@ -24,6 +24,7 @@ A filter is a list of tokens, read in groups. ClearML's guide and the docstring 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 
 from localreg.errors import InvalidValueError, TagFilterError
 from localreg.values.checks import check_name, shown
@@ -165,11 +166,11 @@ class _Group:
         self.includes: list[TagCondition] = []
         self.members: list[TagCondition] = []
 
-    def add(self, part: HasTag, *, negated: bool) -> None:
-        if self.joiner is None and not negated:
+    def add(self, part: HasTag | Not) -> None:
+        if self.joiner is None and isinstance(part, HasTag):
             self.includes.append(part)
         else:
-            self.members.append(Not(part) if negated else part)
+            self.members.append(part)
 
     def condition(self) -> TagCondition | None:
         if self.joiner is None:
@@ -195,8 +196,7 @@ def _read_groups(tokens: Iterable[object]) -> tuple[list[_Group], str]:
             negate = True
             joiner = joiner or "and"
         else:
-            tag, negated = _literal(token, negate)
-            groups[-1].add(HasTag(tag), negated=negated)
+            groups[-1].add(_literal(token, negate))
             negate = False
             joiner = joiner or "and"
     if negate:
@@ -210,18 +210,24 @@ def _check_operator(token: object) -> None:
         raise _malformed(token, f"operators are {known}")
 
 
-def _literal(token: object, negate: bool) -> tuple[str | None, bool]:
-    """Return the tag that a token names, and True if it is excluded."""
+def _literal(token: object, negate: bool) -> HasTag | Not:
+    """Return the condition that a token states which is no operator."""
     if token is None:
-        return None, negate
+        return Not(HasTag(None)) if negate else HasTag(None)
     if not isinstance(token, str):
         raise _malformed(token, "tags are str")
-    text = token.strip()
-    excluded = not negate and text.startswith("-")
     try:
-        return check_tag("tags", text[1:] if excluded else text), negate or excluded
+        return _of_text(token, negate)
     except InvalidValueError as error:
         raise _malformed(token, str(error)) from error
+
+
+@lru_cache(maxsize=512)  # the same few tags are asked for again and again
+def _of_text(token: str, negate: bool) -> HasTag | Not:
+    text = token.strip()
+    excluded = not negate and text.startswith("-")
+    part = HasTag(check_tag("tags", text[1:] if excluded else text))
+    return Not(part) if negate or excluded else part
 
 
 def _malformed(token: object, reason: str) -> TagFilterError:

@@ -126,7 +126,7 @@ def _models_with_values(registry, count):
         ).report_single_value("f1", 0.5)
 
 
-@COSTS.at_most(statements=1, python_calls=50)
+@COSTS.at_most(statements=1, python_calls=35)
 def ids_of_the_newest_models(folder):
     with Registry(folder / "registry", durability="fast") as registry:
         _models_with_values(registry, 30)
@@ -134,12 +134,21 @@ def ids_of_the_newest_models(folder):
         yield lambda: queries.find_models(first, queries.check_query(limit=20))
 
 
-@COSTS.at_most(statements=1, python_calls=65)
+@COSTS.at_most(statements=1, python_calls=45)
 def ids_of_the_newest_models_with_a_tag(folder):
     with Registry(folder / "registry", durability="fast") as registry:
         _models_with_values(registry, 30)
         first = registry._chain.first
         yield lambda: queries.find_models(first, queries.check_query(tags=["audio"], limit=20))
+
+
+@COSTS.at_most(statements=1, python_calls=54)
+def ids_of_the_newest_models_with_two_tags_and_not_a_third(folder):
+    with Registry(folder / "registry", durability="fast") as registry:
+        _models_with_values(registry, 30)
+        first = registry._chain.first
+        tags = ["__$all", "baseline", "audio", "-old"]
+        yield lambda: queries.find_models(first, queries.check_query(tags=tags, limit=20))
 
 
 @COSTS.at_most(statements=11, python_calls=4_700)

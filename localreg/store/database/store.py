@@ -330,18 +330,12 @@ class Store:
                 if connection.in_transaction:
                     connection.execute("COMMIT")
 
-    @contextmanager
-    def one_statement(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection for a single statement, which needs no transaction.
+    def one_statement(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Return a block with a connection for a single statement, which needs no transaction.
 
         Fetch all its rows: an unfinished statement keeps an old state of the database alive.
         """
-        with (
-            translated(self.place),
-            self._connections.mine() as connection,
-            self._one_state(connection),
-        ):
-            yield connection
+        return _OneStatement(self.place, self._connections.mine())
 
     def _one_state(self, connection: sqlite3.Connection) -> AbstractContextManager[None]:
         """Return a block that raises if the database changed, where no lock prevents it."""
@@ -546,6 +540,43 @@ class Store:
         finally:
             self._connections.close()
             self.user_connections.close()
+
+
+class _OneStatement:
+    """The block of `Store.one_statement`. A generator takes as long as a short statement."""
+
+    __slots__ = ("_connection", "_mine", "_place")
+
+    def __init__(self, place: str, mine: AbstractContextManager[sqlite3.Connection]) -> None:
+        self._place = place
+        self._mine = mine
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._connection = self._mine.__enter__()
+        except BaseException as error:
+            self._translate(error)
+            raise
+        return self._connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        try:
+            try:
+                if isinstance(self._connection, UnlockedConnection):
+                    one_state(self._connection, self._place).__exit__(kind)
+            finally:
+                self._mine.__exit__(None, None, None)
+        except BaseException as other:
+            self._translate(other)
+            raise
+        if error is not None:
+            self._translate(error)
+
+    def _translate(self, error: BaseException) -> None:
+        """Raise the error of localreg for one of sqlite3."""
+        translated(self._place).__exit__(type(error), error, None)
 
 
 def _no_registry(folder: str, why: str) -> NoRegistryError:
