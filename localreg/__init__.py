@@ -47,9 +47,8 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(home), name)
+    # Not importlib: it loads warnings, and the two take longer than ten modules of ours.
+    value: object = getattr(__import__(home, fromlist=[name]), name)
     globals()[name] = value
     return value
 

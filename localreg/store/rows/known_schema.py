@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from functools import cache
 
 from localreg.values.frozen import Frozen
@@ -34,22 +33,15 @@ def schema_text() -> str:
 @cache
 def known_objects() -> tuple[SchemaObject, ...]:
     """Return every table, index and trigger of schema.sql, in its order."""
-    found: list[SchemaObject] = []
-    statement = ""
-    for line in schema_text().splitlines(keepends=True):
-        if not statement and not line.startswith("CREATE "):
-            continue
-        statement += line
-        if ";" in line and sqlite3.complete_statement(statement):
-            found.append(_object(statement.rstrip().removesuffix(";")))
-            statement = ""
-    return tuple(found)
+    # Each opening of a registry reads them, so it does not go through the text line by line.
+    _, *statements = f"\n{schema_text()}".split("\nCREATE ")
+    return tuple(map(_object, statements))
 
 
-def _object(sql: str) -> SchemaObject:
-    words = sql.replace("(", " ").split()
-    if words[1] == "UNIQUE":
-        del words[1]
-    kind, name = words[1].lower(), words[2]
-    table = name if kind == "table" else words[words.index("ON") + 1]
-    return SchemaObject(kind, name, table, sql)
+def _object(text: str) -> SchemaObject:
+    """Return the object of a statement: its text after CREATE, and what follows it."""
+    last = "\nEND" if text.startswith("TRIGGER ") else ""
+    sql = f"CREATE {text.partition(f'{last};')[0]}{last}"
+    _, kind, name, rest = sql.replace(" UNIQUE ", " ", 1).split(maxsplit=3)
+    table = name if kind == "TABLE" else rest.partition("ON ")[2].split(maxsplit=1)[0]
+    return SchemaObject(kind.lower(), name, table, sql)
