@@ -71,6 +71,66 @@ the message says what was wanted, what was found, and what to do.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.rare_errors import (
+        AliasConflictError,
+        AliasNotFoundError,
+        AmbiguousReferenceError,
+        ArchiveError,
+        BrowserNotFoundError,
+        BundleError,
+        ConfigTextError,
+        ConflictError,
+        ContestedError,
+        CorruptBlobError,
+        DigestMismatchError,
+        DownloadError,
+        EventConflictError,
+        ExportError,
+        GateError,
+        InvalidEventError,
+        InvalidURLError,
+        ModelInUseError,
+        NewerBundleError,
+        NoTaskError,
+        NotSupportedError,
+        PathExistsError,
+        PublishedError,
+        QueryError,
+        QueryTimeoutError,
+        RemoteBusyError,
+        RemoteChangedError,
+        RemoteError,
+        SessionError,
+        SignatureError,
+        SourceError,
+        SourceNotFoundError,
+        TaskEndedError,
+        TaskNotFoundError,
+        TrustError,
+        UndoError,
+        UploadError,
+    )
+
+__all__ = [
+    "AliasConflictError", "AliasNotFoundError", "AmbiguousReferenceError", "ArchiveError",
+    "BrowserNotFoundError", "BundleError", "ClosedRegistryError", "ConfigTextError",
+    "ConflictError", "ContestedError", "CorruptBlobError", "DamagedRegistryError",
+    "DamagedRowError", "DigestMismatchError", "DownloadError", "EmptyModelError",
+    "EventConflictError", "ExportError", "ForeignSchemaError", "GateError", "InvalidEventError",
+    "InvalidURLError", "InvalidValueError", "LocalregError", "LockTimeoutError",
+    "MissingPackageError", "ModelInUseError", "ModelNotFoundError", "NewerBundleError",
+    "NewerFormatError", "NoRegistryError", "NoTaskError", "NoWeightsError", "NotAPackageError",
+    "NotARegistryError", "NotFoundError", "NotPicklableError", "NotSupportedError",
+    "PathExistsError", "PublishedError", "QueryError", "QueryTimeoutError",
+    "ReadOnlyRegistryError", "RegistryError", "RegistryReplacedError", "RemoteBusyError",
+    "RemoteChangedError", "RemoteError", "SQLiteTooOldError", "SessionError", "SignatureError",
+    "SourceError", "SourceNotFoundError", "StorageError", "StorageFullError", "TagFilterError",
+    "TaskEndedError", "TaskNotFoundError", "TrustError", "UndoError", "UploadError",
+    "WeightsError",
+]  # fmt: skip
+
 
 class LocalregError(Exception):
     """The root of the tree.
@@ -106,24 +166,6 @@ class TagFilterError(InvalidValueError):
     token: object
 
 
-class InvalidURLError(InvalidValueError):
-    """A weights URL is neither a path nor a URL that can be used."""
-
-
-class ConfigTextError(InvalidValueError):
-    """A configuration cannot be read as a dict, or a dict cannot be stored as text."""
-
-
-class InvalidEventError(InvalidValueError):
-    """An event that came from another registry is malformed; `event_id` is its id."""
-
-    event_id: str
-
-
-class NoTaskError(InvalidValueError):
-    """An output model belongs to a task; none was given, and none is current."""
-
-
 class EmptyModelError(InvalidValueError):
     """`InputModel.empty()` stores nothing, so nothing of it can be changed or fetched."""
 
@@ -138,73 +180,6 @@ class ModelNotFoundError(NotFoundError):
     """No such model."""
 
 
-class TaskNotFoundError(NotFoundError):
-    """No such task."""
-
-
-class AliasNotFoundError(NotFoundError):
-    """No such alias."""
-
-
-class SourceNotFoundError(NotFoundError, OSError):
-    """There is no file at the given path."""
-
-
-class AmbiguousReferenceError(LocalregError, LookupError, ValueError):
-    """A reference names several models; `hits` are their ids."""
-
-    reference: str
-    hits: tuple[str, ...]
-
-
-class ConflictError(LocalregError, ValueError):
-    """What is there already, mostly in the registry, forbids the change."""
-
-
-class UndoError(ConflictError):
-    """A change cannot be undone, or was replaced since; `event` is the id of its event."""
-
-    event: str
-
-
-class PathExistsError(ConflictError, OSError):
-    """Something exists where a new file or folder should be written; `path` says where."""
-
-    path: str
-
-
-class EventConflictError(ConflictError):
-    """An event that came is here with other content, or in another order; `event_id` is its id."""
-
-    event_id: str
-
-
-class AliasConflictError(ConflictError):
-    """An alias does not point where `expect` said; `found` is the id it points to, or None."""
-
-    alias: str
-    found: str | None
-
-
-class GateError(ConflictError):
-    """A model does not pass the gate of an alias; `missing` says what it lacks."""
-
-    alias: str
-    missing: tuple[str, ...]
-
-
-class PublishedError(ConflictError):
-    """Weights, configuration and labels of a published model are fixed; `model` is its id."""
-
-    model: str
-
-
-class ModelInUseError(ConflictError):
-    """A model is not removed while a task needs it; `model` is its id."""
-
-    model: str
-
-
 class WeightsError(LocalregError, ValueError):
     """No local file of a model's weights can be given; `model` is its id."""
 
@@ -215,115 +190,8 @@ class NoWeightsError(WeightsError):
     """The model has no URL, or nothing is where its URL points."""
 
 
-class ContestedError(WeightsError):
-    """A model was published twice, with different content, in registries that did not meet.
-
-    `publications` are the ids of these events.
-    """
-
-    publications: tuple[str, ...]
-
-
-class TrustError(WeightsError):
-    """The registry gives out signed weights only, and no trusted key signed these."""
-
-
 class NotAPackageError(WeightsError):
     """A package of files was wanted, and the model is a single file."""
-
-
-class ArchiveError(WeightsError):
-    """An archive is broken, unsafe or beyond the limits; `path` and `member` say where."""
-
-    path: str
-    member: str | None
-
-
-class DownloadError(WeightsError, OSError):
-    """A download failed; `url` is shown without its secrets, `status` is that of HTTP or None."""
-
-    url: str
-    status: int | None
-
-
-class UploadError(WeightsError, OSError):
-    """Weights did not reach their destination; `urls` are where they should have gone."""
-
-    urls: tuple[str, ...]
-
-
-class DigestMismatchError(WeightsError):
-    """Bytes differ from the digest that was given or recorded; `wanted` and `found` are sha256."""
-
-    wanted: str
-    found: str
-
-
-class CorruptBlobError(WeightsError, OSError):
-    """Stored bytes are damaged: they differ from their digest; `digest` and `path` say which."""
-
-    digest: str
-    path: str
-
-
-class BundleError(LocalregError, ValueError):
-    """A bundle, or a part of one, is damaged or forged; `part` says what of it is wrong."""
-
-    part: str
-
-
-class NewerBundleError(BundleError):
-    """A newer localreg wrote the bundle: its format is `found`, and the highest known `known`."""
-
-    found: int
-    known: int
-
-
-class SignatureError(LocalregError, ValueError):
-    """A signature, or a key, is not what it should be; `reason` says why."""
-
-    reason: str
-
-
-class RemoteError(LocalregError, OSError):
-    """A remote cannot be read, or does not take what is written; `remote` is its URL."""
-
-    remote: str
-
-
-class RemoteChangedError(RemoteError):
-    """A remote is not what it was: it was replaced, or restored from an older copy."""
-
-
-class RemoteBusyError(RemoteError, TimeoutError):
-    """Others wrote to a remote all the time, or delete what must be sent; try later."""
-
-
-class SourceError(LocalregError, ValueError):
-    """What another program recorded is damaged or forged, or cannot be kept.
-
-    `file` names its file, and `line` the line of it, counted from 1; None if it is not in a line.
-    """
-
-    file: str
-    line: int | None
-
-
-class SessionError(SourceError):
-    """An offline session of ClearML is damaged or forged."""
-
-
-class NotSupportedError(LocalregError, NotImplementedError):
-    """A part of ClearML that localreg does not have was used; `name` is what ClearML calls it."""
-
-    name: str
-
-
-class TaskEndedError(LocalregError, RuntimeError):
-    """A task that was waited for has another status; `task_id`, `status`."""
-
-    task_id: str
-    status: str
 
 
 class NotPicklableError(LocalregError, TypeError):
@@ -336,24 +204,6 @@ class MissingPackageError(LocalregError, ImportError):
     """A call needs a package that is not installed; `package` is its name."""
 
     package: str
-
-
-class QueryError(LocalregError, ValueError):
-    """SQL that a user wrote cannot be run, or does not only read."""
-
-
-class QueryTimeoutError(QueryError, TimeoutError):
-    """SQL that a user wrote took longer than its time limit."""
-
-
-class ExportError(LocalregError, RuntimeError):
-    """No image of a figure can be made; `title` says of which."""
-
-    title: str | None
-
-
-class BrowserNotFoundError(ExportError):
-    """Images of figures are drawn by Chrome or Chromium, and neither was found."""
 
 
 class RegistryError(LocalregError, OSError):
@@ -422,3 +272,13 @@ class StorageError(RegistryError):
 
 class StorageFullError(StorageError):
     """The disk, or the quota, is full."""
+
+
+if not TYPE_CHECKING:  # else each wrong name would count as one of an object
+
+    def __getattr__(name: str) -> type[LocalregError]:
+        """Return a class of `rare_errors`: making them would delay the start of every program."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # By its name: the module is above this one.
+        return getattr(__import__("localreg.rare_errors", fromlist=[name]), name)
