@@ -151,6 +151,20 @@ def ids_of_the_newest_models_with_two_tags_and_not_a_third(folder):
         yield lambda: queries.find_models(first, queries.check_query(tags=tags, limit=20))
 
 
+@COSTS.at_most(statements=8, python_calls=112)
+def ids_of_the_newest_models_with_an_entry_of_metadata(folder):
+    with Registry(folder / "registry", durability="fast") as registry:
+        _models_with_values(registry, 80)
+        first = registry._chain.first
+        # Of many models, of which the newest ones are enough.
+        yield (
+            lambda: (
+                queries.find_models(first, queries.check_query(metadata={"lr": 0.1}, limit=20))
+                + queries.find_models(first, queries.check_query(metadata={"seed": 3}, limit=20))
+            )
+        )
+
+
 @COSTS.at_most(statements=11, python_calls=4_700)
 def records_of_100_models(folder):
     with Registry(folder / "registry", durability="fast") as registry:

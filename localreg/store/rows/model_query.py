@@ -54,6 +54,12 @@ _DATASET = "(SELECT pk FROM tag WHERE name = ? AND system = 1)"
 PROBE = 64
 FEW = 2_000
 KEPT_TAGS = 8  # whose SQL is kept
+RECENT = 5  # times the limit: newest models that are looked at first for a common entry
+
+_COUNT_OF_ENTRY = (
+    "SELECT count(*) FROM (SELECT 1 FROM metadata INDEXED BY metadata_value "
+    f"WHERE key = ? AND value = ? LIMIT {PROBE + 1})"
+)
 
 
 class ModelQuery(Frozen, kw_only=True):
@@ -106,8 +112,14 @@ def find(connection: Connection, query: ModelQuery) -> list[str]:
     """Return the ids of the models that match, in the order of the query."""
     if query.order.is_of_values:
         return [each.id for each in rank(connection, query)]
-    sql, parameters = plain_statement(query) or _statement(connection, query, lambda _: "m.id")
-    return ids(connection, sql, parameters)
+    statement = plain_statement(query)
+    if statement is None:
+        if _is_for_an_entry(query):
+            found = _find_by_entry(connection, query)
+            if found is not None:
+                return found
+        statement = _statement(connection, query, lambda _: "m.id")
+    return ids(connection, *statement)
 
 
 def ids(connection: Connection, sql: str, parameters: Parameters) -> list[str]:
@@ -233,9 +245,69 @@ def _rarest(count: int) -> str:
     entries = "FROM model_tag x INDEXED BY model_tag_newest WHERE x.tag = t.tag"
     spread = (
         f"coalesce((SELECT x.stamp {entries} ORDER BY x.stamp DESC LIMIT 1 OFFSET {PROBE}), "
-        f"(SELECT count(*) {entries}) - {PROBE + 1})"
+        f"(SELECT count(*) {entries}))"
     )
     return f"(SELECT tag FROM (SELECT t.tag, min({spread}) FROM ({tags}) t))"
+
+
+def _is_for_an_entry(query: ModelQuery) -> bool:
+    """Return True for the newest models that have one entry of metadata, as most queries by it."""
+    return (
+        len(query.metadata) == 1
+        and query.metadata[0].sign == "="
+        and len(query.metadata[0].value) == 1  # type: ignore[arg-type]  # texts, by its sign
+        and query.tags is ANY_TAGS
+        and query.order.by == "updated"
+        and query.order.descending
+        and query.name is None
+        and query.project is None
+        and not (query.patterns or query.metrics or query.parameters)
+    )
+
+
+def _find_by_entry(connection: Connection, query: ModelQuery) -> list[str] | None:
+    """Return what `find` does if few models have an entry, or many; None if neither is certain.
+
+    It costs less than to count up to FEW, and the SQL is kept.
+    """
+    (entry,) = query.metadata
+    assert isinstance(entry.value, tuple)
+    given = [entry.key, *entry.value]
+    (count,) = connection.execute(_COUNT_OF_ENTRY, given).fetchone()
+    kind = query.published, query.archived, query.datasets
+    rest: Parameters = [] if query.datasets else [dataset_names.TAG]
+    if count <= PROBE:
+        return ids(connection, *_limited(_sql_of_entry(*kind), [*given, *rest], query.limit))
+    if query.limit is None:
+        return None
+    recent = min(RECENT * query.limit, FEW)
+    sql, parameters = _limited(_sql_of_recent(*kind), [recent, *given, *rest], query.limit)
+    found = ids(connection, sql, parameters)
+    return found if len(found) == query.limit else None
+
+
+@cache
+def _sql_of_entry(published: bool, archived: bool, datasets: bool) -> str:
+    """Return the SQL for the models of a few entries of metadata."""
+    query = ModelQuery(published=published, archived=archived, datasets=datasets)
+    return _assembled(query, _entry_driver("metadata_value", "d.key = ? AND d.value = ?"), "m.id")[
+        0
+    ]
+
+
+@cache
+def _sql_of_recent(published: bool, archived: bool, datasets: bool) -> str:
+    """Return the SQL for the models with an entry among so many newest ones."""
+    query = ModelQuery(published=published, archived=archived, datasets=datasets)
+    driver = _walk(query)
+    where = "" if archived else "WHERE archived = 0 "
+    oldest = (
+        f"SELECT stamp FROM {driver.source.replace('model m', 'model')} {where}"
+        "ORDER BY stamp DESC LIMIT 1 OFFSET ?"
+    )
+    has = "EXISTS (SELECT 1 FROM metadata x WHERE x.model = m.pk AND x.key = ? AND x.value = ?)"
+    condition = f"m.stamp >= coalesce(({oldest}), 0) AND {has}"
+    return _assembled(query, replace(driver, condition=condition), "m.id")[0]
 
 
 def stream(connection: Connection, query: ModelQuery) -> Iterator[str]:
@@ -670,16 +742,22 @@ def _matching_metadata(
 ) -> Iterator[tuple[_Spread, _Driver]]:
     for each in query.metadata:
         index = "metadata_number" if has_range_of_numbers(each) else "metadata_value"
-        source = f"metadata d INDEXED BY {index}"
         parameters: Parameters = [each.key]
         condition = f"d.key = ? AND {compared_sql('d.value', each, parameters, number='d.number')}"
-        count = _count(connection, f"{source} WHERE {condition}", parameters)
+        entries = f"metadata d INDEXED BY {index} WHERE {condition}"
+        count = _count(connection, entries, parameters)
         if count <= FEW:
-            driver = _Driver(
-                f"{source} CROSS JOIN model m ON m.pk = d.model",
-                condition, tuple(parameters), "d.model", "m.stamp", ordered=False, part=each,
-            )  # fmt: skip
-            yield (0, count), driver
+            yield (0, count), _entry_driver(index, condition, tuple(parameters), each)
+
+
+def _entry_driver(
+    index: str, condition: str, parameters: tuple[object, ...] = (), part: object = None
+) -> _Driver:
+    """Return the models of the entries of metadata that meet a condition, by an index."""
+    return _Driver(
+        f"metadata d INDEXED BY {index} CROSS JOIN model m ON m.pk = d.model",
+        condition, parameters, "d.model", "m.stamp", ordered=False, part=part,
+    )  # fmt: skip
 
 
 def _count(connection: Connection, source: str, parameters: Sequence[object]) -> int:

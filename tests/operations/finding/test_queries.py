@@ -226,6 +226,8 @@ def brute_force(models, means, asked):
 @example(TAG_FILTERS[0], {})
 @example(TAG_FILTERS[0], {"metadata": {"edge": "in"}, "archived": True})
 @example(TAG_FILTERS[1], {"metadata": {"odd": "False"}, "archived": True})
+@example(TAG_FILTERS[0], {"metadata": {"odd": "True"}, "name": "", "limit": 2})
+@example(TAG_FILTERS[0], {"metadata": {"odd": "True"}, "published": True, "limit": 2})
 @example(TAG_FILTERS[6], {"metadata": {"beyond": "out"}, "project": "big", "limit": 2})
 def test_every_filter_at_once(large, filter_, asked):
     registry, models = large
@@ -348,6 +350,10 @@ DRIVERS = [
     ({"tags": ["few", "rare"], "project": "big"}, UNION, True),
     ({"metadata": {"kind": "some"}}, METADATA, True),
     ({"metadata": {"kind": "nothing"}}, METADATA, True),
+    ({"metadata": {"run": "5"}, "limit": 3}, METADATA, True),
+    ({"metadata": {"kind": "some"}, "limit": 3}, METADATA, True),
+    ({"metadata": {"odd": "True"}, "limit": 3}, "model_newest_active", False),
+    ({"metadata": {"odd": "True"}, "limit": 3, "archived": True}, "model_newest", False),
     ({"metadata": {"edge": "in"}}, METADATA, True),
     ({"metadata": {"beyond": "out"}}, "model_newest_active", False),
     ({"metadata": {"beyond": "out"}, "archived": True}, "model_newest", False),
