@@ -162,14 +162,10 @@ class BlobStore(Folders):
 
         It checks each folder of blobs once.
         """
-        folders: dict[str, str] = {}
+        folder_of = self.blob_folders()
 
         def status(digest: str) -> os.stat_result | None:
-            head = digest[:2]
-            folder = folders.get(head)
-            if folder is None:
-                folder = folders[head] = f"{self.blob(digest).parent}{os.sep}"
-            path = folder + digest[2:]
+            path = f"{folder_of(digest)}{os.sep}{digest[2:]}"
             try:
                 found = os.lstat(path)
             except (FileNotFoundError, NotADirectoryError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -48,14 +48,33 @@ class Folders(Frozen):
         Raises:
             InvalidValueError: it is not a sha256 in lower-case hex.
         """
-        if not _DIGEST.fullmatch(digest):
-            raise InvalidValueError(f"not a sha256 digest: {digest!r:.80}", argument="digest")
-        return self.root.joinpath(*BLOBS) / digest[:2] / digest[2:]
+        return self.root.joinpath(*BLOBS, *_parts_of(digest))
 
     def blob(self, digest: str) -> Path:
         """Return the path of a blob, which need not exist, after checking the folders above it."""
         path = self.path(digest)
         return self.folder_path(*BLOBS, path.parent.name) / path.name
+
+    def blob_folders(self) -> Callable[[str], str]:
+        """Return a function of a digest that returns the folder of its blob, as text.
+
+        It checks each folder once: those above all of them, too.
+        """
+        top = ""
+        checked: dict[str, str] = {}
+
+        def folder_of(digest: str) -> str:
+            nonlocal top
+            found = checked.get(digest[:2])
+            if found is None:
+                top = top or str(self.folder_path(*BLOBS))
+                found = f"{top}{os.sep}{_parts_of(digest)[0]}"
+                if os.path.islink(found):  # noqa: PTH114  (there may be 256, for a few files)
+                    raise not_a_folder(Path(found))
+                checked[digest[:2]] = found
+            return found
+
+        return folder_of
 
     def digest_of(self, path: Path) -> str | None:
         """Return the digest of the weights whose local file or folder is `path`."""
@@ -212,3 +231,14 @@ class Folders(Frozen):
         """Sync a folder's entries to disk if the registry is durable."""
         if self.durable:
             sync_folder(folder)
+
+
+def _parts_of(digest: str) -> tuple[str, str]:
+    """Return the name of a blob's folder, and its name in it.
+
+    Raises:
+        InvalidValueError: this is not a sha256 in lower-case hex.
+    """
+    if not _DIGEST.fullmatch(digest):
+        raise InvalidValueError(f"not a sha256 digest: {digest!r:.80}", argument="digest")
+    return digest[:2], digest[2:]

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import time
 from contextlib import closing, contextmanager, redirect_stdout
 from itertools import count
 
@@ -378,6 +379,20 @@ def look_for_stale_among_200_pages(folder):
             Task.create("p", "t", registry=registry)
         registry.render()
         yield lambda: [*leftovers.stale_pages(registry._chain.first, 0.0)]
+
+
+@COSTS.at_most(statements=24, python_calls=1_850, system_calls=400)
+def add_a_known_folder_of_100_files(folder):
+    """Each file, and each of their blobs, is looked at once."""
+    real = time.time
+    with Registry(folder / "registry", durability="fast") as registry:
+        (folder / "net").mkdir()
+        for number in range(100):
+            (folder / "net" / f"{number}.bin").write_bytes(b"%d" % number)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("time.time", lambda: real() + 10)  # younger files are not known later
+            registry.add(folder / "net", "net")
+        yield lambda: registry.add(folder / "net", "net")
 
 
 @COSTS.at_most(statements=7, python_calls=4_600, system_calls=930)

@@ -95,7 +95,7 @@ def taken_in_package(chain: Chain, source: Source) -> Iterator[tuple[Change, Hel
     known = None if source.mode == "move" else _known_listing(registry, source, listing)
     if known is not None:
         with registry.store.write() as change:
-            held = _record_known(registry, change, source, known)
+            held = _record_known(registry, change, source, known, listing)
             if held is not None:
                 yield change, held
         if held is not None:
@@ -120,21 +120,11 @@ def taken_in_package(chain: Chain, source: Source) -> Iterator[tuple[Change, Hel
             return
 
 
-class _Known(Frozen):
-    """A package that is here already: its row, the number of its entries, and what was left out."""
+def _known_listing(registry: OpenRegistry, source: Source, listing: Listing) -> str | None:
+    """Return the digest of the package that a folder was when it was last seen, if it has a row.
 
-    row: blob_rows.BlobRow
-    total: int
-    files: int
-    count: int
-    left_out: tuple[str, ...]
-
-
-def _known_listing(registry: OpenRegistry, source: Source, listing: Listing) -> _Known | None:
-    """Return the package that a folder is known to be, if each of its blobs is here as it was.
-
-    The names and the facts of all files are as they were when it was kept. So it is not looked at
-    twice: nothing is read that could change meanwhile.
+    The names and the facts of all files are as they were then. So it is not looked at twice:
+    nothing is read that could change meanwhile.
     """
     status = _status_of_listing(source, listing)
     if status is None:
@@ -142,19 +132,12 @@ def _known_listing(registry: OpenRegistry, source: Source, listing: Listing) -> 
     with registry.store.read() as connection:
         digest = blob_rows.known_digest(connection, status)
         row = None if digest is None else blob_rows.blob(connection, digest)
-        if row is None or row.total is None:
-            return None
-        states = tree_rows.states(connection, row.digest)
-    state = registry.blobs.state_reader()
-    if any(state(digest) != (size, ctime) for digest, size, ctime in states) or (
-        state(row.digest) != (row.size, row.ctime)
-    ):
+    if row is None or row.total is None:
         return None
     check_wanted(source, row.digest)
     if source.progress is not None:
         source.progress(row.total, row.total)
-    count = len(listing.entries)
-    return _Known(row, row.total, len(states), count, tuple(listing.left_out))
+    return row.digest
 
 
 def _status_of_listing(source: Source, listing: Listing) -> FileStatus | None:
@@ -176,20 +159,33 @@ def _status_of_listing(source: Source, listing: Listing) -> FileStatus | None:
 
 
 def _record_known(
-    registry: OpenRegistry, change: Change, source: Source, known: _Known
+    registry: OpenRegistry, change: Change, source: Source, digest: str, listing: Listing
 ) -> Held | None:
-    """Record a package that is here already; None if bytes of it were deleted meanwhile."""
-    connection, digest = change.connection, known.row.digest
-    if not tree_rows.is_recorded(connection, digest, known.total, known.count):
+    """Record a package that is known; None if one of its blobs is not here as it was.
+
+    The files are looked at once, and in the transaction: pruning the cache deletes bytes in one,
+    too, and their rows stay.
+    """
+    connection = change.connection
+    row = blob_rows.blob(connection, digest)
+    if row is None or row.total is None:
         return None
-    # Pruning the cache deletes bytes, and their rows stay.
-    sizes = {file: size for file, size, _ in tree_rows.states(connection, digest)}
-    if len(registry.blobs.states([*sizes, digest])) != len(sizes.keys() | {digest}):
+    if not tree_rows.is_recorded(connection, digest, row.total, len(listing.entries)):
+        return None
+    state = registry.blobs.state_reader()
+    states = tree_rows.states(connection, digest)
+    if state(digest) != (row.size, row.ctime) or any(
+        state(file) != (size, ctime) for file, size, ctime in states
+    ):
         return None
     blob_rows.mark_referred(connection, digest)
-    _warn_if_missing(source, known.row.facts)
+    _warn_if_missing(source, row.facts)
     return Held(
-        digest, known.row.size, total=known.total, files=known.files, left_out=known.left_out
+        digest,
+        row.size,
+        total=row.total,
+        files=len(states),
+        left_out=tuple(listing.left_out),
     )
 
 

@@ -14,7 +14,7 @@ from localreg.store.rows.checked_values import (
     TEXT,
     WHOLE,
     Columns,
-    is_digest,
+    are_digests,
     object_of,
     or_null,
 )
@@ -81,7 +81,7 @@ def states(connection: Connection, digest: str) -> list[tuple[str, int, int | No
     )
     rows = connection.execute(sql, (digest,)).fetchall()
     # The digests become paths. The rest is compared with what is on the disk, and needs no check.
-    if not all(is_digest(row[0]) for row in rows):
+    if not are_digests([row[0] for row in rows]):
         _DIGESTS.all(connection, sql.replace(", b.size, b.ctime", ""), (digest,), key=digest)
     return rows
 
