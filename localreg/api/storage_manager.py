@@ -84,10 +84,8 @@ class StorageManager:
             force=check_flag("force_download", force_download),
         )
         return or_none(
-            lambda: str(
-                operations.weights.local_copies.copy_of_url(
-                    chain, wish, extract=check_flag("extract_archive", extract_archive)
-                )
+            lambda: operations.weights.local_copies.copy_of_url(
+                chain, wish, extract=check_flag("extract_archive", extract_archive)
             ),
             raise_on_error,
         )

@@ -71,7 +71,7 @@ def parse_weights_url(url: object) -> WeightsURL:
     """
     plain = _PLAIN.fullmatch(url) if type(url) is str and len(url) <= URL_LIMIT else None
     if plain is not None:
-        return WeightsURL(plain[0], plain[0], safe_filename(plain[1] or ""), None)
+        return WeightsURL(plain[0], plain[0], safe_filename(plain[1] or ""), None, None)
     text = _as_text(url)
     match = _SCHEME.match(text)
     if match is None:

@@ -303,14 +303,14 @@ def stream_a_hundred_thousand_scalars(folder):
 # Weights: adding, getting, verify, gc, du ------------------------------------------------------
 
 
-@COSTS.at_most(statements=1, python_calls=62, system_calls=14)
+@COSTS.at_most(statements=1, python_calls=50, system_calls=13)
 def get_a_local_copy(folder):
     with Registry(folder / "registry") as registry:
         (folder / "net.pt").write_bytes(b"weights")
         yield registry.add(folder / "net.pt", "net").get_local_copy
 
 
-@COSTS.at_most(statements=2, python_calls=102, system_calls=23)
+@COSTS.at_most(statements=2, python_calls=75, system_calls=21)
 def get_a_local_copy_from_upstream(folder):
     with Registry(folder / "upstream") as upstream:
         (folder / "net.pt").write_bytes(b"weights")
@@ -319,7 +319,7 @@ def get_a_local_copy_from_upstream(folder):
         yield registry.model("net").get_local_copy
 
 
-@COSTS.at_most(statements=1, python_calls=76, system_calls=14)
+@COSTS.at_most(statements=1, python_calls=52, system_calls=13)
 def get_a_file_that_a_url_served(folder):
     url = "https://example.org/net.pt"
     with Registry(folder / "registry") as registry:

@@ -114,7 +114,7 @@ def _source_at(chain: Chain, name: str, value: object, *, move: bool) -> Source:
     from localreg.operations.weights.local_copies import check_wish, copy_of_url
 
     wish = check_wish(name, value, name=None, expected=None, force=False)
-    path = _file(name, copy_of_url(chain, wish, extract=False))
+    path = _file(name, Path(copy_of_url(chain, wish, extract=False)))
     return Source(path=path, filename=wish.filename)
 
 
@@ -212,4 +212,4 @@ def table_of(chain: Chain, *, table_plot: object, csv: object, url: object) -> T
     from localreg.operations.weights.local_copies import check_wish, copy_of_url
 
     wish = check_wish(name, url, name=None, expected=None, force=True)
-    return csv_cells(copy_of_url(chain, wish, extract=False), argument="url")
+    return csv_cells(Path(copy_of_url(chain, wish, extract=False)), argument="url")

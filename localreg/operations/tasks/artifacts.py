@@ -269,7 +269,7 @@ def local_path(
     if found.kind == "url":
         url = given_url(chain, registry, found)
         wish = check_wish("artifact", url, name=None, expected=None, force=force)
-        return copy_of_url(chain, wish, extract=extract)
+        return Path(copy_of_url(chain, wish, extract=extract))
     path = local_file(chain, registry, found.digest, found.size, found.filename)
     if extract and is_archive(path.name):
         return unpacked(chain, found.digest, path)

@@ -133,7 +133,7 @@ def digest_of(chain: Chain, url: WeightsURL) -> str:
 def local_copy(chain: Chain, url: WeightsURL) -> Path:
     """Return a local file of what a URL serves; a local path is returned unchanged."""
     wish = check_wish(_ARGUMENT, url.text, name=None, expected=None, force=False)
-    return copy_of_url(chain, wish, extract=False)
+    return Path(copy_of_url(chain, wish, extract=False))
 
 
 def download(chain: Chain, url: WeightsURL, folder: Path, *, overwrite: bool) -> Path:

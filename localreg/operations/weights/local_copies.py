@@ -366,9 +366,8 @@ def ready_copy(chain: Chain, found: Found, *, extract: bool | None) -> str | Non
 
         folder = existing_folder(first, file.digest, entries)
         return None if folder is None else str(folder)
-    ready = file_in(first.directory, file.digest, file.size, file.filename)
-    if ready is not None or len(others) != 1 or may_have(first.directory, file.digest):
-        return ready
+    if len(others) != 1 or may_have(first.directory, file.digest):
+        return file_in(first.directory, file.digest, file.size, file.filename)
     try:
         others[0].store.check_file()
         return file_in(others[0].directory, file.digest, file.size, file.filename)
@@ -764,39 +763,45 @@ def check_wish(argument: str, url: object, *, name: object, expected: object, fo
     )
 
 
-def copy_of_url(chain: Chain, wish: Wish, *, extract: bool) -> Path:
-    """Return a local file of what a URL serves, or the folder that its archive unpacks to."""
+def copy_of_url(chain: Chain, wish: Wish, *, extract: bool) -> str:
+    """Return a local file of what a URL serves, or the folder that its archive unpacks to.
+
+    As text, since most calls only find a file, and a `Path` would take a tenth of their time.
+    """
     path = local_path(wish.url)
     if path is not None:
         outside = Outside(path, wish.filename, wish.wanted)
         before = status_of(path)
         digest, path = _check_outside(chain.first, outside, "it is", None)
-        return unpacked(chain, digest, path, before) if extract else path
+        return str(unpacked(chain, digest, path, before) if extract else path)
     ready = None if wish.force else _ready_copy_of_url(chain, wish)
     if ready is not None:
-        digest, path = ready
-    else:
-        from localreg.operations.weights.fetching import held_bytes
-        from localreg.progress import shown_progress
+        digest, file = ready
+        return str(unpacked(chain, digest, Path(file))) if extract and _unpacks(file) else file
+    from localreg.operations.weights.fetching import held_bytes
+    from localreg.progress import shown_progress
 
-        with shown_progress(f"Fetching {wish.filename or 'a file'}") as progress:
-            held = held_bytes(chain, replace(wish, progress=progress))
-        digest, path = (
-            held.digest,
-            local_file(chain, chain.first, held.digest, held.size, held.filename),
-        )
-    return unpacked(chain, digest, path) if extract else path
+    with shown_progress(f"Fetching {wish.filename or 'a file'}") as progress:
+        held = held_bytes(chain, replace(wish, progress=progress))
+    path = local_file(chain, chain.first, held.digest, held.size, held.filename)
+    return str(unpacked(chain, held.digest, path) if extract else path)
 
 
-def _ready_copy_of_url(chain: Chain, wish: Wish) -> tuple[str, Path] | None:
+def _unpacks(file: str) -> bool:
+    from localreg.blobs.archives.unpacking import is_archive
+
+    return is_archive(file)
+
+
+def _ready_copy_of_url(chain: Chain, wish: Wish) -> tuple[str, str] | None:
     """Return digest and local file of what a URL served before, if nothing is to be recorded."""
     with chain.first.store.one_statement() as connection:
         known = blob_rows.served(connection, wish.url)
     if known is None or wish.wanted not in (None, known.digest):
         return None
     chain.first.store.check_file()
-    path = file_in(chain.first.directory, known.digest, known.size, wish.filename)
-    return None if path is None else (known.digest, Path(path))
+    file = file_in(chain.first.directory, known.digest, known.size, wish.filename)
+    return None if file is None else (known.digest, file)
 
 
 def check_package(found: Found) -> None:

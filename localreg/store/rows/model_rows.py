@@ -272,11 +272,12 @@ class Served(Frozen):
 
 
 _TRUST = f"SELECT value FROM setting WHERE name = '{setting_rows.TRUST_MODE}'"
+_TRUST_VALUE = Columns("setting", value=TEXT)
 
 
 def trust_mode(connection: Connection) -> str | None:
     """Return the setting trust.mode, as `Served.trust`."""
-    row = Columns("setting", value=TEXT).one(connection, _TRUST, (), key=setting_rows.TRUST_MODE)
+    row = _TRUST_VALUE.one(connection, _TRUST, (), key=setting_rows.TRUST_MODE)
     return None if row is None else str(row[0])
 
 
