@@ -15,10 +15,10 @@ METHODS = {"setattr", "delattr", "setitem", "delitem", "patch", "object", "dict"
 FUNCTIONS = {"setattr", "delattr", "unittest.mock.patch"}
 
 
-def imported_names(tree):
+def imported_names(nodes):
     """Return what each imported name of a file stands for, as a dotted path."""
     names = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for each in node.names:
                 first = each.name.partition(".")[0]
@@ -54,11 +54,11 @@ def changed(node, names):
 
 def patches(source):
     """Return the lines of a test file that change a name of a module or class of localreg."""
-    tree = ast.parse(source)
-    names = imported_names(tree)
+    nodes = list(ast.walk(ast.parse(source)))
+    names = imported_names(nodes)
     return [
         node.lineno
-        for node in ast.walk(tree)
+        for node in nodes
         if any(f"{path}.".startswith("localreg.") for path in changed(node, names))
     ]
 

@@ -8,6 +8,7 @@ a row in `tests/support/roads.py`.
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import localreg
@@ -141,6 +142,7 @@ def known():
     return together
 
 
+@cache
 def found():
     """Return the functions that use what makes local files, itself or by their module."""
     together = {}

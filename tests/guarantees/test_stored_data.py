@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,11 @@ EVALUATORS = frozenset("eval exec compile execfile __import__".split())
 YAML = frozenset({"YAML", "error"})
 
 
+def last_name(node):
+    """Return the last name of a dotted path, else an empty text."""
+    return getattr(node, "attr", "") or getattr(node, "id", "")
+
+
 def imported(node):
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
@@ -29,9 +36,9 @@ def imported(node):
     return []
 
 
-def offences(tree):
+def offences(nodes):
     """Yield what a module does that could execute data it reads."""
-    for node in ast.walk(tree):
+    for node in nodes:
         for name in imported(node):
             if name.partition(".")[0] in UNPICKLERS:
                 yield f"line {node.lineno}: imports {name}"
@@ -45,7 +52,7 @@ def offences(tree):
             yield f"line {node.value.lineno}: {node.arg}"
         if (
             isinstance(node, ast.Call)
-            and ast.unparse(node.func).endswith("YAML")
+            and last_name(node.func).endswith("YAML")
             and all(ast.unparse(each) != "typ='safe'" for each in node.keywords)
         ):
             yield f"line {node.lineno}: YAML without typ='safe'"
@@ -60,17 +67,47 @@ RUNNER = "run.py"  # `python -m localreg.run SCRIPT`: runs the script that its c
 FIXED_TEXTS = {"exit_hooks.py": "exec('raise KeyboardInterrupt')"}  # executed; nothing is read
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What the tests look at in a module, which is parsed once for all of them."""
+
+    offences: list[str]
+    calls: list[str]
+    imports: set[str]
+    named_by_variables: bool
+
+
+@cache
+def looked_at(source):
+    nodes = list(ast.walk(ast.parse(source.read_text(encoding="utf-8"))))
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    return Looked(
+        offences=list(offences(nodes)),
+        calls=[ast.unparse(node) for node in calls if last_name(node.func) in EVALUATORS],
+        imports={name for node in nodes for name in imported(node)}
+        | {
+            f"{node.module}.{alias.name}"
+            for node in nodes
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        },
+        named_by_variables=any(
+            last_name(node.func).endswith("import_module")
+            and not isinstance(node.args[0], ast.Constant)
+            for node in calls
+        ),
+    )
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
 def test_no_module_can_execute_what_it_reads(source):
     """P23: no module of the package imports an unpickler or calls an evaluator.
 
     Only the runner does: it executes the main module, or the code, that its command line names.
     """
-    tree = ast.parse(source.read_text(encoding="utf-8"))
-    found = list(offences(tree))
+    found = list(looked_at(source).offences)
     if source.name in FIXED_TEXTS:
-        calls = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
-        assert FIXED_TEXTS[source.name] in calls
+        assert FIXED_TEXTS[source.name] in looked_at(source).calls
         found.remove(next(each for each in found if each.endswith(": exec")))
     if source.name == RUNNER:
         calls = sorted(each.rpartition(": ")[2] for each in found)
@@ -81,16 +118,7 @@ def test_no_module_can_execute_what_it_reads(source):
 
 def test_nothing_imports_the_runner():
     """P23: code that reads a registry can reach it only by starting a new process."""
-    for source in SOURCES:
-        tree = ast.parse(source.read_text(encoding="utf-8"))
-        names = [name for node in ast.walk(tree) for name in imported(node)]
-        names += [
-            f"{node.module}.{alias.name}"
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom)
-            for alias in node.names
-        ]
-        assert "localreg.run" not in names
+    assert "localreg.run" not in {name for source in SOURCES for name in looked_at(source).imports}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +138,7 @@ def test_nothing_imports_the_runner():
 )
 def test_the_check_finds_what_it_looks_for(text):
     """The check above finds each kind of offence."""
-    assert list(offences(ast.parse(text)))
+    assert list(offences(ast.walk(ast.parse(text))))
 
 
 MODULES_NAMED_BY_VARIABLES = {
@@ -121,14 +149,7 @@ MODULES_NAMED_BY_VARIABLES = {
 
 def test_modules_named_by_variables_are_few():
     """P23: where a variable names the module to import, code sets it, never stored data."""
-    found = {
-        source.name
-        for source in SOURCES
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func).endswith("import_module")
-        and not isinstance(node.args[0], ast.Constant)
-    }
+    found = {source.name for source in SOURCES if looked_at(source).named_by_variables}
     assert found <= MODULES_NAMED_BY_VARIABLES
 
 
