@@ -54,6 +54,9 @@ settings.register_profile(
 )
 settings.load_profile("localreg")
 
+# Some machines forbid it; each of a thousand processes would compile all modules that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 def pytest_sessionfinish(session):
     """In CI a skipped test is a failure: .ci/run has to install what the test needs.
