@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import sys
 import time
 from contextlib import closing, contextmanager, redirect_stdout
 from itertools import count
@@ -31,6 +32,7 @@ from localreg.operations.finding import queries
 from localreg.operations.reports import charts, series
 from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.page_links import Site, reports_folder
+from localreg.operations.tasks import run_facts
 from localreg.operations.upkeep import cache, leftovers
 from localreg.pages.index_data import index_data
 from localreg.store.database import search_file
@@ -238,6 +240,20 @@ def show_a_model_of_many_revisions(folder):
 
 
 # Reports, tasks, logs --------------------------------------------------------------------------
+
+
+@COSTS.at_most(python_calls=2_900)
+def read_the_versions_of_100_packages(folder):
+    """As each `Task.init` does: the names and versions, and not the long descriptions."""
+    for number in range(100):
+        place = folder / f"p{number}-1.dist-info"
+        place.mkdir()
+        head = "".join(f"Classifier: {each}\n" for each in range(20))
+        (place / "METADATA").write_text(f"Name: p{number}\nVersion: 1\n{head}\n" + "text\n" * 200)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(folder)])
+        assert len(run_facts.packages()) == 100
+        yield run_facts.packages
 
 
 @contextmanager

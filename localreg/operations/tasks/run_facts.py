@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from localreg.errors import InvalidValueError
 from localreg.filesystem.temporary_owners import is_alive, owner_mark, start_time
@@ -19,6 +20,14 @@ from localreg.values.frozen import Frozen
 from localreg.values.records import Json
 from localreg.values.secrets import masked_text
 from localreg.values.urls import without_secrets
+
+if TYPE_CHECKING:
+    from importlib.metadata import PathDistribution
+
+_NAME, _VERSION = (
+    re.compile(rf"^{field}:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+    for field in ("name", "version")
+)
 
 
 class Run(Frozen):
@@ -134,10 +143,23 @@ def packages() -> dict[str, str]:
     for each in distributions():
         if not isinstance(each, PathDistribution):  # the stand-in for ClearML is not installed
             continue
-        name = each.metadata["Name"]
-        if name:  # None for a broken installation
-            found[name] = each.version
+        name, version = _name_and_version(each)
+        if name and version:  # None for a broken installation
+            found[name] = version
     return dict(sorted(found.items()))
+
+
+def _name_and_version(installed: PathDistribution) -> tuple[str | None, str | None]:
+    # Its `name` and `version` parse the whole description of the package, twice: 15 times slower.
+    text = (
+        installed.read_text("METADATA")
+        or installed.read_text("PKG-INFO")
+        or installed.read_text("")  # of an egg, which is one file
+        or ""
+    )
+    head = text.partition("\n\n")[0]
+    name, version = (each.search(head) for each in (_NAME, _VERSION))
+    return name and name[1], version and version[1]
 
 
 def is_gone(place: Json) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 
 from localreg import Registry, Task
 from localreg.operations.tasks import lifecycle
+from localreg.operations.tasks.run_facts import packages
 from localreg.store.rows import task_rows
 
 BEGIN = """
@@ -163,6 +165,29 @@ def test_script_arguments_commit_and_packages_are_recorded(run, tmp_path):
         events = "\n".join(str(each.payload) for each in registry.history())
     assert "hunter2" not in events
     assert str(tmp_path) not in events, "no event holds a path of this machine"
+
+
+def test_packages_are_those_that_importlib_knows():
+    assert packages() == {each.name: each.version for each in distributions()}
+
+
+def test_packages_are_read_however_they_are_installed(tmp_path, monkeypatch):
+    """Wheels, eggs in a folder or in a file; broken installations are left out."""
+    files = {
+        "wheel-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: a.Wheel\nVersion: 1.0 \n"
+        "Summary: x\n Name: y\n\nName: text\nVersion: 7\n",
+        "egg.egg-info/PKG-INFO": "version: 2\r\nname:\tegg\r\n\r\ntext",
+        "file.egg-info": "Name: file\nVersion: 3",
+        "empty.dist-info/METADATA": "",
+        "nameless.dist-info/METADATA": "Version: 4\n\nName: text\n",
+        "without_version.dist-info/METADATA": "Name: without_version\n\nVersion: 5\n",
+        "cut.dist-info/RECORD": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(text.encode())
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert packages() == {"a.Wheel": "1.0", "egg": "2", "file": "3"}
 
 
 def test_a_with_block_that_raises_fails_its_task(tmp_path):
