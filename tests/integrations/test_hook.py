@@ -228,18 +228,24 @@ def test_a_task_that_is_not_closed_leaves_no_patches_in_an_isolated_block():
     assert hook.installed() is None
 
 
-def test_tasks_that_begin_and_end_at_once_in_threads_have_one_hook():
-    """Two would record twice what a script saves; none would record nothing."""
+@pytest.mark.parametrize(
+    ("table", "rounds"), [(libraries.LIBRARIES, 8), ({}, 5_000)], ids=["patches", "hook"]
+)
+def test_tasks_that_begin_and_end_at_once_in_threads_have_one_hook(table, rounds):
+    """Two would record twice what a script saves; none would record nothing.
+
+    A few rounds patch what is imported here; many with nothing to patch find gaps between calls.
+    """
     ready = threading.Barrier(3)
     wrong = []
 
     def work(number):
         try:
-            for _ in range(60):
+            for _ in range(rounds):
                 ready.wait(60)
                 with ambient.patching():
                     ambient.set_recorder(f"task {number}", Recorded())
-                    hook.install(ambient.recorder)
+                    hook.install(ambient.recorder, libraries=table)
                 found = sum(isinstance(each, hook.Hook) for each in sys.meta_path)
                 wrong.extend([found] if found != 1 else [])
                 ambient.drop_recorder(f"task {number}")
