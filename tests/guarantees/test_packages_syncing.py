@@ -189,6 +189,27 @@ def test_the_names_of_many_files_are_synced_by_one_call(root, tmp_path):
     assert len(order.everything) == 2, "the bytes, and then their names"
 
 
+def test_what_is_synced_was_opened_before_it_was_changed(root, tmp_path):
+    """Linux reports an error of an earlier write only to who opened the file system before it."""
+    done, log = traced(root, plant(tmp_path / "net", TREE), "add", tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    log = log[next(when for when, line in enumerate(log) if '"begin"' in line) :]
+
+    def first(call, folder):
+        path = f'"{root}/{folder}/'
+        return next(when for when, line in enumerate(log) if call in line and path in line)
+
+    synced = [
+        (when, re.findall(r"syncfs\((\d+)<", line)[0])
+        for when, line in enumerate(log)
+        if "syncfs(" in line
+    ]
+    changed = [first("O_CREAT", "tmp"), first("rename", "blobs/sha256")]
+    for (when, number), change in zip(synced, changed, strict=True):
+        opened = max(at for at, line in enumerate(log[:when]) if f" = {number}<" in line)
+        assert opened < change < when
+
+
 def test_names_that_cannot_be_written_are_not_acknowledged(root, tmp_path):
     failing = ("-e", "inject=syncfs:error=EIO:when=2")
     done, _ = traced(root, plant(tmp_path / "net", TREE), "add", tmp_path, *failing)
