@@ -87,13 +87,14 @@ class BlobStore(Folders):
         kept = Kept([], [])
         with disk_errors("keeping weights", self.folder_path(TEMPORARY)), ExitStack() as during:
             try:
-                folders = self._make_blob_folders({each.digest[:2] for each in staged})
+                self._make_blob_folders({each.digest[:2] for each in staged})
+                folder_of = self.blob_folders()
                 opened = during.enter_context(open_for_sync(self.folder_path(*BLOBS)))
                 touched = set()
                 for each in staged:
                     assert each.path is not None
                     digest = each.digest
-                    folder = folders[digest[:2]]
+                    folder = folder_of(digest)
                     place = f"{folder}{os.sep}{digest[2:]}"
                     found = _status(place) if digest in recorded else None
                     if found is None or digest in damaged or not _is_file(found, each.size):
@@ -122,21 +123,16 @@ class BlobStore(Folders):
         for digest in kept.new:
             discard(self.path(digest))
 
-    def _make_blob_folders(self, heads: set[str]) -> dict[str, str]:
-        """Return the folders of the blobs whose digests begin like this; make those missing."""
+    def _make_blob_folders(self, heads: set[str]) -> None:
+        """Make the folders of the blobs whose digests begin like this, where they are missing."""
         above = self.make_folder(*BLOBS)
-        made = False
-        folders = {}
-        for head in heads:
-            folder = above / head
-            if not os.path.lexists(folder):
-                made = True
-                with suppress(FileExistsError):
-                    self._make_one(folder)
-            folders[head] = str(self.folder_path(*BLOBS, head))
-        if made:
+        there = {each.name for each in _entries(above)}
+        missing = heads - there
+        for head in missing:
+            with suppress(FileExistsError):
+                self._make_one(above / head)
+        if missing:
             self.sync(above)
-        return folders
 
     def states(self, digests: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Return the sizes and change times (nanoseconds) of those of these blobs that are here."""

@@ -39,6 +39,7 @@ from localreg.store.database import search_file
 from localreg.store.events.arriving import take_in
 from localreg.store.rows import blob_rows, logged_rows, report_rows, search_index
 from localreg.values.frozen import replace
+from localreg.values.layout import BLOBS
 
 COSTS = costs.Table()
 
@@ -396,6 +397,20 @@ def look_for_stale_among_200_pages(folder):
             Task.create("p", "t", registry=registry)
         registry.render()
         yield lambda: [*leftovers.stale_pages(registry._chain.first, 0.0)]
+
+
+@COSTS.at_most(statements=42, python_calls=8_300, system_calls=1_650)
+def add_a_new_folder_of_100_files(folder):
+    """The folders of the blobs are there: each of them is checked by text, without a Path."""
+    numbers = count()
+    with Registry(folder / "registry", durability="fast") as registry:
+        for head in range(256):
+            (registry._chain.first.blobs.make_folder(*BLOBS) / f"{head:02x}").mkdir()
+        for each in range(8):
+            (folder / f"net{each}").mkdir()
+            for number in range(100):
+                (folder / f"net{each}" / f"{number}.txt").write_bytes(b"%d %d" % (each, number))
+        yield lambda: registry.add(folder / f"net{next(numbers)}", "net")
 
 
 @COSTS.at_most(statements=24, python_calls=1_850, system_calls=400)
