@@ -90,6 +90,18 @@ def check_datasets(registry):
         assert dataset.verify_dataset_hash() == []
 
 
+OTHER_FORMATS = {"export for MLflow": "mlflow", "export for the Hub": "hf",
+                 "export tables": "parquet"}  # fmt: skip
+
+
+def check_export(registry, folder, kind):
+    """Check that an export is whole if it is there, and that nothing unfinished is."""
+    if written := list(folder.iterdir()):
+        assert [path.name for path in written] == ["b"]
+        registry.export("p/kept", "p/packed", path=folder / "again", format=kind)
+        assert look(folder / "b").keys() == look(folder / "again").keys()
+
+
 def check_bundle(folder):
     """Check that a bundle is whole if it is there, and that nothing unfinished is."""
     written = {path.name: path for path in folder.iterdir()}
@@ -119,11 +131,13 @@ def check(folder, name):
         verified = registry.verify(full=True)
         assert verified.ok, verified.problems
         check_packages(registry)
+        if name in OTHER_FORMATS:
+            check_export(registry, folder / "bundles", OTHER_FORMATS[name])
     found = unaccounted(folder / "registry", folder / "share")
     if name == "a local folder again":  # a file of the user was in it, and gc keeps that
         found = [each for each in found if not each.startswith("quarantine/")]
     assert found == []
-    if (folder / "bundles").exists():
+    if (folder / "bundles").exists() and name not in OTHER_FORMATS:
         check_bundle(folder / "bundles")
     if (folder / "registry2").exists():
         with Registry(folder / "registry2", durability="fast") as registry:
