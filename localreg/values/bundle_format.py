@@ -93,6 +93,7 @@ LONGEST_INDEX = 1_073_741_824  # bytes
 LONGEST_MANIFEST = 134_217_728
 LONGEST_LINE = 268_435_456  # of a layer of lines: an event may hold two configurations
 MOST_VALUES = 1_000_000  # in one line
+MOST_MISSING = 4_000_000  # files that a bundle says it has not
 _LONGEST_PART = 1_048_576  # one descriptor, or one property of a manifest
 _LONGEST_TEXT = 4_096
 _MOST_ANNOTATIONS = 100
@@ -621,6 +622,46 @@ def read_json(data: bytes, part: str) -> Any:  # noqa: ANN401  (JSON)
         BundleError: it is not JSON, or holds too much.
     """
     return _line(data, part)
+
+
+def notes_pieces(missing: Iterable[bytes], *, history: bool, whole: bool) -> Iterator[bytes]:
+    """Yield the bytes of the notes of a bundle.
+
+    Args:
+        missing: `canonical_json` of the files that it has not, in their order.
+        history: it has events, not only what the models are now.
+        whole: it is of a whole registry.
+    """
+    yield b'{"history":' + canonical_json(history) + b',"missing":['
+    comma = b""
+    for each in missing:
+        yield comma + each
+        comma = b","
+    yield b'],"v":1,"whole":' + canonical_json(whole) + b"}"
+
+
+def read_notes(
+    pieces: Iterable[bytes], part: str, most: int = MOST_MISSING
+) -> Iterator[tuple[str, object]]:
+    """Yield the properties of the notes of a bundle, and each element of ``missing`` by itself.
+
+    There may be as many of these as models have weights, so one is in memory at a time.
+
+    Args:
+        pieces: the bytes of the notes.
+        part: what the layer is, for errors.
+        most: the most elements of ``missing``.
+
+    Raises:
+        BundleError: they are not JSON, or hold too much.
+    """
+    count = 0
+    for name, value in _properties(_limited(pieces, LONGEST_INDEX, part), part, "missing"):
+        if name == "missing":
+            count += 1
+            if count > most:
+                raise broken(part, f"it says of more than {most:,} files that they are missing")
+        yield name, value
 
 
 def omitted_digests(pieces: Iterable[bytes]) -> Iterator[bytes]:

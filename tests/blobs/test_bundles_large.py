@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import tracemalloc
+
 import pytest
 from support.bundles import (
     BLOBS_NAME,
@@ -116,8 +119,27 @@ def test_equal_rows_are_kept_once():
     rows = DigestList(most=1_000)
     for number in range(200_000):
         rows.add(b"%032d" % (number % 1_000))
-    assert rows.sorted() == [b"%032d" % number for number in range(1_000)]
+    assert [*rows.sorted()] == [b"%032d" % number for number in range(1_000)]
     assert [find(rows.sorted(), b"%032d" % number) for number in (0, 999, 1_000)] == [0, 999, None]
+
+
+def _row(number):
+    return hashlib.sha256(b"%d" % number).digest() + bytes(9)
+
+
+def test_rows_take_no_more_memory_than_their_bytes():
+    tracemalloc.start()
+    try:
+        rows = DigestList()
+        for number in range(100_000):
+            rows.add(_row(number))
+        found = rows.sorted()
+        del rows
+        assert tracemalloc.get_traced_memory()[0] < 1.05 * 100_000 * len(found[0])
+        assert tracemalloc.get_traced_memory()[1] < 2.5 * 100_000 * len(found[0])
+    finally:
+        tracemalloc.stop()
+    assert [*found] == sorted(map(_row, range(100_000)))
 
 
 def test_more_rows_than_memory_allows_are_refused():

@@ -27,7 +27,12 @@ from support import costs
 from support.statements import Watched
 
 from localreg import InputModel, OutputModel, Registry, StorageManager, Task
+from localreg.blobs.bundles.drafting import Draft
+from localreg.blobs.bundles.reading import open_bundle
+from localreg.blobs.bundles.writing import write_file
 from localreg.cli.main import main
+from localreg.operations.carry.export import Missing
+from localreg.operations.carry.import_bundle import Bundled
 from localreg.operations.finding import queries
 from localreg.operations.reports import charts, series
 from localreg.operations.reports.index_page import index_values
@@ -38,7 +43,9 @@ from localreg.pages.index_data import index_data
 from localreg.store.database import search_file
 from localreg.store.events.arriving import take_in
 from localreg.store.rows import blob_rows, logged_rows, report_rows, search_index
-from localreg.values.frozen import replace
+from localreg.values import bundle_format
+from localreg.values.bundle_format import ModelFacts
+from localreg.values.frozen import replace, values
 from localreg.values.layout import BLOBS
 
 COSTS = costs.Table()
@@ -503,6 +510,42 @@ def push_200_events(folder):
 
         _models(one, 200)
         yield push
+
+
+@COSTS.at_most(megabytes=5.2)
+def export_1000_models_with_long_urls(folder):
+    """What it says of bytes that are not here takes 1 MB as JSON, and 1 MB in its result."""
+    with Registry(folder / "registry", durability="fast") as registry:
+        for number in range(1_000):
+            url = f"s3://bucket/{number:01000}.pt"
+            InputModel.import_model(url, name="net", registry=registry)
+        yield lambda: registry.export(path=folder / "models.tar", everything=True, dry_run=True)
+
+
+@COSTS.at_most(megabytes=4.3)
+def look_into_a_bundle_of_2_000_models(folder):
+    """It holds a row for each part, and its result of 2 MB: no text of the notes as a whole."""
+    path = folder / "models.tar"
+    with open(folder / "spool", "x+b") as spool:
+        draft = Draft(spool)
+        lines = []
+        for number in range(2_000):
+            model, name = f"{number:032x}", f"net:{number}"
+            subject = draft.add_model(model, name, ModelFacts(name="net"), ())
+            kinds = (bundle_format.EVENTS, bundle_format.NOTES)
+            layers = [draft.add_layer(kind, [kind.encode(), model.encode()]) for kind in kinds]
+            draft.add_record(layers, subject, model)
+            missing = Missing(name, None, None, f"{number:01000}")
+            lines.append(bundle_format.canonical_json(values(missing)))
+        notes = bundle_format.notes_pieces(lines, history=True, whole=True)
+        draft.add_record([draft.add_layer(bundle_format.NOTES, notes)])
+        write_file(draft.finished(), folder.joinpath, path)
+
+    def look():
+        with open_bundle(path) as bundle:
+            assert len(Bundled(bundle, "").missing()) == 2_000
+
+    yield look
 
 
 @COSTS.at_most(megabytes=22)

@@ -30,11 +30,13 @@ from localreg.values.bundle_format import (
     line_of,
     model_config,
     model_manifest,
+    notes_pieces,
     omitted_digests,
     owned,
     read_index,
     read_lines,
     read_manifest,
+    read_notes,
     record_manifest,
 )
 from localreg.values.manifest import PackageFile
@@ -232,3 +234,29 @@ def test_bytes_that_are_no_manifest_are_an_error_or_a_manifest(data):
 def test_nothing_is_written_that_is_not_json():
     with pytest.raises(ValueError, match="JSON compliant"):
         canonical_json(float("nan"))
+
+
+def test_notes_are_the_canonical_json_of_what_is_read_from_them():
+    missing = [{"ref": "net:1", "digest": None}, {"ref": "é:2", "digest": "0" * 64}]
+    for found in ([], missing):
+        data = b"".join(notes_pieces(map(canonical_json, found), history=True, whole=False))
+        notes = {"v": 1, "history": True, "whole": False, "missing": found}
+        assert data == canonical_json(notes)
+        parts = [data[at : at + 3] for at in range(0, len(data), 3)]
+        assert list(read_notes(parts, "notes")) == [
+            ("history", True),
+            *(("missing", each) for each in found),
+            ("v", 1),
+            ("whole", False),
+        ]
+
+
+def test_notes_of_a_million_models_are_read_and_more_files_than_that_are_refused():
+    """As one value of JSON they would have too many parts."""
+    lines = [
+        canonical_json({"ref": "net:1", "digest": None, "size": None, "why": "gone"})
+    ] * 260_000
+    pieces = list(notes_pieces(lines, history=True, whole=True))
+    assert sum(name == "missing" for name, _ in read_notes(pieces, "notes")) == 260_000
+    with pytest.raises(BundleError, match="more than 1,000 files"):
+        list(read_notes(pieces, "notes", most=1_000))

@@ -6,10 +6,11 @@ import hashlib
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain as chain_of
 from pathlib import Path
 
 from localreg.blobs.bundles.blob_bytes import sound_pieces
-from localreg.blobs.bundles.digests import MOST, SHA256, DigestList, find, grouped, too_many
+from localreg.blobs.bundles.digests import MOST, SHA256, DigestList, Rows, find, grouped, too_many
 from localreg.blobs.bundles.image_layer import ImageLayer, image_layer
 from localreg.blobs.bundles.tar_entries import end, entry_size
 from localreg.errors import InvalidValueError
@@ -185,16 +186,16 @@ class Draft:
         """
         self._omitted.add(bytes.fromhex(digest))
 
-    def _omitted_files(self) -> list[bytes]:
+    def _omitted_files(self) -> Rows:
         """Return those of the omitted digests that are in no other way in the bundle."""
         head, files = self._head.sorted(), self._files.sorted()
-        return [
+        return Rows.of(
             each
             for each in self._omitted.sorted()
             if find(files, each) is not None
             and find(head, each) is None
             and each.hex() != EMPTY.digest
-        ]
+        )
 
     def _add(self, manifest: Manifest, layers: Iterable[Descriptor], ref: str | None) -> Descriptor:
         digest = hashlib.sha256()
@@ -226,17 +227,22 @@ class Draft:
             raise ValueError("a bundle has a record of its own; add it")
         # The configuration of records.
         self.add_layer(bundle_format.EMPTY_TYPE, [bundle_format.EMPTY_JSON])
-        head = [group[0] for group in grouped(self._head.sorted())]
+        head = _first_of_each(self._head)
         omitted = self._omitted_files()
-        files = [
+        files = Rows.of(
             row
             for row in self._files.sorted()
             if find(omitted, row[:SHA256]) is None and find(head, row[:SHA256]) is None
-        ]
-        manifests = [group[0] for group in grouped(self._manifests.sorted())]
+        )
+        manifests = _first_of_each(self._manifests)
         if len(manifests) > MOST_MANIFESTS or len(head) + len(files) > MOST:
             raise too_many(MOST)
         return Contents(self._spool, manifests, head, files, self._images)
+
+
+def _first_of_each(listed: DigestList) -> Rows:
+    """Return the first row of each digest."""
+    return Rows.of(group[0] for group in grouped(listed.sorted()))
 
 
 def _parted(layers: list[Descriptor]) -> tuple[list[Descriptor], list[Descriptor]]:
@@ -253,9 +259,9 @@ class Contents(Frozen):
     """The entries of a bundle in their order; rows as `Draft` makes them."""
 
     spool: BinaryIO
-    manifests: list[bytes]
-    head: list[bytes]
-    files: list[bytes]
+    manifests: Rows
+    head: Rows
+    files: Rows
     images: Mapping[str, ImageLayer]
 
     def index(self) -> Iterator[bytes]:
@@ -264,7 +270,7 @@ class Contents(Frozen):
 
     def spooled(self) -> Iterator[tuple[str, int, Iterator[bytes]]]:
         """Yield digest, size and bytes of each manifest, and then of the rest of the head."""
-        for row in (*self.manifests, *self.head):
+        for row in chain_of(self.manifests, self.head):
             place, size = _PLACE.unpack_from(row, SHA256)
             yield row[:SHA256].hex(), size, self._pieces(place, size)
 
@@ -310,7 +316,7 @@ class Contents(Frozen):
     def tar_size(self) -> int:
         """The number of bytes of the bundle as a tar."""
         size = entry_size(len(bundle_format.LAYOUT)) + entry_size(sum(map(len, self.index())))
-        for row in (*self.manifests, *self.head):
+        for row in chain_of(self.manifests, self.head):
             size += entry_size(_PLACE.unpack_from(row, SHA256)[1])
         size += sum(entry_size(each) for _, each in self.blobs())
         return size + len(end(size))

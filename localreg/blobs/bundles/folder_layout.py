@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from localreg.blobs.bundles.digests import SHA256
+from localreg.blobs.bundles.digests import SHA256, Rows
 from localreg.blobs.bundles.rows import size_in, unpacked
 from localreg.blobs.bundles.sources import PIECE
 from localreg.filesystem.plain_files import changed, kind_of, open_found
@@ -49,7 +49,7 @@ class FolderLayout:
         """Yield the bytes of a manifest."""
         return self._entry("manifest", descriptor.digest, descriptor.size)
 
-    def take_head(self, rows: list[bytes]) -> None:
+    def take_head(self, rows: Rows) -> None:
         """Check that all of the head is there."""
         for row in rows:
             self._check("layer", row[:SHA256].hex(), size_in(row))
@@ -59,7 +59,7 @@ class FolderLayout:
         return self._entry("layer", row[:SHA256].hex(), size_in(row))
 
     def files(
-        self, rows: list[bytes], wanted: Callable[[str, int], bool]
+        self, rows: Rows, wanted: Callable[[str, int], bool]
     ) -> Iterator[tuple[bytes, Iterator[bytes]]]:
         """Yield the rows and bytes of those files that are wanted; check that all are there."""
         for row in rows:

@@ -24,7 +24,7 @@ from localreg.blobs.bundles.container_registry import (
     FoundManifest,
     manifests_in,
 )
-from localreg.blobs.bundles.digests import SHA256
+from localreg.blobs.bundles.digests import SHA256, Rows
 from localreg.blobs.bundles.folder_layout import FolderLayout
 from localreg.blobs.bundles.reading import Bundle, BundleBlob
 from localreg.blobs.bundles.rows import FILE, size_in, unpacked
@@ -453,7 +453,7 @@ class _Layout(FolderLayout):
         super().__init__(folder)
         self._fetch = fetch
 
-    def take_head(self, rows: list[bytes]) -> None:
+    def take_head(self, rows: Rows) -> None:
         """Fetch all of the head."""
         for row in rows:
             self._fetch(row[:SHA256].hex(), size_in(row))

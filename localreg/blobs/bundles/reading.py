@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain as chain_of
 from pathlib import Path
 
-from localreg.blobs.bundles.digests import SHA256, DigestList, find, grouped
+from localreg.blobs.bundles.digests import SHA256, DigestList, Rows, find, grouped
 from localreg.blobs.bundles.folder_layout import FolderLayout
 from localreg.blobs.bundles.parts import found_parts
-from localreg.blobs.bundles.rows import FILE, HEAD, IMAGE, named_row, size_in, unpacked
+from localreg.blobs.bundles.rows import FILE, HEAD, IMAGE, ROW_SIZE, named_row, size_in, unpacked
 from localreg.blobs.bundles.side_hash import side_hash
 from localreg.blobs.bundles.sources import FileBytes, StreamBytes
 from localreg.blobs.bundles.tar_layout import TarLayout
@@ -55,14 +56,14 @@ if TYPE_CHECKING:
         def manifest(self, number: int, descriptor: Descriptor) -> Iterator[bytes]:
             """Yield the bytes of a manifest that was found."""
 
-        def take_head(self, rows: list[bytes]) -> None:
+        def take_head(self, rows: Rows) -> None:
             """Find all of the head."""
 
         def head(self, number: int, row: bytes) -> Iterator[bytes]:
             """Yield the bytes of a part of the head."""
 
         def files(
-            self, rows: list[bytes], wanted: Callable[[str, int], bool]
+            self, rows: Rows, wanted: Callable[[str, int], bool]
         ) -> Iterator[tuple[bytes, Iterator[bytes]]]:
             """Yield the rows and bytes of those files that are wanted; check that all are there."""
 
@@ -190,7 +191,7 @@ class Bundle:
                 pass
         omitted = self._read_omitted(record, len(files))
         self.omitted = len(omitted)
-        self._files = [row for row in files if find(omitted, row[:SHA256]) is None]
+        self._files = Rows.of(row for row in files if find(omitted, row[:SHA256]) is None)
         self._images = {unpacked(row)[0] for row in self._files if unpacked(row)[2] == IMAGE}
         if len(self._files) + len(omitted) != len(files):
             raise broken("layer of omitted files", "it has files that no manifest names")
@@ -216,7 +217,7 @@ class Bundle:
 
     def files(self) -> Iterator[tuple[str, int]]:
         """Yield digest and size of the files of models that are in the bundle."""
-        for row in (*self._head, *self._files):
+        for row in chain_of(self._head, self._files):
             digest, size, kind = unpacked(row)
             if kind & FILE:
                 yield digest, size
@@ -267,13 +268,13 @@ class Bundle:
         if found.hexdigest() != digest:
             raise _other_bytes("layer", digest, found.hexdigest(), "")
 
-    def _read_omitted(self, record: Manifest, most: int) -> list[bytes]:
+    def _read_omitted(self, record: Manifest, most: int) -> Rows:
         layers = record.of_type(bundle_format.OMITTED)
         if not layers:
-            return []
+            return Rows.of(())
         if len(layers) > 1 or layers[0].size > most * SHA256:
             raise broken("layer of omitted files", "it has files that no manifest names")
-        return list(bundle_format.omitted_digests(self.read(layers[0])))
+        return Rows.of(bundle_format.omitted_digests(self.read(layers[0])))
 
 
 @contextmanager
@@ -322,10 +323,9 @@ def _note(named: DigestList, manifest: Manifest) -> None:
         named.add(named_row(layer, HEAD if in_head else kind))
 
 
-def _divided(rows: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+def _divided(rows: Rows) -> tuple[Rows, Rows]:
     """Return the rows of the head, and those of files that are not in it."""
-    head: list[bytes] = []
-    files: list[bytes] = []
+    head, files = bytearray(), bytearray()
     for group in grouped(rows):
         digest, size, kind = unpacked(group[0])
         for each in group[1:]:
@@ -336,9 +336,9 @@ def _divided(rows: list[bytes]) -> tuple[list[bytes], list[bytes]]:
                     f"manifests give it two sizes, {size:,} and {other[1]:,} bytes",
                 )
             kind |= other[2]
-        row = group[0][:-1] + bytes([kind])
-        (head if kind & HEAD else files).append(row)
-    return head, files
+        part = head if kind & HEAD else files
+        part += group[0][:-1] + bytes([kind])
+    return Rows(bytes(head), ROW_SIZE), Rows(bytes(files), ROW_SIZE)
 
 
 def _other_bytes(part: str, wanted: str, found: str, where: str) -> BundleError:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # A part of the head may be a file of a model, too; the layer of an image is neither.
 HEAD, FILE, IMAGE = 1, 2, 0
 _ROW = struct.Struct(f">{SHA256}sQB")
+ROW_SIZE = _ROW.size
 
 
 def named_row(descriptor: Descriptor, kind: int) -> bytes:

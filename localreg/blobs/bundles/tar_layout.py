@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable, Iterator
 
 from localreg.blobs.bundles import tar_entries
-from localreg.blobs.bundles.digests import SHA256
+from localreg.blobs.bundles.digests import SHA256, Rows
 from localreg.blobs.bundles.rows import size_in, unpacked
 from localreg.blobs.bundles.sources import FileBytes, StreamBytes
 from localreg.blobs.bundles.tar_entries import Entry
@@ -73,7 +73,7 @@ class TarLayout:
             raise broken(INDEX_NAME, "it names more manifests than before")
         return self._source.at(self._manifests[number], descriptor.size)
 
-    def take_head(self, rows: list[bytes]) -> None:
+    def take_head(self, rows: Rows) -> None:
         """Find all of the head."""
         self._last = b""
         for row in rows:
@@ -85,7 +85,7 @@ class TarLayout:
         return self._source.at(self._head[number], size_in(row))
 
     def files(
-        self, rows: list[bytes], wanted: Callable[[str, int], bool]
+        self, rows: Rows, wanted: Callable[[str, int], bool]
     ) -> Iterator[tuple[bytes, Iterator[bytes]]]:
         """Yield the rows and bytes of those files that are wanted; check that all are there."""
         for row in rows:

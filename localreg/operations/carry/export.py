@@ -294,7 +294,7 @@ class _Exporting:
         self._projects: dict[str, OpenRegistry] = {}
         self._events = 0
         self._missing: list[Missing] = []
-        self._said: list[Json] = []  # the same without paths of this machine
+        self._said: list[bytes] = []  # the same without paths of this machine, as JSON
         self._layers: list[Descriptor] = []  # of the record of the bundle
         # Where blobs are: the registry that holds each, or the file of a user. Paths take more.
         self._places: dict[str, OpenRegistry | Path] = {}
@@ -324,15 +324,11 @@ class _Exporting:
         self._layers.append(
             self._draft.add_layer(bundle_format.ORIGINS, [bundle_format.canonical_json(origins)])
         )
-        notes: Json = {
-            "v": 1,
-            "history": self._history,
-            "whole": self._chosen.everything,
-            "missing": sorted(self._said, key=bundle_format.canonical_json),
-        }
-        self._layers.append(
-            self._draft.add_layer(bundle_format.NOTES, [bundle_format.canonical_json(notes)])
+        notes = bundle_format.notes_pieces(
+            sorted(self._said), history=self._history, whole=self._chosen.everything
         )
+        self._layers.append(self._draft.add_layer(bundle_format.NOTES, notes))
+        self._said.clear()
         for digest in self._places:
             if self._base.has(digest, self._named):
                 self._draft.omit(digest)
@@ -504,7 +500,7 @@ class _Exporting:
             said = "only a remote of the other machine had its bytes"
         missing = Missing(ref, digest, size, why, lost)
         self._missing.append(missing)
-        self._said.append(values(missing) | {"why": said or why})
+        self._said.append(bundle_format.canonical_json(values(missing) | {"why": said or why}))
 
     def _is_gone(self, digest: str) -> bool:
         """Return True if no remote should have bytes that are not here."""

@@ -24,8 +24,10 @@ from localreg.values import bundle_format
 from localreg.values.bundle_format import LAYOUT_NAME, Descriptor, Manifest, broken
 from localreg.values.checks import check_text
 from localreg.values.event_lines import read_events
+from localreg.values.ids import is_id
 from localreg.values.layout import DATABASE, HIDDEN
 from localreg.values.manifest import parse_manifest
+from localreg.values.records import Owner
 from localreg.values.urls import is_sha256
 
 TYPE_CHECKING = False
@@ -36,8 +38,9 @@ if TYPE_CHECKING:
     from localreg.blobs.bundles.reading import Bundle
     from localreg.progress import Progress
     from localreg.store.events.change import Change
+    from localreg.store.rows.logged_rows import Connection
     from localreg.values.manifest import Manifest as TreeManifest
-    from localreg.values.records import LoggedEvent, Owner
+    from localreg.values.records import LoggedEvent
 
 _NONE = type(None)
 _TAR = re.compile(r"\.tar(\.\d+)?$")
@@ -108,7 +111,7 @@ def take_bundle(
         renumber, aliases, dry_run, progress: as for `import_bundle`.
         then: as for `arrive`.
     """
-    incoming = _Bundled(bundle, source)
+    incoming = Bundled(bundle, source)
     copies = project is not None or not incoming.history
     incoming.check_needs(chain.first)
     with ArrivingBlobs(chain) as blobs:
@@ -175,7 +178,7 @@ def _check_source(source: object) -> Path | BinaryIO:
 
 def _bring(
     bundle: Bundle,
-    incoming: _Bundled,
+    incoming: Bundled,
     blobs: ArrivingBlobs,
     unwanted: set[str],
     *,
@@ -214,12 +217,15 @@ def _bring(
 
 
 _LAYER = struct.Struct(">32sQ")  # digest and size of a layer
+_OWNED = struct.Struct(">32sQ5s16s")  # the same, and the kind and id of its owner
+_NO_OWNER = bytes(5)
+_ID = 16  # bytes
 
 
-class _Bundled:
+class Bundled:
     """What a bundle says.
 
-    It may be of 100,000 models: what is held of each is a few bytes, and not its manifests.
+    It may be of 1,000,000 models: what is held of each is a few bytes, and not its manifests.
     """
 
     def __init__(self, bundle: Bundle, source: str) -> None:
@@ -228,9 +234,9 @@ class _Bundled:
         self.sizes: dict[str, int] = {}  # of files
         self.names: dict[str, str] = {}  # of files, the last part of their paths
         self.trees: list[Descriptor] = []
-        self._events: list[tuple[bytes, str | None]] = []  # layers, with the models of records
-        self._reports: list[tuple[bytes, Owner | None]] = []
-        self._models: list[str] = []  # ids
+        self._events = bytearray()  # layers
+        self._reports = bytearray()  # layers with owners
+        self._models = bytearray()  # ids
         for _, manifest in bundle.manifests():
             if manifest.artifact_type == bundle_format.MODEL:
                 for file in manifest.files():
@@ -240,10 +246,9 @@ class _Bundled:
                 self._note(manifest)
             elif manifest.artifact_type == bundle_format.SIGNATURE:
                 self.sizes |= {each.digest: each.size for each in manifest.layers}
-        notes = self._json(bundle.record, bundle_format.NOTES) or {}
-        self.history = notes.get("history", True) is True
-        self.whole = notes.get("whole", False) is True
-        self._missing = _missing_of(notes.get("missing"))
+        self.history, self.whole = True, False
+        self._missing: list[Missing] = []
+        self._read_notes(bundle.record.of_type(bundle_format.NOTES))
         self._origins = self._json(bundle.record, bundle_format.ORIGINS) or {}
         if any(type(name) is not str for name in self._origins.values()):
             raise broken("origins", "each must have a name")
@@ -254,8 +259,8 @@ class _Bundled:
 
     def events(self) -> Iterator[LoggedEvent]:
         """Yield the events."""
-        for packed, _ in self._events:
-            yield from self._events_of(packed)
+        for digest, size in _LAYER.iter_unpack(self._events):
+            yield from self._events_of(Descriptor(bundle_format.EVENTS, digest.hex(), size))
 
     def packages(self) -> Iterator[tuple[str, TreeManifest]]:
         """Yield the packages: the digest of the manifest, and the manifest."""
@@ -266,11 +271,12 @@ class _Bundled:
 
     def reports(self) -> Iterator[tuple[Owner, Iterator[bytes], int | None]]:
         """Yield what was reported to each model and task: owner, stream, and its size."""
-        for packed, owner in self._reports:
-            layer = _unpacked(packed, bundle_format.REPORTS)
-            if owner is None:
+        for digest, size, kind, owner in _OWNED.iter_unpack(self._reports):
+            layer = Descriptor(bundle_format.REPORTS, digest.hex(), size)
+            if kind == _NO_OWNER:
                 raise broken(f"layer sha256:{layer.digest[:12]}", "it says no model or task")
-            yield owner, self._bundle.read(layer), layer.size
+            found = Owner(kind.rstrip(b"\0").decode(), owner.hex())
+            yield found, self._bundle.read(layer), size
 
     def models(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the id of each model, and what it was when it was exported."""
@@ -305,13 +311,13 @@ class _Bundled:
     def of_removed(self, registry: OpenRegistry) -> set[str]:
         """Return the files of models that were removed here, and stay so: nothing else has them."""
         with registry.store.read() as connection:
-            removed = set(model_rows.removed(connection, self._models))
-            for packed, model in self._events:
-                if model is not None and model in removed:
-                    events = self._events_of(packed)
-                    while some := [each.event_id for each in islice(events, _AT_ONCE)]:
-                        if not logged_rows.knows_all(connection, set(some)):
-                            removed.discard(model)
+            removed: set[str] = set()
+            for start in range(0, len(self._models), _ID * _AT_ONCE):
+                some = bytes(self._models[start : start + _ID * _AT_ONCE])
+                ids = [some[at : at + _ID].hex() for at in range(0, len(some), _ID)]
+                removed.update(model_rows.removed(connection, ids))
+            if removed:
+                removed -= self._with_new_events(connection, removed)
         if not removed:
             return set()
         theirs: set[str] = set()
@@ -321,39 +327,65 @@ class _Bundled:
             files.update(layer.digest for layer in manifest.layers)
         return theirs - others
 
+    def _with_new_events(self, connection: Connection, models: set[str]) -> set[str]:
+        """Return those of some models of which an event comes that is not here."""
+        found: set[str] = set()
+        for _, manifest in self._bundle.manifests():
+            model = manifest.model
+            if model not in models or manifest.artifact_type != bundle_format.RECORD:
+                continue
+            for layer in manifest.of_type(bundle_format.EVENTS):
+                events = self._events_of(layer)
+                while some := [each.event_id for each in islice(events, _AT_ONCE)]:
+                    if not logged_rows.knows_all(connection, set(some)):
+                        found.add(model)
+        return found
+
     def note_missing(self, is_wanted: Callable[[str, int], bool], came: Collection[str]) -> None:
         """Note files that the bundle leaves out, and that are not here, though they should be."""
-        self._missing = tuple(
+        self._missing = [
             each
             for each in self._missing
             if each.digest is None or each.size is None or is_wanted(each.digest, each.size)
-        )
+        ]
         for digest, size in self.sizes.items():
             if digest not in came and is_wanted(digest, size):
                 ref = self.names.get(digest) or f"{digest[:12]}…"
                 why = "the bundle leaves its bytes out (--since), and they are not here"
-                self._missing = (*self._missing, Missing(ref, digest, size, why))
+                self._missing.append(Missing(ref, digest, size, why))
 
     def missing(self) -> tuple[Missing, ...]:
         """Return the bytes that the bundle should have, and has not."""
-        return self._missing
+        return tuple(self._missing)
 
     def _note(self, manifest: Manifest) -> None:
         for layer in manifest.layers:
             if layer.media_type == bundle_format.EVENTS:
-                self._events.append((_packed(layer), manifest.model))
+                self._events += _LAYER.pack(bytes.fromhex(layer.digest), layer.size)
             elif layer.media_type == bundle_format.REPORTS:
-                self._reports.append((_packed(layer), layer.owner))
+                self._reports += _owned(layer)
             elif layer.media_type == bundle_format.TREE:
                 self.trees.append(layer)
             elif layer.media_type == bundle_format.FILE:
                 self.sizes[layer.digest] = layer.size
-        if manifest.model is not None and _is_of_model(manifest):
-            self._models.append(manifest.model)
+        if manifest.model is not None and is_id(manifest.model) and _is_of_model(manifest):
+            self._models += bytes.fromhex(manifest.model)
 
-    def _events_of(self, packed: bytes) -> Iterator[LoggedEvent]:
+    def _read_notes(self, layers: list[Descriptor]) -> None:
+        """Read what the bundle says of itself, if it does so once."""
+        if len(layers) != 1:
+            return
+        part = f"layer sha256:{layers[0].digest[:12]}"
+        for name, value in bundle_format.read_notes(self._bundle.read(layers[0]), part):
+            if name == "missing":
+                self._missing.append(_missing_of(value))
+            elif name == "history":
+                self.history = value is True
+            elif name == "whole":
+                self.whole = value is True
+
+    def _events_of(self, layer: Descriptor) -> Iterator[LoggedEvent]:
         """Yield the events of a layer."""
-        layer = _unpacked(packed, bundle_format.EVENTS)
         return read_events(self._bundle.read(layer), f"layer sha256:{layer.digest[:12]}")
 
     def _record_of(self, manifest: Manifest) -> str:
@@ -381,13 +413,12 @@ class _Bundled:
         return found
 
 
-def _packed(layer: Descriptor) -> bytes:
-    return _LAYER.pack(bytes.fromhex(layer.digest), layer.size)
-
-
-def _unpacked(packed: bytes, media_type: str) -> Descriptor:
-    digest, size = _LAYER.unpack(packed)
-    return Descriptor(media_type, digest.hex(), size)
+def _owned(layer: Descriptor) -> bytes:
+    """Return the row of a layer of reports."""
+    digest, owner = bytes.fromhex(layer.digest), layer.owner
+    if owner is None:
+        return _OWNED.pack(digest, layer.size, _NO_OWNER, b"")
+    return _OWNED.pack(digest, layer.size, owner.kind.encode(), bytes.fromhex(owner.id))
 
 
 def _is_of_model(manifest: Manifest) -> bool:
@@ -399,20 +430,18 @@ def _is_of_model(manifest: Manifest) -> bool:
     )
 
 
-def _missing_of(noted: object) -> tuple[Missing, ...]:
+def _missing_of(noted: object) -> Missing:
     """Return what the bundle says of bytes that it should have, and has not."""
     rules = {"ref": (str,), "digest": (str, _NONE), "size": (int, _NONE), "why": (str,),
              "lost": (bool,)}  # fmt: skip
-    found = [] if noted is None else noted
-    if type(found) is not list or not all(
-        type(each) is dict
-        and each.keys() == rules.keys()
-        and all(type(each[name]) in kinds for name, kinds in rules.items())
-        and (each["digest"] is None or is_sha256(each["digest"]))
-        for each in found
+    if (
+        type(noted) is not dict
+        or noted.keys() != rules.keys()
+        or not all(type(noted[name]) in kinds for name, kinds in rules.items())
+        or not (noted["digest"] is None or is_sha256(noted["digest"]))
     ):
         raise broken("record of the bundle", "it does not say which bytes are missing")
-    return tuple(Missing(**each) for each in found)
+    return Missing(**noted)
 
 
 @contextmanager
