@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from localreg.store.rows.known_schema import SchemaObject, known_objects
 
 Connection = sqlite3.Connection
 
 _CACHE = 40_000  # KiB of pages: most of those that many events change again and again
+_SORTED = 10_000  # KiB while indexes are made
 
 
 def has_rows(connection: Connection, table: str) -> bool:
@@ -39,15 +40,21 @@ def drop_indexes(connection: Connection, tables: Iterable[str]) -> list[SchemaOb
 
 def make_indexes(connection: Connection, dropped: list[SchemaObject]) -> None:
     """Make the indexes that `drop_indexes` dropped; the list is empty then."""
-    while dropped:
-        connection.execute(dropped.pop(0).sql)
+    # SQLite sorts their rows in as much memory as it may have for pages, and has the pages, too.
+    with _cache(connection, _SORTED):
+        while dropped:
+            connection.execute(dropped.pop(0).sql)
+
+
+def large_cache(connection: Connection) -> AbstractContextManager[None]:
+    """Let a connection hold many pages in memory during the block."""
+    return _cache(connection, _CACHE)
 
 
 @contextmanager
-def large_cache(connection: Connection) -> Iterator[None]:
-    """Let a connection hold many pages in memory during the block."""
+def _cache(connection: Connection, size: int) -> Iterator[None]:
     (before,) = connection.execute("PRAGMA cache_size").fetchone()
-    connection.execute(f"PRAGMA cache_size = -{_CACHE}")
+    connection.execute(f"PRAGMA cache_size = -{size}")
     try:
         yield
     finally:
