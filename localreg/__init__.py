@@ -47,8 +47,9 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Not importlib: it loads warnings, and the two take longer than ten modules of ours.
-    value: object = getattr(__import__(home, fromlist=[name]), name)
+    from importlib import import_module
+
+    value: object = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -280,5 +280,6 @@ if not TYPE_CHECKING:  # else each wrong name would count as one of an object
         """Return a class of `rare_errors`: making them would delay the start of every program."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        # By its name: the module is above this one.
-        return getattr(__import__("localreg.rare_errors", fromlist=[name]), name)
+        from importlib import import_module
+
+        return getattr(import_module("localreg.rare_errors"), name)  # a module above this one

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +22,7 @@ def modules_of(package: str) -> Callable[[str], object]:
     def module(name: str) -> object:
         full = f"{package}.{name}"
         try:
-            # Not importlib: a program's start would wait for it. With a list it is the module.
-            return __import__(full, fromlist=["__name__"])
+            return import_module(full)
         except ModuleNotFoundError as error:
             if error.name != full:  # an import inside the module failed
                 raise
