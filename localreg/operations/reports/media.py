@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 
 from localreg.errors import InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
@@ -22,8 +23,6 @@ from localreg.values.urls import is_remote, safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from localreg.blobs.staging.staging import Mode
     from localreg.plots.arrays import Array
     from localreg.plots.tables import Table
