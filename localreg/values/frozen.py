@@ -115,6 +115,8 @@ def _all_values(
 ) -> tuple[object, ...]:
     """Return a value for every name: those given by place, then those by name or by default."""
     if not values:  # all by name or by default, as in most calls
+        if tuple(named) == kind._names:  # in their order, as where large records are made
+            return tuple(named.values())
         known = kind._defaults | named
         if len(known) == len(kind._names):
             try:

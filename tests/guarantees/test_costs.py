@@ -137,7 +137,7 @@ def _models_with_values(registry, count):
         ).report_single_value("f1", 0.5)
 
 
-@COSTS.at_most(statements=1, python_calls=35)
+@COSTS.at_most(statements=1, python_calls=34)
 def ids_of_the_newest_models(folder):
     with Registry(folder / "registry", durability="fast") as registry:
         _models_with_values(registry, 30)
@@ -176,7 +176,7 @@ def ids_of_the_newest_models_with_an_entry_of_metadata(folder):
         )
 
 
-@COSTS.at_most(statements=11, python_calls=4_700)
+@COSTS.at_most(statements=11, python_calls=3_850)
 def records_of_100_models(folder):
     with Registry(folder / "registry", durability="fast") as registry:
         _models_with_values(registry, 100)

@@ -93,7 +93,6 @@ def _models(connection: Connection, ids: list[str]) -> dict[str, ModelSummary]:
             version=row.version,
             tags=tags.get(pk, ()),
             aliases=aliases.get(pk, ()),
-            held=held.get(pk, ()),
             framework=row.framework,
             published=row.published,
             archived=row.archived,
@@ -109,6 +108,7 @@ def _models(connection: Connection, ids: list[str]) -> dict[str, ModelSummary]:
             metrics=each.metrics,
             parameters=each.parameters,
             metadata=each.metadata,
+            held=held.get(pk, ()),
         )
     return found
 

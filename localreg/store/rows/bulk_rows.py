@@ -86,7 +86,7 @@ def tags(
     connection: Connection, kind: str, owners: Sequence[int]
 ) -> Iterator[tuple[int, str, bool]]:
     """Yield (owner, tag, is a system tag) of models or tasks, in no order."""
-    yield from _TAGS.sound_stream(connection, _tags_sql(kind), (_as_json(owners),))
+    yield from _TAGS.sound_stream(connection, _tags_sql(kind), (_keys(owners),))
 
 
 def _tags_sql(kind: str) -> str:
@@ -98,7 +98,7 @@ def _tags_sql(kind: str) -> str:
 
 def aliases(connection: Connection, owners: Sequence[int]) -> Iterator[tuple[int, str, bool]]:
     """Yield (model, alias, is held) of the aliases that point to models, in no order."""
-    yield from _ALIASES.sound_stream(connection, _ALIASES_SQL, (_as_json(owners),))
+    yield from _ALIASES.sound_stream(connection, _ALIASES_SQL, (_keys(owners),))
 
 
 _ALIASES_SQL = (
@@ -114,7 +114,7 @@ def current_weights(connection: Connection, owners: Sequence[int]) -> Iterator[t
         f"{_GIVEN} weights w ON w.model = k.value AND w.current = 1 "
         "LEFT JOIN blob b ON b.pk = w.blob"
     )
-    for pk, *current in _CURRENT.sound_stream(connection, sql, (_as_json(owners),)):
+    for pk, *current in _CURRENT.sound_stream(connection, sql, (_keys(owners),)):
         yield pk, Current(*current)
 
 
@@ -131,7 +131,7 @@ def records(connection: Connection, model_ids: Iterable[str]) -> list[ModelRecor
         "CROSS JOIN project p ON p.pk = m.project"
     )
     rows = _MODELS.all(connection, sql, (_as_json(model_ids),))
-    keys = (_as_json([row[0] for row in rows]),)
+    keys = (_keys([row[0] for row in rows]),)
     designs = {
         pk: (config, labels)
         for pk, config, labels in _DESIGNS.all(
@@ -189,6 +189,10 @@ def _record(
     )
 
 
-def _as_json(given: Iterable[int | str]) -> str:
-    """Return keys or ids for `json_each`, which would end a text at a NUL."""
-    return json.dumps([each for each in given if isinstance(each, int) or "\0" not in each])
+def _keys(keys: Sequence[int]) -> str:
+    return str([*keys])  # of whole numbers this is JSON
+
+
+def _as_json(ids: Iterable[str]) -> str:
+    """Return ids for `json_each`, which would end a text at a NUL."""
+    return json.dumps([each for each in ids if "\0" not in each])
