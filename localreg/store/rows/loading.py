@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from localreg.store.rows.known_schema import SchemaObject, known_objects
 
@@ -46,9 +46,11 @@ def make_indexes(connection: Connection, dropped: list[SchemaObject]) -> None:
             connection.execute(dropped.pop(0).sql)
 
 
-def large_cache(connection: Connection) -> AbstractContextManager[None]:
+@contextmanager
+def large_cache(connection: Connection) -> Iterator[None]:
     """Let a connection hold many pages in memory during the block."""
-    return _cache(connection, _CACHE)
+    with _cache(connection, _CACHE):
+        yield
 
 
 @contextmanager
