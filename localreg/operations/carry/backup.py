@@ -136,6 +136,7 @@ class _Taking:
             first = {row.digest: row for row in blob_rows.blobs(connection)}
         self._take(first.values())
         self._copy.add_local_copies(first)
+        del first  # of 200,000 blobs it takes 50 MB, and each state has rows of its own
         for tries_left in reversed(range(_TRIES)):
             with store.read() as connection:
                 self.rows = {row.digest: row for row in blob_rows.blobs(connection)}
