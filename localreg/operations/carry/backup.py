@@ -181,6 +181,9 @@ class _Taking:
             connection: in a read transaction, which sees that state.
         """
         missing = self.missing.keys() & self.rows.keys()
+        if not missing:
+            self.missing.clear()
+            return False
         kept = blob_rows.kept_digests(connection) & missing
         with self._registry.store.fresh_connection() as newest:
             recorded = blob_rows.recorded(newest, missing)

@@ -71,7 +71,8 @@ class FolderBackup:
         self._database = place / DATABASE
         self._durable = registry.store.durability == "full"
         self._blobs = BlobStore(place, self._durable, registry.store.group)
-        self._before: dict[str, BlobRow] = {}
+        # Of the blobs of the earlier backup: when they were hashed, and their change times then.
+        self._before: dict[str, tuple[int, int | None]] = {}
         self._hashed: dict[str, int] = {}  # when
         self._carried: dict[str, int] = {}  # when they were hashed for an earlier backup
         self._sound: set[str] = set()
@@ -131,7 +132,11 @@ class FolderBackup:
                 )
             with earlier.read() as connection:
                 last = event_rows.newest_id(connection)
-                self._before = {row.digest: row for row in blob_rows.blobs(connection)}
+                self._before = {
+                    row.digest: (row.verified, row.ctime)
+                    for row in blob_rows.blobs(connection)
+                    if row.verified is not None
+                }
         finally:
             earlier.close()
         with source.read() as connection:
@@ -216,9 +221,9 @@ class FolderBackup:
 
     def _is_sound(self, row: BlobRow, ctime: int) -> bool:
         """Return True if a file of the backup has the right bytes, by hashing it if it changed."""
-        before = self._before.get(row.digest)
-        if before is not None and before.verified is not None and before.ctime == ctime:
-            self._carried[row.digest] = before.verified
+        hashed, changed = self._before.get(row.digest, (None, None))
+        if hashed is not None and changed == ctime:
+            self._carried[row.digest] = hashed
             return True
         path = self._blobs.path(row.digest)
         if self._is_unchanged(row) and path.samefile(self._registry.blobs.path(row.digest)):
@@ -394,17 +399,20 @@ class FolderBackup:
         Args:
             rows: of all blobs that the backup names.
         """
-        states, changed = [], []
         state = self._blobs.state_reader()
-        with disk_errors(_DOING, self._place):
+        changed = []
+
+        def states() -> Iterator[backup.FileState]:
             for row in rows:
                 found = state(row.digest)
                 if row.digest in self._sound and found is not None:
-                    states.append(backup.FileState(row.digest, self._verified(row), found[1]))
                     before, after = self._ctimes.get(row.digest), self._source(row.digest)
                     if before is not None and after is not None and after[1] != before:
                         changed.append((row.digest, before, after[1]))
-            backup.record_files(self._database, states, sync=self._durable)
+                    yield backup.FileState(row.digest, self._verified(row), found[1])
+
+        with disk_errors(_DOING, self._place):
+            backup.record_files(self._database, states(), sync=self._durable)
             self._marker.unlink(missing_ok=True)
         for begin in range(0, len(changed), _AT_ONCE):
             # Without it the next `verify` here hashes these again.

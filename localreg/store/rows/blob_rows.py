@@ -230,7 +230,7 @@ def digests(connection: Connection) -> set[str]:
 
 
 def _sound(connection: Connection, sql: str) -> list[BlobRow]:
-    return list(_made(_BLOBS.sound(connection, sql), _blob_row))
+    return list(_made(_BLOBS.sound_stream(connection, sql), _blob_row))
 
 
 def _made(
