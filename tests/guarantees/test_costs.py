@@ -126,6 +126,18 @@ def _printed(*words):
         assert main(["-R", os.environ["LOCALREG_HOME"], *words]) == 0
 
 
+@contextmanager
+def _registry_of_files(folder, files):
+    """Yield a registry with one package of so many files, each with other bytes."""
+    package = folder / "package"
+    package.mkdir()
+    for number in range(files):
+        (package / str(number)).write_text(str(number))
+    with Registry(folder / "registry", durability="fast") as registry:
+        registry.add(package, "net")
+        yield registry
+
+
 def _models_with_values(registry, count):
     for number in range(count):
         InputModel.import_model(
@@ -203,6 +215,20 @@ def make_the_overview_of_2000_models(folder):
         chain = registry._chain
         site = Site(reports_folder(chain.first), root="")
         yield lambda: index_data(index_values(chain, site), 100_000)
+
+
+@COSTS.at_most(megabytes=5.2)
+def back_up_10_000_files(folder):
+    places = count()
+    with _registry_of_files(folder, 10_000) as registry:
+        yield lambda: registry.backup(folder / f"backup {next(places)}")
+
+
+@COSTS.at_most(megabytes=5.5)
+def bring_a_backup_of_10_000_files_up_to_date(folder):
+    with _registry_of_files(folder, 10_000) as registry:
+        registry.backup(folder / "backup")
+        yield lambda: registry.backup(folder / "backup")
 
 
 # Revisions, history, lineage, exports ----------------------------------------------------------

@@ -399,8 +399,11 @@ CALLS = {
         c, "task", ID, "a", system=False
     ),
     "addition_rows:drop": lambda c: addition_rows.drop(c, "task", ID, 1, [ID]),
-    "blob_rows:blobs": blob_rows.blobs,
+    "blob_rows:blobs": lambda c: list(blob_rows.blobs(c)),
+    "blob_rows:rows_at": lambda c: blob_rows.rows_at(c, [1]),
     "blob_rows:kept_digests": blob_rows.kept_digests,
+    "blob_rows:kept_among": lambda c: blob_rows.kept_among(c, [DIGEST]),
+    "blob_rows:record_files": lambda c: blob_rows.record_files(c, [(DIGEST, None, 1)]),
     "blob_rows:known": lambda c: blob_rows.known(c, DIGEST),
     "blob_rows:all_known": lambda c: blob_rows.all_known(c, [1]),
     "blob_rows:places": lambda c: blob_rows.places(c, [DIGEST]),

@@ -9,7 +9,7 @@ need it any more, that is done again with a newer state. No writer waits for thi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from localreg.errors import DamagedRegistryError, InvalidValueError, StorageError
@@ -24,13 +24,18 @@ from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from localreg.progress import Progress
+
+    Value = TypeVar("Value")
 
 TAR = ".tar"
 # With more new bytes than this, no transaction is held while they are brought: it would keep the
 # log of the database from being emptied.
 _HELD_BYTES = 64 * 1024 * 1024
 _TRIES = 20
+_AT_ONCE = 2_000  # so many rows are in memory
 
 
 class Backup(Frozen, kw_only=True):
@@ -84,16 +89,15 @@ def back_up(chain: Chain, target: object, *, progress: Progress | None = None) -
     with copy.writing():
         taking = _Taking(registry, copy, progress)
         taking.run()
-        copy.record(taking.rows.values())
-    sizes = [taking.rows[digest].size for digest in taking.taken if digest in taking.rows]
+        copy.record()
     return Backup(
         path=place,
-        blobs=len(sizes),
-        size=sum(sizes),
+        blobs=taking.blobs,
+        size=taking.size,
         new=copy.new,
         new_size=copy.new_size,
         linked=copy.linked,
-        elsewhere=len(taking.missing.keys() - taking.failed.keys()),
+        elsewhere=len(taking.missing - taking.failed.keys()),
         failed=tuple(f"{digest[:12]}…: {why}" for digest, why in taking.failed.items()),
     )
 
@@ -108,71 +112,102 @@ def _check_place(registry: OpenRegistry, place: Path) -> None:
         )
 
 
+def _some_of(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    """Yield the values, as many at a time as may have their rows in memory."""
+    for start in range(0, len(values), _AT_ONCE):
+        yield values[start : start + _AT_ONCE]
+
+
 class _Taking:
     """Brings the blobs of a registry to its backup, then the database.
 
     Attributes:
-        rows: of all blobs, in the state that the backup holds.
-        taken: digests of the blobs that the backup has.
-        missing: rows of the blobs whose bytes the registry does not have.
+        blobs, size: of the state that the backup holds: those whose bytes it has.
+        missing: digests of those whose bytes the registry does not have.
         failed: why the bytes of others are not in the backup, by digest.
     """
 
     def __init__(
         self, registry: OpenRegistry, copy: FolderBackup | TarBackup, progress: Progress | None
     ) -> None:
-        self.rows: dict[str, BlobRow] = {}
-        self.taken: set[str] = set()
-        self.missing: dict[str, BlobRow] = {}
+        self.blobs = self.size = 0
+        self.missing: set[str] = set()
         self.failed: dict[str, str] = {}
         self._registry = registry
         self._copy = copy
         self._progress = progress
-        self._done = 0
+        self._done = self._total = 0
 
     def run(self) -> None:
-        store = self._registry.store
-        with store.read() as connection:
-            first = {row.digest: row for row in blob_rows.blobs(connection)}
-        self._take(first.values())
-        self._copy.add_local_copies(first)
-        del first  # of 200,000 blobs it takes 50 MB, and each state has rows of its own
+        self._take_most()
+        self._copy.add_local_copies()
         for tries_left in reversed(range(_TRIES)):
-            with store.read() as connection:
-                self.rows = {row.digest: row for row in blob_rows.blobs(connection)}
-                new = [row for row in self.rows.values() if row.digest not in self.taken]
-                if tries_left and sum(row.size for row in new) > _HELD_BYTES:
-                    held = False
-                else:
-                    held = True
-                    self._take(new)
+            with self._registry.store.read() as connection:
+                new, size = self._look(connection)
+                held = not tries_left or size <= _HELD_BYTES
+                if held:
+                    self._take_new(connection, new)
                     if not self._was_deleted(connection):
                         self._copy.finish(connection)
                         return
             if not held:
-                self._take(new)
+                for digests in _some_of(new):
+                    with self._registry.store.read() as connection:
+                        rows = blob_rows.rows_of(connection, digests)
+                    self._take(rows.values())
         raise StorageError(
             f"other processes delete weights of {self._registry.root} all the time, so no state of "
             "it could be kept; try again",
             path=str(self._registry.root),
         )
 
-    def _take(self, rows: Iterable[BlobRow]) -> None:
-        wanted = list(rows)
-        total = self._done + sum(row.size for row in wanted)
-        for row in wanted:
-            self.failed.pop(row.digest, None)
-            self.missing.pop(row.digest, None)
-            why = self._copy.take(row)
-            if why is None:
-                self.taken.add(row.digest)
-            elif why is GONE:
-                self.missing[row.digest] = row
+    def _take_most(self) -> None:
+        """Bring blobs, of which there may be many; no transaction lasts meanwhile."""
+        store = self._registry.store
+        with store.read() as connection:
+            found = blob_rows.places(connection)
+        self._total = sum(size for _, size in found if isinstance(size, int))
+        places = [place for place, _ in found]
+        del found
+        for some in _some_of(places):
+            with store.read() as connection:
+                rows = blob_rows.rows_at(connection, some)
+            self._take(rows)
+            self._copy.record_links()
+
+    def _look(self, connection: blob_rows.Connection) -> tuple[list[str], int]:
+        """Count what the backup has of a state; return the digests of what it lacks, and bytes."""
+        self.blobs = self.size = lacking = 0
+        new = []
+        for row in blob_rows.blobs(connection):
+            if row.digest in self._copy.taken:
+                self.blobs += 1
+                self.size += row.size
             else:
+                new.append(row.digest)
+                lacking += row.size
+        self._total = self._done + lacking
+        self.missing.clear()
+        self.failed.clear()
+        return new, lacking
+
+    def _take_new(self, connection: blob_rows.Connection, digests: Sequence[str]) -> None:
+        for some in _some_of(digests):
+            rows = blob_rows.rows_of(connection, some).values()
+            self._take(rows)
+            there = [row.size for row in rows if row.digest in self._copy.taken]
+            self.blobs += len(there)
+            self.size += sum(there)
+
+    def _take(self, rows: Collection[BlobRow]) -> None:
+        for row, why in self._copy.take(rows):
+            if why is GONE:
+                self.missing.add(row.digest)
+            elif why is not None:
                 self.failed[row.digest] = why
             self._done += row.size
             if self._progress is not None:
-                self._progress(self._done, total)
+                self._progress(self._done, max(self._done, self._total))
 
     def _was_deleted(self, connection: blob_rows.Connection) -> bool:
         """Return True if a state names bytes that are gone because they are not needed any more.
@@ -180,17 +215,14 @@ class _Taking:
         Args:
             connection: in a read transaction, which sees that state.
         """
-        missing = self.missing.keys() & self.rows.keys()
-        if not missing:
-            self.missing.clear()
+        if not self.missing:
             return False
-        kept = blob_rows.kept_digests(connection) & missing
+        kept = blob_rows.kept_among(connection, self.missing)
         with self._registry.store.fresh_connection() as newest:
-            recorded = blob_rows.recorded(newest, missing)
-            still_kept = blob_rows.kept_digests(newest)
-        if missing - recorded or kept - still_kept:
+            deleted = self.missing - blob_rows.recorded(newest, self.missing)
+            needless = kept - blob_rows.kept_among(newest, kept)
+        if deleted or needless:
             return True
-        self.missing = {digest: self.missing[digest] for digest in missing}
         for digest in kept:
             if all(place.lacks for place in remote_gap_rows.suppliers(connection, digest)):
                 self.failed[digest] = GONE

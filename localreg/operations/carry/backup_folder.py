@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 _DOING = "making a backup"
 GONE = "the weights are gone"
-_AT_ONCE = 5_000  # rows of one transaction
+_AT_ONCE = 2_000  # so many rows are in memory
 
 
 class FolderBackup:
@@ -59,23 +59,21 @@ class FolderBackup:
     beginning of the first one, which the next call goes on with.
 
     Attributes:
+        taken: digests of the blobs that it has.
         linked: how many blobs share their bytes with the registry.
         new, new_size: how many blobs came now, and their bytes.
         updated: True if there was an earlier backup.
     """
 
     def __init__(self, registry: OpenRegistry, place: Path) -> None:
+        self.taken: set[str] = set()
         self.linked = self.new = self.new_size = 0
         self._registry = registry
         self._place = place
         self._database = place / DATABASE
         self._durable = registry.store.durability == "full"
         self._blobs = BlobStore(place, self._durable, registry.store.group)
-        # Of the blobs of the earlier backup: when they were hashed, and their change times then.
-        self._before: dict[str, tuple[int, int | None]] = {}
-        self._hashed: dict[str, int] = {}  # when
-        self._carried: dict[str, int] = {}  # when they were hashed for an earlier backup
-        self._sound: set[str] = set()
+        self._hashed: dict[str, int] = {}  # when, also for an earlier backup
         self._ctimes: dict[str, int] = {}  # of blobs in the registry, before they got another name
         self._may_link = not registry.store.readonly
         self._one_by_one = self._durable and sync_of_all() is None
@@ -132,11 +130,6 @@ class FolderBackup:
                 )
             with earlier.read() as connection:
                 last = event_rows.newest_id(connection)
-                self._before = {
-                    row.digest: (row.verified, row.ctime)
-                    for row in blob_rows.blobs(connection)
-                    if row.verified is not None
-                }
         finally:
             earlier.close()
         with source.read() as connection:
@@ -197,33 +190,53 @@ class FolderBackup:
                     else:
                         each.unlink(missing_ok=True)
 
-    def take(self, row: BlobRow) -> str | None:
-        """Bring the bytes of a blob, unless they are there.
+    def take(self, rows: Collection[BlobRow]) -> Iterator[tuple[BlobRow, str | None]]:
+        """Bring the bytes of blobs, unless they are there.
 
-        Returns:
-            None, or why they cannot be brought: `GONE` if the registry does not have them.
+        Yields:
+            Each blob with None, or with why its bytes cannot be brought: `GONE` if the registry
+            does not have them.
 
         Raises:
             StorageError: the backup cannot be written to.
         """
-        with disk_errors(_DOING, self._place):
-            there = self._state(row.digest)
-            whole = there is not None and there[0] == row.size and self._is_sound(row, there[1])
-            try:
-                why = None if whole else self._bring(row)
-            except FileNotFoundError:
-                if self._source(row.digest) is not None:
-                    raise
-                why = GONE  # deleted just now
-        if why is None:
-            self._sound.add(row.digest)
-        return why
+        earlier = self._earlier(rows)
+        for row in rows:
+            with disk_errors(_DOING, self._place):
+                why = self._take(row, earlier.get(row.digest))
+            if why is None:
+                self.taken.add(row.digest)
+            yield row, why
 
-    def _is_sound(self, row: BlobRow, ctime: int) -> bool:
+    def _earlier(self, rows: Iterable[BlobRow]) -> dict[str, BlobRow]:
+        """Return the rows of the same blobs in the earlier backup, by digest."""
+        if not self.updated:
+            return {}
+        store = Store(self._database, readonly=True)
+        try:
+            with store.read() as connection:
+                places = [
+                    pk for pk, _ in blob_rows.places(connection, [each.digest for each in rows])
+                ]
+                return {each.digest: each for each in blob_rows.rows_at(connection, places)}
+        finally:
+            store.close()
+
+    def _take(self, row: BlobRow, earlier: BlobRow | None) -> str | None:
+        there = self._state(row.digest)
+        if there is not None and there[0] == row.size and self._is_sound(row, earlier, there[1]):
+            return None
+        try:
+            return self._bring(row)
+        except FileNotFoundError:
+            if self._source(row.digest) is not None:
+                raise
+            return GONE  # deleted just now
+
+    def _is_sound(self, row: BlobRow, earlier: BlobRow | None, ctime: int) -> bool:
         """Return True if a file of the backup has the right bytes, by hashing it if it changed."""
-        hashed, changed = self._before.get(row.digest, (None, None))
-        if hashed is not None and changed == ctime:
-            self._carried[row.digest] = hashed
+        if earlier is not None and earlier.verified is not None and earlier.ctime == ctime:
+            self._hashed[row.digest] = earlier.verified
             return True
         path = self._blobs.path(row.digest)
         if self._is_unchanged(row) and path.samefile(self._registry.blobs.path(row.digest)):
@@ -323,52 +336,58 @@ class FolderBackup:
             replace_file(temporary, target)
         return None
 
-    def add_local_copies(self, rows: Mapping[str, BlobRow]) -> None:
+    def add_local_copies(self) -> None:
         """Give the local copies of the registry to the backup, as links to its own blobs.
 
         Where it can have no links there are none: each is made again when it is needed.
-
-        Args:
-            rows: of the blobs, by digest.
         """
-        there = {digest: row for digest, row in rows.items() if digest in self._sound}
         with disk_errors(_DOING, self._place):
             try:
-                self._add_files(there)
-                self._add_trees(there)
+                self._add_files()
+                self._add_trees()
             except OSError as error:
                 if error.errno not in CANNOT:
                     raise
+        self.record_links()
 
-    def _add_files(self, there: Mapping[str, BlobRow]) -> None:
+    def _add_files(self) -> None:
         for digest in digests_with_local_files(self._registry.blobs):
-            for path in local_files_of(self._registry, digest) if digest in there else ():
+            for path in local_files_of(self._registry, digest) if digest in self.taken else ():
                 target = self._blobs.make_folder(FILES, digest) / path.name
                 if not os.path.lexists(target):
-                    self._note(there[digest])
+                    self._note_all((digest,))
                     os.link(self._blobs.path(digest), target)
                     self._touched.add(target.parent)
 
-    def _add_trees(self, there: Mapping[str, BlobRow]) -> None:
+    def _add_trees(self) -> None:
         source = self._registry.blobs.folder_path(TREES)
         for digest in sorted(os.listdir(source)) if source.is_dir() else ():
-            if digest not in there or os.path.lexists(self._place / TREES / digest):
+            if digest not in self.taken or os.path.lexists(self._place / TREES / digest):
                 continue
             with self._registry.store.read() as connection:
                 manifest = tree_rows.manifest(connection, digest)
-            if manifest is None or any(each.digest not in there for each in manifest.files):
+            if manifest is None or not self.taken.issuperset(
+                each.digest for each in manifest.files
+            ):
                 continue
-
-            def found(file: PackageFile) -> tuple[str, bool]:
-                self._note(there[file.digest])
-                return str(self._blobs.path(file.digest)), True
-
+            self._note_all({each.digest for each in manifest.files})
             # A folder that cannot be had here is made, or refused, when it is needed.
             with (
                 suppress(StorageError),
-                local_tree.new_tree(self._blobs, digest, manifest, found) as temporary,
+                local_tree.new_tree(self._blobs, digest, manifest, self._found) as temporary,
             ):
                 local_tree.put_in_place(self._blobs, digest, temporary, None)
+
+    def _found(self, file: PackageFile) -> tuple[str, bool]:
+        return str(self._blobs.path(file.digest)), True
+
+    def _note_all(self, digests: Collection[str]) -> None:
+        if len(self._ctimes) >= _AT_ONCE:
+            self.record_links()
+        with self._registry.store.read() as connection:
+            rows = blob_rows.rows_of(connection, digests)
+        for row in rows.values():
+            self._note(row)
 
     def finish(self, connection: blob_rows.Connection) -> None:
         """Write the database, when all bytes that it names are there.
@@ -393,34 +412,39 @@ class FolderBackup:
         else:
             sync_tree(self._place, self._opened)
 
-    def record(self, rows: Iterable[BlobRow]) -> None:
-        """Record what is known of the files of the backup, and what linking changed here.
-
-        Args:
-            rows: of all blobs that the backup names.
-        """
+    def record(self) -> None:
+        """Record what is known of the files of the backup, and what linking changed here."""
         state = self._blobs.state_reader()
-        changed = []
-
-        def states() -> Iterator[backup.FileState]:
-            for row in rows:
-                found = state(row.digest)
-                if row.digest in self._sound and found is not None:
-                    before, after = self._ctimes.get(row.digest), self._source(row.digest)
-                    if before is not None and after is not None and after[1] != before:
-                        changed.append((row.digest, before, after[1]))
-                    yield backup.FileState(row.digest, self._verified(row), found[1])
-
         with disk_errors(_DOING, self._place):
-            backup.record_files(self._database, states(), sync=self._durable)
+            with backup.changing(self._database, sync=self._durable) as connection:
+                places = [place for place, _ in blob_rows.places(connection)]
+                for start in range(0, len(places), _AT_ONCE):
+                    rows = blob_rows.rows_at(connection, places[start : start + _AT_ONCE])
+                    blob_rows.record_files(connection, self._files(rows, state))
             self._marker.unlink(missing_ok=True)
-        for begin in range(0, len(changed), _AT_ONCE):
-            # Without it the next `verify` here hashes these again.
-            with suppress(StorageError), self._registry.store.write_unsynced() as change:
-                blob_rows.record_linked(change.connection, changed[begin : begin + _AT_ONCE])
+        self.record_links()
 
-    def _verified(self, row: BlobRow) -> int | None:
-        """Return when a blob of the backup was hashed last."""
-        if row.digest in self._carried:
-            return self._carried[row.digest]
-        return self._hashed.get(row.digest, row.verified)
+    def _files(
+        self, rows: Iterable[BlobRow], state: Callable[[str], tuple[int, int] | None]
+    ) -> Iterator[tuple[str, int | None, int]]:
+        """Yield digests, when the files were hashed last, and their change times."""
+        for row in rows:
+            found = state(row.digest) if row.digest in self.taken else None
+            if found is not None:
+                yield row.digest, self._hashed.get(row.digest, row.verified), found[1]
+
+    def record_links(self) -> None:
+        """Record the change times of the blobs of the registry that got further names.
+
+        Without it the next `verify` there hashes them again.
+        """
+        before, self._ctimes = self._ctimes, {}
+        after = {digest: self._source(digest) for digest in before}
+        changed = [
+            (digest, before[digest], found[1])
+            for digest, found in after.items()
+            if found is not None and found[1] != before[digest]
+        ]
+        if changed:
+            with suppress(StorageError), self._registry.store.write_unsynced() as change:
+                blob_rows.record_linked(change.connection, changed)

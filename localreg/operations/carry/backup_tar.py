@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -42,17 +42,17 @@ class TarBackup:
     An earlier file of the same registry is replaced when the new one is complete.
 
     Attributes:
-        linked, new, new_size, updated: as for `FolderBackup`; nothing is linked.
+        taken, linked, new, new_size, updated: as for `FolderBackup`; nothing is linked.
     """
 
     updated = False
 
     def __init__(self, registry: OpenRegistry, place: Path) -> None:
+        self.taken: set[str] = set()
         self.linked = self.new = self.new_size = 0
         self._registry = registry
         self._place = place
         self._source = registry.blobs.state_reader()
-        self._there: dict[str, str] = {}
         self._mark = f"localreg backup of {registry.store.registry_id}"
         self._check()
 
@@ -97,67 +97,72 @@ class TarBackup:
                 finally:
                     temporary.unlink(missing_ok=True)
 
-    def take(self, row: BlobRow) -> str | None:
-        """Write the bytes of a blob; result and errors as for `FolderBackup.take`."""
+    def take(self, rows: Iterable[BlobRow]) -> Iterator[tuple[BlobRow, str | None]]:
+        """Write the bytes of blobs; result and errors as for `FolderBackup.take`."""
+        for row in rows:
+            why = self._take(row)
+            if why is None:
+                self.taken.add(row.digest)
+            yield row, why
+
+    def _take(self, row: BlobRow) -> str | None:
         path = self._registry.blobs.path(row.digest)
         found = self._source(row.digest)
         if found is None:
             return GONE
         if found[0] != row.size:
             return f"it has {found[0]:,} bytes instead of {row.size:,}"
-        name = "/".join((*BLOBS, row.digest[:2], row.digest[2:]))
         try:
             with open_found(path) as reader:
-                why = self._add(name, reader, row, _FILE)
+                why = self._add(_name(row.digest), reader, row.digest, row.size, _FILE)
         except FileNotFoundError:  # deleted just now
             return GONE
         if why is None:
-            self._there[row.digest] = name
             self.new += 1
             self.new_size += row.size
         return why
 
-    def _add(self, name: str, reader: BinaryIO, row: BlobRow, mode: int) -> str | None:
+    def _add(self, name: str, reader: BinaryIO, digest: str, size: int, mode: int) -> str | None:
         """Write the bytes of a blob under a name; return what is wrong, and take it back then."""
         begin = self._tar.offset
         hashing = _Hashing(reader)
         member = _member(name, mode)
-        member.size = row.size
+        member.size = size
         with disk_errors(_DOING, self._place):
             self._tar.addfile(member, hashing)
         found = hashing.digest.hexdigest()
         self._forget_members()
-        if found == row.digest:
+        if found == digest:
             return None
         self._file.seek(begin)
         self._file.truncate()
         self._tar.offset = begin
         return f"its bytes changed: the sha256 is now {found}"
 
-    def add_local_copies(self, rows: Mapping[str, BlobRow]) -> None:
+    def add_local_copies(self) -> None:
         """Write the local copies as links to the blobs, as `FolderBackup.add_local_copies`."""
         with disk_errors(_DOING, self._place):
             for digest in digests_with_local_files(self._registry.blobs):
-                for path in local_files_of(self._registry, digest) if digest in self._there else ():
+                for path in local_files_of(self._registry, digest) if digest in self.taken else ():
                     self._link(f"{FILES}/{digest}/{path.name}", digest)
             source = self._registry.blobs.folder_path(TREES)
             for digest in sorted(os.listdir(source)) if source.is_dir() else ():
-                if digest in self._there:
-                    self._add_tree(digest, rows)
+                if digest in self.taken:
+                    self._add_tree(digest)
 
-    def _add_tree(self, digest: str, rows: Mapping[str, BlobRow]) -> None:
+    def _add_tree(self, digest: str) -> None:
         with self._registry.store.read() as connection:
             manifest = tree_rows.manifest(connection, digest)
-        if manifest is None or any(each.digest not in self._there for each in manifest.files):
+        if manifest is None or not self.taken.issuperset(each.digest for each in manifest.files):
             return
         for folder in manifest.folders:
             member = _member(f"{TREES}/{digest}/{folder}", _FOLDER)
             member.type = tarfile.DIRTYPE
             self._tar.addfile(member)
         for file in manifest.files:
-            self._add_file_of_tree(f"{TREES}/{digest}/{file.path}", file, rows[file.digest])
+            self._add_file_of_tree(f"{TREES}/{digest}/{file.path}", file)
 
-    def _add_file_of_tree(self, name: str, file: PackageFile, row: BlobRow) -> None:
+    def _add_file_of_tree(self, name: str, file: PackageFile) -> None:
         if not file.executable:
             self._link(name, file.digest)
             return
@@ -166,12 +171,12 @@ class TarBackup:
             suppress(FileNotFoundError),
             open_found(self._registry.blobs.path(file.digest)) as reader,
         ):
-            self._add(name, reader, row, _PROGRAM)
+            self._add(name, reader, file.digest, file.size, _PROGRAM)
 
     def _link(self, name: str, digest: str) -> None:
         member = _member(name, _FILE)
         member.type = tarfile.LNKTYPE
-        member.linkname = self._there[digest]
+        member.linkname = _name(digest)
         self._tar.addfile(member)
         self._forget_members()
 
@@ -198,7 +203,10 @@ class TarBackup:
         member.size = size
         self._tar.addfile(member, reader)
 
-    def record(self, rows: Iterable[BlobRow]) -> None:
+    def record_links(self) -> None:
+        """Record nothing: no blob of the registry gets another name."""
+
+    def record(self) -> None:
         """Record nothing: files that are unpacked are new ones, and `verify` hashes them."""
 
 
@@ -214,6 +222,10 @@ class _Hashing(io.RawIOBase):
         data = self._reader.read(size)
         self.digest.update(data)
         return data
+
+
+def _name(digest: str) -> str:
+    return "/".join((*BLOBS, digest[:2], digest[2:]))
 
 
 def _member(name: str, mode: int) -> tarfile.TarInfo:

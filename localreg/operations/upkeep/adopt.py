@@ -94,7 +94,7 @@ def adopt(chain: Chain, *, progress: Progress | None = None) -> Adoption:
 
 def _wanted(chain: Chain, connection: blob_rows.Connection) -> dict[str, _Part]:
     """Return what to copy, by digest: packages first, with their files."""
-    rows = {row.digest: row for row in blob_rows.blobs(connection) if row.upstream is not None}
+    rows = {row.digest: row for row in blob_rows.with_upstream(connection)}
     here = chain.first.blobs.states(rows)
     rows = {
         digest: row

@@ -8,8 +8,8 @@ is killed, SQLite gives its readers the old state.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from localreg.filesystem.group_modes import share
@@ -17,17 +17,8 @@ from localreg.filesystem.syncing import sync_file, sync_folder
 from localreg.filesystem.temporary_owners import unfinished
 from localreg.store.database import opening
 from localreg.store.database.sqlite_errors import translated
-from localreg.values.frozen import Frozen
 
 PAGES_AT_ONCE = 20_000  # then Ctrl-C is noticed
-
-
-class FileState(Frozen):
-    """What a copy records of the file of one of its blobs, as in `BlobRow`."""
-
-    digest: str
-    verified: int | None
-    ctime: int | None
 
 
 def make_copy(connection: sqlite3.Connection, path: Path, group: int | None, *, sync: bool) -> None:
@@ -81,15 +72,13 @@ def update_copy(
         connection.backup(target, pages=pages, progress=report, sleep=0)
 
 
-def record_files(path: Path, states: Iterable[FileState], *, sync: bool) -> None:
-    """Record in a copy what is known of its own files: when they were hashed, and changed."""
+@contextmanager
+def changing(path: Path, *, sync: bool) -> Iterator[sqlite3.Connection]:
+    """A write transaction on a copy."""
     with (
         translated(path),
         closing(opening.connect(path, durability="full" if sync else "fast")) as target,
     ):
         target.execute("BEGIN IMMEDIATE")
-        target.executemany(
-            "UPDATE blob SET verified = ?, ctime = ? WHERE digest = ?",
-            ((each.verified, each.ctime, each.digest) for each in states),
-        )
+        yield target
         target.execute("COMMIT")

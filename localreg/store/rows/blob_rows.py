@@ -160,14 +160,24 @@ def blob(connection: Connection, digest: str) -> BlobRow | None:
     return None if row is None else _blob_row(row)
 
 
-def blobs(connection: Connection) -> list[BlobRow]:
-    """Return the sound rows of all blobs, by digest; damaged ones are logged."""
-    return _sound(connection, f"{_BLOB} ORDER BY digest")
+def blobs(connection: Connection) -> Iterator[BlobRow]:
+    """Yield the sound rows of all blobs, by digest; damaged ones are logged."""
+    yield from _sound(connection, f"{_BLOB} ORDER BY digest")
 
 
 def with_upstream(connection: Connection) -> list[BlobRow]:
     """Return the sound rows of the blobs that an upstream registry keeps; damaged are logged."""
-    return _sound(connection, f"{_BLOB} WHERE upstream IS NOT NULL ORDER BY digest")
+    return list(_sound(connection, f"{_BLOB} WHERE upstream IS NOT NULL ORDER BY digest"))
+
+
+def rows_at(connection: Connection, places: Sequence[int]) -> list[BlobRow]:
+    """Return the sound rows of some blobs, by digest; damaged ones are logged.
+
+    Args:
+        places: some of those that `places` returned.
+    """
+    sql = f"{_BLOB} WHERE pk IN (SELECT value FROM json_each(?)) ORDER BY digest"
+    return list(_sound(connection, sql, (json.dumps(places),)))
 
 
 class Known(Frozen):
@@ -229,8 +239,10 @@ def digests(connection: Connection) -> set[str]:
     return {digest for (digest,) in rows}
 
 
-def _sound(connection: Connection, sql: str) -> list[BlobRow]:
-    return list(_made(_BLOBS.sound_stream(connection, sql), _blob_row))
+def _sound(
+    connection: Connection, sql: str, parameters: Sequence[object] = ()
+) -> Iterator[BlobRow]:
+    return _made(_BLOBS.sound_stream(connection, sql, parameters), _blob_row)
 
 
 def _made(
@@ -441,6 +453,15 @@ def record_linked(connection: Connection, ctimes: Iterable[tuple[str, int, int]]
     )
 
 
+def record_files(connection: Connection, files: Iterable[tuple[str, int | None, int]]) -> None:
+    """Record what is known of the files of blobs; in a write transaction.
+
+    Args:
+        files: digest, `verified` and `ctime`, as in `BlobRow`.
+    """
+    connection.executemany("UPDATE blob SET verified = ?2, ctime = ?3 WHERE digest = ?1", files)
+
+
 def referred(connection: Connection, digest: str) -> bool:
     """Return True if weights, artifacts, plots or signatures refer to a blob, even as a cache.
 
@@ -574,6 +595,12 @@ def kept_digests(connection: Connection) -> set[str]:
     return {digest for (digest,) in rows}
 
 
+def kept_among(connection: Connection, digests: Iterable[str]) -> set[str]:
+    """Return those of these digests whose blobs the registry must keep."""
+    sql = f"SELECT digest FROM blob b WHERE digest IN (SELECT value FROM json_each(?)) AND {KEPT}"
+    return {digest for (digest,) in _DIGESTS.sound(connection, sql, (_listed(digests),))}
+
+
 def alone_here(connection: Connection) -> set[str]:
     """Return the digests of the blobs that are no cache: kept, or of weights without a URL."""
     rows = _DIGESTS.sound(connection, f"SELECT digest FROM blob b WHERE {_ALONE_HERE}")
@@ -593,7 +620,7 @@ def packages(connection: Connection) -> set[str]:
 
 def unneeded(connection: Connection) -> list[BlobRow]:
     """Return the blobs that nothing refers to, and that no URL or archive brought here."""
-    return _sound(connection, f"{_BLOB} b WHERE NOT {NEEDED} ORDER BY digest")
+    return list(_sound(connection, f"{_BLOB} b WHERE NOT {NEEDED} ORDER BY digest"))
 
 
 def mark_unreferred(connection: Connection, digests: Iterable[str]) -> None:

@@ -93,7 +93,7 @@ def test_blobs_that_were_linked_to_are_not_hashed_again(registry, package):
 
     def recorded():
         with first.store.read() as connection:
-            rows = blob_rows.blobs(connection)
+            rows = list(blob_rows.blobs(connection))
         return {row.digest: row.ctime == first.blobs.ctime(row.digest) for row in rows}
 
     folder = folder_of(package)
