@@ -299,6 +299,22 @@ def test_damaged_weights_do_not_replace_sound_ones(registry, tmp_path):
     assert "Not in it: " in err
 
 
+def test_large_weights_that_cannot_be_had_are_tried_twice(registry, tmp_path):
+    """Bytes that are not there do not keep a state of the registry from being kept."""
+    file = tmp_path / "large.pt"
+    with open(file, "xb") as stream:
+        stream.truncate(70_000_000)
+    digest = registry.add(file, "large").digest
+    (registry.path / "blobs" / "sha256" / digest[:2] / digest[2:]).unlink()
+    calls = []
+    done = back_up(
+        registry._chain, tmp_path / "backup", progress=lambda *sizes: calls.append(sizes)
+    )
+    assert done.failed == (f"{digest[:12]}…: the weights are gone",)
+    assert len(calls) == len(blobs(registry.path)) + 2  # the others come once
+    assert calls[-1][0] == calls[-1][1]
+
+
 def test_a_damaged_database_does_not_replace_a_sound_backup(registry, tmp_path):
     registry.backup(tmp_path / "backup")
     ids = {model.id for model in registry.models()}

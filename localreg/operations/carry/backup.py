@@ -143,8 +143,8 @@ class _Taking:
         self._copy.add_local_copies()
         for tries_left in reversed(range(_TRIES)):
             with self._registry.store.read() as connection:
-                new, size = self._look(connection)
-                held = not tries_left or size <= _HELD_BYTES
+                new, untried = self._look(connection)
+                held = not tries_left or untried <= _HELD_BYTES
                 if held:
                     self._take_new(connection, new)
                     if not self._was_deleted(connection):
@@ -176,8 +176,14 @@ class _Taking:
             self._copy.record_links()
 
     def _look(self, connection: blob_rows.Connection) -> tuple[list[str], int]:
-        """Count what the backup has of a state; return the digests of what it lacks, and bytes."""
-        self.blobs = self.size = lacking = 0
+        """Count what the backup has of a state.
+
+        Returns:
+            Digests of the blobs that it lacks, and the bytes of those that were not tried yet.
+        """
+        tried = self.missing | self.failed.keys()
+        self.blobs = self.size = untried = 0
+        self._total = self._done
         new = []
         for row in blob_rows.blobs(connection):
             if row.digest in self._copy.taken:
@@ -185,11 +191,11 @@ class _Taking:
                 self.size += row.size
             else:
                 new.append(row.digest)
-                lacking += row.size
-        self._total = self._done + lacking
+                self._total += row.size
+                untried += 0 if row.digest in tried else row.size
         self.missing.clear()
         self.failed.clear()
-        return new, lacking
+        return new, untried
 
     def _take_new(self, connection: blob_rows.Connection, digests: Sequence[str]) -> None:
         for some in _some_of(digests):
