@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
+from contextlib import closing, redirect_stdout
 
 import pytest
 from support.command_line import run_cli
 
-from localreg import InputModel, OutputModel, Task
+from localreg import InputModel, OutputModel, Registry, Task
+from localreg.cli.main import main
+from localreg.registry import open_registry
 
 
 @pytest.fixture
@@ -140,3 +144,30 @@ def test_all_points_are_printed_with_all_their_digits(registry):
     model.flush()
     lines = rows(run("a", "--csv"))[1:]
     assert [float(line[4]) for line in lines] == [step / 3 for step in range(20_000)]
+
+
+@pytest.mark.parametrize("form", ["--csv", "--json"])
+def test_no_one_waits_for_a_program_that_reads_scalars_slowly(tmp_path, form):
+    """On network file systems a read would keep all others from writing."""
+    root = tmp_path / "registry"
+    open_registry(root, durability="fast", journal="truncate").close()
+    with Registry(root, durability="fast"):
+        model = InputModel.import_model("s3://b/net.pt", name="net")
+        for step in range(3):
+            model.report_scalar("loss", "train", step / 2, step)
+
+    class Slow(io.StringIO):
+        written = 0
+
+        def write(self, text):
+            with closing(sqlite3.connect(root / "registry.db", timeout=0)) as other:
+                other.execute("UPDATE setting SET value = value")
+                other.commit()
+            self.written += 1
+            return super().write(text)
+
+    out = Slow()
+    with redirect_stdout(out):
+        assert main(["-R", str(root), "scalars", "net", form]) == 0
+    assert out.written > 1
+    assert "train" in out.getvalue()

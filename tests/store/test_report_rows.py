@@ -146,8 +146,24 @@ def test_a_damaged_point_is_an_error_wherever_it_is_read(database, column):
     for read in (
         lambda: report_rows.points(database, series.pk),
         lambda: report_rows.thinned(database, series, 10),
-        lambda: list(report_rows.column_stream(database, series.pk, column)),
+        lambda: report_rows.packed_points(database, series.pk),
         lambda: report_rows.columns(database, series.pk, "ms" if column == "ms" else "iteration"),
+    ):
+        with pytest.raises(DamagedRowError):
+            read()
+    database.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("ms", [2**62, -(2**62)])
+def test_a_point_at_a_time_that_no_calendar_has_is_an_error(database, ms):
+    database.execute("BEGIN")
+    add(database, [(step, step / 2) for step in range(100)])
+    series = only_series(database)
+    database.execute("UPDATE scalar SET ms = ? WHERE iteration = 50", (ms,))
+    for read in (
+        lambda: report_rows.points(database, series.pk),
+        lambda: report_rows.packed_points(database, series.pk),
+        lambda: report_rows.columns(database, series.pk, "ms"),
     ):
         with pytest.raises(DamagedRowError):
             read()

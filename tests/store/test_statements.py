@@ -282,7 +282,7 @@ CALLS = {
     "report_transfer:has_reports": lambda c: report_transfer.has_reports(c, Owner("model", ID)),
     "carried_blobs:blobs_of": lambda c: carried_blobs.blobs_of(c, Owner("task", ID)),
     "report_rows:point_stream": lambda c: list(report_rows.point_stream(c, 1)),
-    "report_rows:column_stream": lambda c: list(report_rows.column_stream(c, 1, "value")),
+    "report_rows:packed_points": lambda c: report_rows.packed_points(c, 1),
     "report_rows:columns": lambda c: report_rows.columns(c, 1, "iteration"),
     "report_rows:thinned": lambda c: report_rows.thinned(
         c, report_rows.SeriesRow(1, "", "", 0, 9, None, None, None), 4

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from uuid import uuid4
 
 import click
@@ -24,11 +25,12 @@ from localreg.cli.output import (
 )
 from localreg.cli.owners import model_or_task
 from localreg.cli.streams import stdout_is_utf8
-from localreg.operations.reports.series import Series, all_series, columns_of, points_of
+from localreg.operations.reports.series import Series, all_series, points_of
 from localreg.registry import OpenRegistry
 from localreg.values.records import Owner
 
 COLUMNS = ("title", "series", "iteration", "time", "value")
+_AT_ONCE = 10_000  # entries of a list
 _BETWEEN = ",\n" + " " * 8  # two entries of a list of points, as `json_text` would write them
 
 
@@ -100,25 +102,27 @@ def _print_json(registry: OpenRegistry, owner: Owner, found: tuple[Series, ...])
     text = json_text(whole, indent=2, ascii_only=not stdout_is_utf8())
     before, *parts = text.split(f'"{mark}"')
     sys.stdout.write(before)
-    for stream, after in zip(_entries(registry, found), parts, strict=True):
-        between = ""
-        for texts in stream:
-            sys.stdout.write(between + _BETWEEN.join(texts))
-            between = _BETWEEN
-        sys.stdout.write(after)
+    after = iter(parts)
+    for each in found:
+        if each.single:
+            continue
+        steps, times, values = points_of(registry, each)
+        for texts in (map(str, steps), _quoted(_times(each.epoch, times)), map(_number, values)):
+            _write_entries(texts)
+            sys.stdout.write(next(after))
     sys.stdout.write("\n")
 
 
-def _entries(
-    registry: OpenRegistry, found: tuple[Series, ...]
-) -> Iterator[Iterator[Iterable[str]]]:
-    """Yield the entries of each list of points, as JSON, some at a time."""
-    for each in found:
-        for column, stream in columns_of(registry, each):
-            if column == "times":
-                yield ((f'"{at}"' for at in _times(each.epoch, ms)) for ms in stream)  # type: ignore[arg-type]  # whole numbers
-            else:
-                yield (map(_number, values) for values in stream)
+def _quoted(texts: Iterable[str]) -> Iterator[str]:
+    return (f'"{text}"' for text in texts)
+
+
+def _write_entries(texts: Iterator[str]) -> None:
+    """Write the entries of a list, some at a time."""
+    between = ""
+    while some := _BETWEEN.join(islice(texts, _AT_ONCE)):
+        sys.stdout.write(between + some)
+        between = _BETWEEN
 
 
 def _print_csv(registry: OpenRegistry, found: tuple[Series, ...]) -> None:
@@ -127,12 +131,14 @@ def _print_csv(registry: OpenRegistry, found: tuple[Series, ...]) -> None:
     for each in found:
         if each.single:
             print_csv([("", each.name, "", "", _exact(each.last))])
-        for points in points_of(registry, each):
-            times = _times(each.epoch, [ms for _, _, ms in points])
-            print_csv(
-                (each.title, each.name, iteration, at, _exact(value))
-                for (iteration, value, _), at in zip(points, times, strict=True)
-            )
+            continue
+        steps, times, values = points_of(registry, each)
+        rows = (
+            (each.title, each.name, iteration, at, _exact(value))
+            for iteration, at, value in zip(steps, _times(each.epoch, times), values, strict=True)
+        )
+        while some := [*islice(rows, _AT_ONCE)]:
+            print_csv(some)
 
 
 def _numbers(each: Series) -> tuple[str, str, str]:
@@ -151,9 +157,9 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _number(value: float | None) -> str:
+def _number(value: float) -> str:
     """Return a number as JSON has it."""
-    return "null" if value is None or not math.isfinite(value) else repr(value)
+    return repr(value) if math.isfinite(value) else "null"
 
 
 def _times(epoch: int, milliseconds: Iterable[int]) -> Iterator[str]:

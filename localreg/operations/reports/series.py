@@ -6,6 +6,7 @@ task, and people ask for the loss of the model.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -19,8 +20,8 @@ from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
 from localreg.values.records import Owner
 
-# Iteration, value (None for NaN), and milliseconds since `Series.epoch`.
-Point = tuple[int, float | None, int]
+# Iterations, milliseconds since `Series.epoch`, and values.
+Points = tuple["array[int]", "array[int]", "array[float]"]
 
 
 class Series(Frozen, kw_only=True):
@@ -83,27 +84,16 @@ def all_series(
     return tuple(each for each in everything if any(_matches(each, name) for name in wanted))
 
 
-def points_of(registry: OpenRegistry, series: Series) -> Iterator[list[Point]]:
-    """Yield the points of a series by iteration, some at a time; a single value has none."""
-    if series.pk is None:
-        return
-    with registry.store.read() as connection:
-        yield from report_rows.point_stream(connection, series.pk)
+def points_of(registry: OpenRegistry, series: Series) -> Points:
+    """Return the points of a series by iteration, all of one moment; a single value has none.
 
-
-def columns_of(
-    registry: OpenRegistry, series: Series
-) -> Iterator[tuple[str, Iterator[list[float | None]]]]:
-    """Yield the columns of the points of a series: "iterations", "times" and "values".
-
-    Each gives some points at a time, and must be read to its end before the next one is asked for.
-    All are of one moment.
+    They are in little memory, and no transaction is open while the caller has them: it may print
+    to a pipe, and wait there.
     """
     if series.pk is None:
-        return
+        return array("q"), array("q"), array("d")
     with registry.store.read() as connection:
-        for name, column in (("iterations", "iteration"), ("times", "ms"), ("values", "value")):
-            yield name, report_rows.column_stream(connection, series.pk, column)
+        return report_rows.packed_points(connection, series.pk)
 
 
 def _reporters(connection: Connection, owner: Owner) -> Iterator[Owner]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain, pairwise
@@ -426,20 +427,20 @@ def point_stream(
         yield rows
 
 
-def column_stream(
-    connection: Connection, series_pk: int, column: str
-) -> Iterator[list[float | None]]:
-    """Yield one value of each point of a series, by iteration, some at a time.
+def packed_points(
+    connection: Connection, series_pk: int
+) -> tuple[array[int], array[int], array[float]]:
+    """Return what `points` does as three columns, in 24 bytes for each point.
 
-    Args:
-        column: "iteration", "value", or "ms" since `SeriesRow.epoch`.
+    They are iterations, milliseconds since `SeriesRow.epoch`, and values, NaN for None.
     """
-    _check_points(connection, series_pk)
-    cursor = connection.execute(
-        f"SELECT {column} FROM scalar WHERE series = ? ORDER BY iteration", (series_pk,)
-    )
-    while rows := cursor.fetchmany(_PIECE):
-        yield [value for (value,) in rows]
+    steps, times, values = array("q"), array("q"), array("d")
+    for rows in point_stream(connection, series_pk):
+        some_steps, some_values, some_times = zip(*rows, strict=True)
+        steps.extend(some_steps)
+        times.extend(some_times)
+        values.extend(math.nan if value is None else value for value in some_values)
+    return steps, times, values
 
 
 def columns(connection: Connection, series_pk: int, place: str) -> tuple[list[int], list[float]]:
@@ -459,6 +460,8 @@ def columns(connection: Connection, series_pk: int, place: str) -> tuple[list[in
         add_value(value)
     kinds = {*map(type, values)}
     if not {*map(type, places)} <= {int} or not kinds <= {float, type(None)}:
+        raise _damaged(series_pk)
+    if place == "ms" and places and not -LATEST <= min(places) <= max(places) <= LATEST:
         raise _damaged(series_pk)
     if type(None) in kinds:
         values = [math.nan if value is None else value for value in values]
