@@ -261,6 +261,44 @@ def test_what_was_removed_here_does_not_come_again(new):
     assert here.models() == []
 
 
+@pytest.mark.parametrize("merged_before", [True, False])
+def test_packages_of_models_that_were_removed_there_do_not_come(new, tmp_path, merged_before):
+    """Their manifests are there until gc deletes them."""
+    here, there = new("here"), new("there")
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "a").write_bytes(b"a" * 100)
+    there.add(tmp_path / "pkg", "net")
+    if merged_before:
+        here.merge(there.path)
+        with here:
+            Model.remove(here.model("net"), delete_weights_file=True)
+        here = new("here")
+    else:
+        with there:
+            Model.remove(there.model("net"))
+        there = new("there")
+    add(there, b"weights")
+    done = here.merge(there.path)
+    came = ("vision/resnet:1",) if merged_before else ("net:1", "vision/resnet:1")
+    assert (done.models, done.blobs) == (came, 1)
+    assert len(blobs(here.path)) == 1
+    assert here.verify(full=True).ok
+
+
+def test_packages_without_bytes_come_with_the_names_of_their_files(new, tmp_path):
+    here, there = new("here"), new("there")
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "a").write_bytes(b"a" * 100)
+    digest = there.add(tmp_path / "pkg", "net").digest
+    manifest = there.path / "blobs" / "sha256" / digest[:2] / digest[2:]
+    (tmp_path / "manifest").write_bytes(manifest.read_bytes())
+    manifest.unlink()
+    done = here.merge(there.path)
+    assert [each.ref for each in done.missing] == ["net:1"]
+    assert [each.path for each in here.model("net").files] == ["a"]
+    assert [each.text for each in here.verify(full=True).problems] == ["the weights are gone"]
+
+
 def test_weights_that_are_only_pointed_to_come_if_their_file_fits(new, tmp_path):
     here, there = new("here"), new("there")
     for name in ("same.pt", "gone.pt"):

@@ -17,6 +17,7 @@ from localreg.store.events.arriving import take_in
 from localreg.store.events.registers import ALIAS
 from localreg.store.rows import (
     arrival_rows,
+    blob_rows,
     model_rows,
     report_transfer,
     tree_rows,
@@ -142,6 +143,7 @@ def arrive(
             if first is not None:
                 first(change)
             arriving.take(copied)
+            arriving.record_packages_without_bytes()
             if then is not None:
                 then(change)
             if aliases:
@@ -183,14 +185,28 @@ class _Arriving:
         self._tasks: tuple[str, ...] = ()
         self._conflict = False
         self._copies: dict[str, str] = {}  # by the ids of what they are copies of
+        self._without_bytes: list[tuple[str, Manifest]] = []
         self._held = gates.held_in(change.connection)
         self.differences: list[str] = []
 
     def record_packages(self) -> None:
-        """Record the files of packages whose manifests came."""
+        """Record the files of packages whose manifests came, or are here."""
         for digest, manifest in self._incoming.packages():
             count = len(manifest.files) + len(manifest.folders)
-            if not tree_rows.is_recorded(self._connection, digest, manifest.total, count):
+            if tree_rows.is_recorded(self._connection, digest, manifest.total, count):
+                continue
+            if blob_rows.recorded(self._connection, (digest,)):
+                record_files_of(self._connection, digest, manifest)
+            else:
+                self._without_bytes.append((digest, manifest))
+
+    def record_packages_without_bytes(self) -> None:
+        """Record the files of packages whose manifests did not come, if an event names them.
+
+        Another registry has lost the bytes, or has packages that only removed models had.
+        """
+        for digest, manifest in self._without_bytes:
+            if blob_rows.recorded(self._connection, (digest,)):
                 record_files_of(self._connection, digest, manifest)
 
     def take(self, copied: copies.Copying | None) -> None:
