@@ -270,18 +270,16 @@ class Arrival(Frozen):
 
     Attributes:
         events: the number of events that were not here before.
-        subjects: ids of the models, tasks, projects and aliases that were folded again.
+        folded: True if any model, task, project or alias was folded again.
         models: references of the models that were not here before.
         tasks: ids of the tasks that were not here before.
-        blobs: the digests that the new events name.
         differences: what is different from before, apart from what is new.
     """
 
     events: int
-    subjects: tuple[str, ...]
+    folded: bool
     models: tuple[str, ...]
     tasks: tuple[str, ...]
-    blobs: frozenset[str]
     differences: tuple[Difference, ...]
 
     @property

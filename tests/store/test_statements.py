@@ -271,6 +271,7 @@ CALLS = {
     "blob_rows:pointed_to": lambda c: blob_rows.pointed_to(c, [ID]),
     "blob_rows:unlisted_packages": blob_rows.unlisted_packages,
     "origin_rows:own_id_and_name": origin_rows.own_id_and_name,
+    "arriving_rows:made_after": lambda c: list(arriving_rows.made_after(c, 1)),
     "arriving_rows:places": lambda c: arriving_rows.places(c, [ID]),
     "arriving_rows:shares_a_number": lambda c: arriving_rows.shares_a_number(c, ID),
     "arriving_rows:subjects_until": lambda c: arriving_rows.subjects_until(c, [ID], 1),

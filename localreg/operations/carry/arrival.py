@@ -219,7 +219,7 @@ class _Arriving:
                 same_order=self._incoming.whole,
             )
             self._events = came.events
-            self._folded = bool(came.subjects)
+            self._folded = came.folded
             self._models = list(came.models)
             self._tasks = came.tasks
             self._conflict = came.conflict

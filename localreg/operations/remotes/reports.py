@@ -8,14 +8,16 @@ or task meanwhile may send one that lacks something; the next push of another on
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 from localreg import log
 from localreg.errors import BundleError, DigestMismatchError, RemoteError
+from localreg.filesystem.disk_errors import disk_errors
 from localreg.registry import Chain
 from localreg.store.rows import remote_gap_rows, remote_report_rows, report_rows, report_transfer
 from localreg.store.rows.remote_rows import RemoteRow
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 IN_MEMORY = 1 << 20  # bytes; a larger stream is downloaded to a file
+_ALL_IN_MEMORY = 8 << 20  # of all streams; further ones are in files until they are joined
 _PIECE = 1 << 20
 
 
@@ -64,10 +67,11 @@ def taken(
     with ExitStack() as stack:
         streams: list[tuple[Stream, bytes | Path | None]] = []
         if wanted:
+            kept = _first(wanted, _ALL_IN_MEMORY)
             folder = stack.enter_context(chain.first.blobs.temporary_folder("reports"))
             pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE, "localreg-reports"))
             try:
-                found = pool.map(partial(_downloaded, store, folder), wanted)
+                found = pool.map(partial(_downloaded, store, folder, kept), wanted)
                 streams = [*zip(wanted, found, strict=True)]
             except BaseException:
                 pool.shutdown(cancel_futures=True)
@@ -102,8 +106,22 @@ def _is_new(connection: remote_report_rows.Connection, remote: RemoteRow, stream
     return known is None or known[0] != stream.digest
 
 
-def _downloaded(store: RemoteStore, folder: Path, stream: Stream) -> bytes | Path | None:
-    """Return the bytes of a stream, or the file with them; None if it is not there as it was."""
+def _first(streams: Sequence[Stream], most: int) -> frozenset[str]:
+    """Return the digests of the first ones of some streams, which have at most so many bytes."""
+    ends = accumulate(each.size for each in streams)
+    return frozenset(each.digest for each, end in zip(streams, ends, strict=True) if end <= most)
+
+
+def _downloaded(
+    store: RemoteStore, folder: Path, kept: Collection[str], stream: Stream
+) -> bytes | Path | None:
+    """Return the bytes of a stream, or the file with them; None if it is not there as it was.
+
+    Args:
+        folder: for files.
+        kept: the digests of those streams that need no file, if they are small.
+    """
+    path = folder / f"{stream.owner.kind} {stream.owner.id}"
     key = blob_path(stream.digest, REPORTS)
     if stream.size <= IN_MEMORY:
         try:
@@ -112,11 +130,15 @@ def _downloaded(store: RemoteStore, folder: Path, stream: Stream) -> bytes | Pat
             if store.size_of(key) in (None, stream.size):
                 raise
             return None  # it is larger than that
-        right = data is not None and hashlib.sha256(data).hexdigest() == stream.digest
-        return data if right else None
+        if data is None or hashlib.sha256(data).hexdigest() != stream.digest:
+            return None
+        if stream.digest in kept:
+            return data
+        with disk_errors("keeping reports of a remote", path):
+            path.write_bytes(data)
+        return path
     if store.size_of(key) != stream.size:
         return None
-    path = folder / stream.digest
     try:
         store.download(key, path, wanted=stream.digest, durable=False)
     except DigestMismatchError:

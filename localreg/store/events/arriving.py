@@ -5,9 +5,10 @@ again. So the same events give the same tables, in whatever order and however of
 is different afterwards is returned: it is computed from the touched units before and after.
 
 All of it is in one transaction. New units are folded in memory, some thousand events at a time,
-while more events come. A unit of which something was here, or that goes on after it was folded, is
-read and folded at the end, and aliases last: they name models. So the memory does not grow with the
-number of events, apart from the ids of what they touch.
+while more events come: those that begin among these. A unit of which something was here, or that
+goes on after it was folded, is read and folded at the end, and aliases last: they name models. What
+is new is read from the tables then. So the memory does not grow with the number of events, apart
+from the ids of units that are folded at the end.
 
 Events that are here and only get their places in the order of a remote let their unit be folded
 again if it stands in another order now: nothing that a unit comes to depends on the places alone.
@@ -193,11 +194,11 @@ class _Taking(_Naming):
         self._again = again
         self._origins: dict[str, int] = {}
         self._actors: dict[str, int] = {}
-        # Of new events; True once it was folded. There may be a million, so they are in few places.
-        self._subjects: dict[str, bool] = {}
-        self._aliases: set[str] = set()  # those of them that are aliases
-        # New events that are not folded yet, by unit. Those of `_late` are read again at the end.
+        self._aliases: set[str] = set()  # of new events
+        # New events that are not folded yet, by unit, and the units that begin among them. There
+        # may be a million: no list of all of them is held. Those of `_late` are read at the end.
         self._kept: dict[str, list[Logged]] = {}
+        self._begun: set[str] = set()
         self._most_kept = kept
         self._kept_count = 0
         self._kept_characters = 0
@@ -205,6 +206,7 @@ class _Taking(_Naming):
         # True while each kept event has a greater place than the one before, as from a remote.
         self._kept_in_order, self._kept_place = True, -1
         self._late: dict[str, None] = {}
+        self._is_creating = False  # True if an event came that may have made a model or task
         # What was dropped: indexes of the log, and of other tables.
         self._dropped: tuple[list[SchemaObject], list[SchemaObject]] = ([], [])
         self._moved: dict[str, None] = {}  # subjects of events that got a position
@@ -213,9 +215,6 @@ class _Taking(_Naming):
         self._copied = False
         self._rows = FoldedRows(self._connection)
         self._projects: dict[int, str] = {}
-        self._blobs: set[str] = set()
-        self._models: dict[str, str] = {}  # references of new models, by id
-        self._tasks: dict[str, None] = {}
         self._contested: dict[str, Contested] = {}  # new models
         self._differences: list[Difference] = []
         # Aliases whose models were removed or moved away: the models, and what they were.
@@ -297,7 +296,8 @@ class _Taking(_Naming):
         kept, late, place = self._kept, self._late, self._kept_place
         for pk, event in enumerate(came, last - len(came) + 1):
             subject = event.subject
-            self._subjects.setdefault(subject, False)
+            if event.event_id == subject:
+                self._begun.add(subject)
             if event.kind in _NAMING and event.v == 1:
                 self._kept_digests += _digests(event)
             elif event.kind in ALIAS_KINDS:
@@ -320,23 +320,26 @@ class _Taking(_Naming):
             self._fold_kept()
 
     def _fold_kept(self) -> None:
-        """Fold the kept units of which nothing was here before; the others are late."""
+        """Fold the kept units of which nothing was here before; the others are late.
+
+        A unit whose first event, which has its id, is not among these was folded already, or waits.
+        """
         found = {each: logged for each, logged in self._kept.items() if each not in self._late}
-        older = {each for each in found if self._subjects[each]}
+        older = found.keys() - self._begun
         if self._before:
             older |= arriving_rows.subjects_until(self._connection, [*found], self._before)
-        self._late |= dict.fromkeys(older)
-        self._blobs.update(self._kept_digests)
+        self._is_creating |= bool(self._begun)
+        self._late |= dict.fromkeys(each for each in found if each in older)
         self._rows.expect(self._kept_digests)
         self._rows.expect_models([*found])
         for subject, logged in found.items():
             if subject not in older:
                 if len(logged) > 1 and not self._kept_in_order:
                     logged.sort(key=_order)
-                self._subjects[subject] = True
                 self._fold_new(subject, logged, fresh=True)
         self._rows.write()
         self._kept = {}
+        self._begun.clear()
         self._kept_count = self._kept_characters = 0
         self._kept_digests = []
         self._kept_in_order, self._kept_place = True, -1
@@ -381,13 +384,13 @@ class _Taking(_Naming):
         connection = self._connection
         if self._copied:
             origin_rows.mint(connection, origin_rows.name_of(connection, self._own))
-        subjects = [each for each in self._subjects if each not in self._aliases]
-        subjects += [each for each in self._subjects if each in self._aliases]
-        again = {each for each in self._again if each not in self._subjects}
-        placed = [e for e in self._moved if e not in self._subjects and e not in again]
-        moved = [each for each in self._again if each in again] + self._in_other_order(placed)
-        remote_rows.note_refolded(connection, moved)
         self._fold_kept()
+        # Units with new events are late if others were here.
+        again = [each for each in self._again if each not in self._late]
+        known = frozenset(again)
+        placed = [e for e in self._moved if e not in self._late and e not in known]
+        moved = again + self._in_other_order(placed)
+        remote_rows.note_refolded(connection, moved)
         log, others = self._dropped
         make_indexes(connection, log)
         aliases = [each for each in self._late if each in self._aliases]
@@ -403,7 +406,7 @@ class _Taking(_Naming):
             self._fold_late(subject, logged)
         self._rows.write()
         make_indexes(connection, others)
-        self._note_new_claims()
+        models, tasks = self._new()
         for alias, (model_id, ref) in self._left.items():
             if arriving_rows.alias_of(connection, *alias) == model_id:
                 self._differences.append(AliasMoved(_alias_name(alias), ref, None))
@@ -411,10 +414,9 @@ class _Taking(_Naming):
             self._compare_number(number, begun, ceased)
         return Arrival(
             events=self._events,
-            subjects=(*subjects, *again, *placed),
-            models=tuple(self._models[each] for each in subjects if each in self._models),
-            tasks=tuple(each for each in subjects if each in self._tasks),
-            blobs=frozenset(self._blobs),
+            folded=bool(self._events or again or placed),
+            models=models,
+            tasks=tasks,
             differences=(*self._contested.values(), *self._differences),
         )
 
@@ -449,7 +451,7 @@ class _Taking(_Naming):
         """Fold a unit of which something was here, or that came in several parts."""
         connection = self._connection
         if all(each.pk > self._before for each in logged):
-            self._fold_new(subject, logged, fresh=not self._subjects.get(subject))
+            self._fold_new(subject, logged, fresh=subject in self._aliases)
             return
         new = {each.event.event_id for each in logged if each.pk > self._before}
         alias = _alias_of(logged)
@@ -460,10 +462,6 @@ class _Taking(_Naming):
         judged, folded = fold_unit(self._rows, subject, logged)
         after = UnitState(self._ref(folded.line), folded.removed, folded.contested, folded.claims)
         unit = _Unit(self, subject, logged, judged, new, after.ref)
-        if subject in new and after.ref is not None:
-            self._models[subject] = after.ref
-        elif subject in new and any(each.event.kind == "task.created" for each in logged):
-            self._tasks[subject] = None
         self._differences += unit.outcomes()
         self._differences += unit.whereabouts(before, after)
         if alias is not None and target is not None:
@@ -494,34 +492,36 @@ class _Taking(_Naming):
     def _note_new(
         self, subject: str, logged: Sequence[Logged], judged: Judged, folded: Folded
     ) -> None:
-        """Note a model, task or alias of which nothing was here."""
-        if not judged.begun:
-            return
-        kinds = {each.event.kind for each in logged}
-        if "task.created" in kinds:
-            self._tasks[subject] = None
-        elif "model.created" in kinds:
-            ref = self._ref(folded.line)
-            if ref is not None:
-                self._models[subject] = ref
-            if judged.contested:
-                new = {each.event.event_id for each in logged}
-                unit = _Unit(self, subject, logged, judged, new, ref)
-                self._contested[subject] = unit.contested()
-            else:
-                self._contested.pop(subject, None)
+        """Note if a model of which nothing was here is contested."""
+        if judged.begun and judged.contested and folded.line is not None:
+            new = {each.event.event_id for each in logged}
+            unit = _Unit(self, subject, logged, judged, new, self._ref(folded.line))
+            self._contested[subject] = unit.contested()
+        else:
+            self._contested.pop(subject, None)
 
-    def _note_new_claims(self) -> None:
-        """Note the numbers that models which are new here claim, where others do or did."""
-        models = [*self._models]
-        for start in range(0, len(models), _UNITS):
-            some = models[start : start + _UNITS]
-            for number, model_id in arriving_rows.shared_claims_of(self._connection, some):
-                self._numbers.setdefault(number, (set(), set()))[0].add(model_id)
+    def _new(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return references of the models, and ids of the tasks, that are new here.
+
+        The numbers that these models claim, where others do or did, are noted.
+        """
+        models: list[str] = []
+        tasks: list[str] = []
+        if self._is_creating:
+            made = arriving_rows.made_after(self._connection, self._before)
+            while some := [*islice(made, _UNITS)]:
+                models += [each.ref for each in some if each.ref is not None]
+                tasks += [each.id for each in some if each.ref is None]
+                self._note_new_claims([each.id for each in some if each.ref is not None])
         for number, (begun, _) in self._numbers.items():
-            for model_id, *_ in arriving_rows.claimants(self._connection, number):
-                if model_id in self._models:
-                    begun.add(model_id)
+            claimants = [each for each, *_ in arriving_rows.claimants(self._connection, number)]
+            known = arriving_rows.known_events(self._connection, claimants)
+            begun.update(each for each, (pk, *_) in known.items() if pk > self._before)
+        return tuple(models), tuple(tasks)
+
+    def _note_new_claims(self, models: Sequence[str]) -> None:
+        for number, model_id in arriving_rows.shared_claims_of(self._connection, models):
+            self._numbers.setdefault(number, (set(), set()))[0].add(model_id)
 
     def _note_claims(self, subject: str, before: UnitState, after: UnitState, unit: _Unit) -> None:
         for number in sorted(after.claims - before.claims):

@@ -39,6 +39,18 @@ class UnitState(Frozen):
     claims: frozenset[Number]
 
 
+class Made(Frozen):
+    """A model or task that is new.
+
+    Attributes:
+        id: its id.
+        ref: the reference of the model, also of a removed one; None for a task.
+    """
+
+    id: str
+    ref: str | None
+
+
 class EventPlace(Frozen):
     """What the order of an event depends on; `order` as that of `LoggedEvent`."""
 
@@ -96,6 +108,26 @@ def set_positions(connection: Connection, rows: Sequence[tuple[object, ...]]) ->
     connection.executemany(
         "UPDATE event SET remote = ?, position = ?, positioned = ? WHERE pk = ?", rows
     )
+
+
+def made_after(connection: Connection, key: int) -> Iterator[Made]:
+    """Yield the models and tasks whose creation has a later key, in the order of these.
+
+    A model that came to nothing is none of them.
+    """
+    rows = connection.execute(
+        "SELECT e.subject, e.kind, p.name, coalesce(m.name, t.name), "
+        "coalesce(m.version, t.version) FROM event e LEFT JOIN model m ON m.id = e.subject "
+        "LEFT JOIN tombstone t ON t.id = e.subject "
+        "LEFT JOIN project p ON p.pk = coalesce(m.project, t.project) "
+        "WHERE e.pk > ? AND e.kind IN ('model.created', 'task.created') AND e.v = 1 ORDER BY e.pk",
+        (key,),
+    )
+    for subject, kind, project, name, version in rows:
+        if kind == "task.created":
+            yield Made(subject, None)
+        elif name is not None:
+            yield Made(subject, reference_of(project, name, version))
 
 
 def subjects_until(connection: Connection, subjects: Sequence[str], key: int) -> set[str]:
