@@ -9,7 +9,7 @@ nothing is left out, whatever is killed in between.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from localreg.errors import RemoteBusyError
 from localreg.operations.carry.arrival import Arrived
@@ -17,7 +17,7 @@ from localreg.operations.carry.export import Missing
 from localreg.operations.remotes import forcing, names, pulling
 from localreg.operations.remotes.remote_events import row_of
 from localreg.operations.remotes.retries import Retries
-from localreg.operations.remotes.sending_blobs import Sending
+from localreg.operations.remotes.sending_blobs import Naming, Sending
 from localreg.operations.remotes.sending_reports import Changed
 from localreg.registry import Chain
 from localreg.store.events.arriving import take_in
@@ -104,6 +104,42 @@ def push(
     return pushing.result(dry_run=dry_run)
 
 
+class _Going:
+    """The events of the next commit: its rows, and what else must be known of them.
+
+    Their payloads are texts here; as objects they would take four times the memory.
+
+    Attributes:
+        keys: of the events, in their order.
+        own: those of the events made here.
+        rows: without their places.
+        named: the bytes that they need.
+        is_full: True if further ones must wait for another commit.
+    """
+
+    def __init__(self) -> None:
+        self.keys = array("q")
+        self.own = array("q")
+        self.rows: list[Row] = []
+        self.named = Naming()
+        self.is_full = False
+
+    def added(self, waiting: Iterable[Waiting]) -> Iterator[Waiting]:
+        """Add events until there are many characters; yield each."""
+        characters = 0
+        for each in waiting:
+            self.keys.append(each.pk)
+            if each.own:
+                self.own.append(each.pk)
+            self.rows.append(row_of(each))
+            self.named.add(each)
+            yield each
+            characters += len(each.payload)
+            if characters > _CHARACTERS:
+                self.is_full = True
+                return
+
+
 class Pushing:
     """One push.
 
@@ -132,8 +168,8 @@ class Pushing:
         self._changed = changed
         self._pulled = pulling.NOTHING
         self._events = 0
-        self._tried: Sequence[Waiting] = ()  # the events of a commit that may be there
-        self._own = array("q")  # keys of the events made here that were sent
+        self._tried: _Going | None = None  # the events of a commit that may be there
+        self._first_own: int | None = None  # the least key of the events made here that were sent
         self._plan = array("q")  # keys of events that it lacked, in the order of the fold
         self._owners = 0
         self._is_identified = False
@@ -157,24 +193,24 @@ class Pushing:
         """Try to write the next commit; return True if there may be more to send."""
         from localreg.blobs.remote_store.store import CommitConflict
 
-        remote, waiting = self._waiting(until)
-        if waiting:
+        remote, going = self._waiting(until)
+        if going.keys:
             self._check_identity()
-        self._sending.send(waiting)
-        notes = self._changed.rows(each.pk for each in waiting)
-        rows = [*map(row_of, waiting), *notes]
+        self._sending.send(going.named)
+        rows = going.rows
+        rows += self._changed.rows(going.keys)
         if not rows:
             return False
         self._check_identity()
         try:
             head = self._store.append(rows, remote.cursor + 1)
         except CommitConflict:
-            self._tried = waiting
+            self._tried = going
             self._plan = array("q")  # those of this commit come first again
             retries.wait()
             return True
         retries.restart()
-        self._record(remote, waiting, rows, head)
+        self._record(remote, going, head)
         return self._lacks(until)
 
     def _check_identity(self) -> None:
@@ -205,11 +241,12 @@ class Pushing:
             plan = array("q", remote_rows.waiting_keys(connection, self._remote))
         for start in range(0, len(plan), self._at_once):
             with self._registry.store.read() as connection:
-                some = remote_rows.waiting_among(
+                named = Naming()
+                for each in remote_rows.waiting_among(
                     connection, self._remote, plan[start : start + self._at_once]
-                )
-                waiting = [*some]
-            self._sending.send(waiting)
+                ):
+                    named.add(each)
+            self._sending.send(named)
         self._changed.rows(plan)
         self._owners = self._changed.owners
 
@@ -251,24 +288,26 @@ class Pushing:
 
     def _count_tried(self) -> None:
         """Count the events of a commit whose answer was lost, if they are there."""
-        if not self._tried:
+        tried, self._tried = self._tried, None
+        if tried is None:
             return
         with self._registry.store.read() as connection:
             remote = names.current(self._chain, self._remote)
-            keys = [each.pk for each in self._tried]
-            waiting = {each.pk for each in remote_rows.waiting_among(connection, remote, keys)}
-        went = [each for each in self._tried if each.pk not in waiting]
-        self._tried = ()
-        self._events += len(went)
-        if any(each.own for each in went):
+            among = remote_rows.waiting_among(connection, remote, tried.keys)
+            waiting = {each.pk for each in among}
+        self._events += sum(pk not in waiting for pk in tried.keys)
+        own = [pk for pk in tried.own if pk not in waiting]
+        if own:
             with self._registry.store.write() as change:
-                self._note_own(change, remote, went)
+                self._note_own(change, remote, own)
 
-    def _note_own(self, change: Change, remote: RemoteRow, went: Sequence[Waiting]) -> None:
+    def _note_own(self, change: Change, remote: RemoteRow, went: Sequence[int]) -> None:
         """Note which events made here went: `force` may set them again later."""
-        self._own.extend(each.pk for each in went if each.own)
-        if self._own:
-            remote_rows.set_pushed(change.connection, remote.pk, min(self._own) - 1)
+        if went:
+            first = self._first_own
+            self._first_own = min(went) if first is None else min(first, *went)
+        if self._first_own is not None:
+            remote_rows.set_pushed(change.connection, remote.pk, self._first_own - 1)
 
     def _lacks(self, until: int) -> bool:
         """Return True if the remote lacks events with a key up to `until`."""
@@ -278,7 +317,7 @@ class Pushing:
             remote = names.current(self._chain, self._remote)
             return any(pk <= until for pk in remote_rows.waiting_keys(connection, remote))
 
-    def _waiting(self, until: int) -> tuple[RemoteRow, list[Waiting]]:
+    def _waiting(self, until: int) -> tuple[RemoteRow, _Going]:
         """Return the remote, and the next events that it lacks, as both are known at one moment.
 
         There are none if it lacks no event with a key up to `until`.
@@ -290,37 +329,29 @@ class Pushing:
                     f"another process reset the remote {remote.name} meanwhile; push again",
                     remote=remote.url,
                 )
-            found: list[Waiting] = []
-            while not found:
+            going = _Going()
+            while not going.keys:
                 if not self._plan:
-                    plan = remote_rows.waiting_keys(connection, remote)
-                    self._plan = array("q", plan)
+                    self._plan = array("q", remote_rows.waiting_keys(connection, remote))
                     if not self._plan or min(self._plan) > until:
-                        return remote, []
+                        return remote, going
                 some = self._plan[: self._at_once]
-                characters = 0
-                for each in remote_rows.waiting_among(connection, remote, some):
-                    found.append(each)
-                    characters += len(each.payload)
-                    if characters > _CHARACTERS:
-                        break
-                else:
-                    self._plan = self._plan[self._at_once :]
-            self._lost |= forcing.lost(connection, found)
-            return remote, found
+                waiting = remote_rows.waiting_among(connection, remote, some)
+                self._lost |= forcing.lost(connection, going.added(waiting))
+                if not going.is_full:
+                    del self._plan[: self._at_once]
+            return remote, going
 
-    def _record(
-        self, remote: RemoteRow, waiting: Sequence[Waiting], rows: Sequence[Row], head: Head
-    ) -> None:
+    def _record(self, remote: RemoteRow, going: _Going, head: Head) -> None:
         """Record that a commit is there."""
-        self._events += len(waiting)
+        keys = going.keys
+        self._events += len(keys)
         commit_id = self._store.commit_id(head.version)
         with self._registry.store.write() as change:
             connection = change.connection
             now = remote_rows.by_key(connection, remote.pk)
             if now is None or now.table_id is None:  # another process reset it meanwhile
                 return
-            keys = [each.pk for each in waiting]
             if now.mirror:
                 remote_rows.mark_keys_mirrored(connection, now.pk, keys)
             else:
@@ -332,11 +363,11 @@ class Pushing:
                     lines = self._pulled.differences + came.lines
                     self._pulled = replace(self._pulled, differences=lines)
             if now.cursor < head.version:
-                last = rows[-1][0], place(head.version, len(rows) - 1)
+                last = going.rows[-1][0], place(head.version, len(going.rows) - 1)
                 seen = pulling.seen_text(head)
                 remote_rows.advance(connection, now.pk, head.version, commit_id, seen, last)
             remote_rows.settle_sent(connection, now)
-            self._note_own(change, now, waiting)
+            self._note_own(change, now, going.own)
             if now.cursor <= head.version:  # else another process knows newer streams
                 self._changed.sent(change)
         self._owners += self._changed.owners

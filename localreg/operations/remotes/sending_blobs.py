@@ -39,6 +39,33 @@ _RESTORED = "model.restored"  # names no bytes, and needs them again
 _SIGNED = "model.signed"  # names the weights, too, but an event before it did
 
 
+_REMEMBERED = 20_000  # digests of what is there, across commits
+
+
+class Naming:
+    """What bytes the events of a commit need.
+
+    Attributes:
+        digests: those that they bring up.
+        restored: models that are there again.
+        pointing: models that may have weights at URLs only.
+    """
+
+    def __init__(self) -> None:
+        self.digests: set[str] = set()
+        self.restored: list[str] = []
+        self.pointing: set[str] = set()
+
+    def add(self, waiting: remote_rows.Waiting) -> None:
+        """Add an event."""
+        event = waiting.event
+        self.digests.update(_named_by(waiting))
+        if event.kind in _WITH_URLS:
+            self.pointing.add(event.subject)
+        if event.kind == _RESTORED:
+            self.restored.append(event.subject)
+
+
 class _StoppedError(Exception):
     """Another upload failed, so that this one is of no use."""
 
@@ -90,7 +117,7 @@ class Sending:
         self._absent: set[str] = set()  # neither here nor there
         self._missing: dict[str, Missing] = {}
         self._total = 0
-        self._sent: dict[str, int] = {}
+        self._sent: dict[str, int] = {}  # of the files that are sent now
         self._sum = 0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -100,26 +127,21 @@ class Sending:
         """Bytes that events or reports name, and that are neither here nor there."""
         return tuple(self._missing.values())
 
-    def send(self, waiting: Sequence[remote_rows.Waiting]) -> None:
+    def send(self, named: Naming) -> None:
         """Upload what some events name and the remote lacks.
 
         It is called before each try of a commit: what was sent, or seen there, is not looked for
-        again, unless somebody began to delete it since.
+        again, unless somebody began to delete it since, or there was very much of it.
         """
-        named: set[str] = set()
-        restored: list[str] = []
-        pointing = {e.event.subject for e in waiting if e.event.kind in _WITH_URLS}
-        for each in waiting:
-            named.update(_named_by(each))
-            if each.event.kind == _RESTORED:
-                restored.append(each.event.subject)
+        if len(self._there) > _REMEMBERED:
+            self._there.clear()
         with self._chain.first.store.read() as connection:
-            named |= blob_rows.digests_of_models(connection, restored)
+            digests = named.digests | blob_rows.digests_of_models(connection, named.restored)
             # Once a push: there may be very many.
             filled = remote_gap_rows.filled(connection, self._remote.pk) if self._is_first else ()
-            needed = blob_rows.needed_among(connection, named)
-            late = blob_rows.needed_among(connection, set(filled) - named)
-            for ref, url in blob_rows.pointed_to(connection, pointing):
+            needed = blob_rows.needed_among(connection, digests)
+            late = blob_rows.needed_among(connection, set(filled) - digests)
+            for ref, url in blob_rows.pointed_to(connection, named.pointing):
                 path = printable_path(local_path(url) or "")
                 why = f"they are only in {path}, and their sha256 is not recorded"
                 self._missing[url] = Missing(ref, None, None, why)
@@ -249,6 +271,8 @@ class Sending:
             return "damaged here; `localreg repair` looks for sound ones"
         except (SourceNotFoundError, FileNotFoundError):
             return "not here any more"
+        with self._lock:
+            self._sent.pop(needed.digest, None)
         return None
 
     def _report(self, digest: str, done: int) -> None:
