@@ -600,6 +600,91 @@ def take_in_3_000_models_with_long_comments(folder):
     yield take
 
 
+def _small_models(folder, count):
+    """Return the events of models with a line of text each, and the names of their origins."""
+    with Registry(folder, durability="fast") as one:
+        InputModel.import_model("s3://bucket/net.pt", name="net", comment="net", registry=one)
+        with one._chain.first.store.read() as connection:
+            origins = logged_rows.origins(connection)
+            (event,) = [e for e in logged_rows.all_events(connection) if e.kind == "model.created"]
+
+    def events():
+        for number in range(count):
+            model = f"{number:032x}"
+            payload = event.payload | {"name": f"net{number}", "weights": []}
+            yield replace(event, event_id=model, subject=model, seq=number, payload=payload)
+
+    return events(), origins
+
+
+def _take_in_some(registry, count, **how):
+    events, origins = _small_models(f"{registry.path}-first", count)
+    with registry._chain.first.store.write() as change:
+        return take_in(change, events, origins, **how)
+
+
+@COSTS.at_most(megabytes=1.5)
+def take_in_6_000_small_models(folder):
+    """Of each it holds its reference, which is the result, and nothing else."""
+    numbers = count()
+
+    def take():
+        with Registry(folder / f"{next(numbers)}", durability="fast") as registry:
+            assert len(_take_in_some(registry, 6_000, at_once=300, kept=300).models) == 6_000
+
+    yield take
+
+
+@COSTS.at_most(megabytes=11)
+def push_6_000_small_models(folder):
+    """The rows of a commit, and not their payloads as objects."""
+    numbers = count()
+    with Registry(folder / "registry", durability="fast") as registry:
+        _take_in_some(registry, 6_000)
+
+        def push():
+            name = f"r{next(numbers)}"
+            registry.add_remote(name, folder / name)
+            assert registry.push(name).events == 6_000
+
+        yield push
+
+
+@COSTS.at_most(megabytes=13)
+def clone_the_logs_of_100_tasks(folder):
+    """Of 20 MB it holds 8 until they are joined; the others are in files."""
+    numbers = count()
+    with Registry(folder / "registry", durability="fast") as registry:
+        for number in range(100):
+            task = Task.create("p", f"t{number}", registry=registry)
+            task.get_logger().report_text(f"{number:010}" * 20_000, print_console=False)
+        registry.add_remote("origin", folder / "remote")
+        registry.push()
+
+    def clone():
+        with Registry.clone(folder / "remote", folder / f"{next(numbers)}") as cloned:
+            assert len(cloned.tasks()) == 100
+
+    yield clone
+
+
+@COSTS.at_most(megabytes=5)
+def push_the_logs_of_100_tasks(folder):
+    """Of 20 MB it holds what is not worth a file."""
+    numbers = count()
+    with Registry(folder / "registry", durability="fast") as registry:
+        for number in range(100):
+            task = Task.create("p", f"t{number}", registry=registry)
+            task.get_logger().report_text(f"{number:010}" * 20_000, print_console=False)
+
+        def push():
+            name = f"r{next(numbers)}"
+            registry.add_remote(name, folder / name)
+            assert registry.push(name).reports == 100
+
+        yield push
+
+
 @COSTS.at_most(python_calls=460)
 def look_at_an_earlier_time(folder):
     """SQLite copies the rows of 200 models, none of which changed since."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from localreg.errors import CorruptBlobError, InvalidValueError, NoRegistryError, StorageError
@@ -181,14 +182,15 @@ class _Merged:
 
     def _of_removed(self, registry: OpenRegistry) -> set[str]:
         """Return the blobs that only models have which were removed here, and stay so."""
-        ids = model_rows.ids(self._connection)
+        ids = model_rows.each_id(self._connection)
+        removed: set[str] = set()
         with registry.store.read() as here:
-            removed = {
-                model_id
-                for start in range(0, len(ids), _AT_ONCE)
-                for model_id in model_rows.removed(here, ids[start : start + _AT_ONCE])
-                if logged_rows.knows_all(here, logged_rows.ids_of(self._connection, model_id))
-            }
+            while some := [*islice(ids, _AT_ONCE)]:
+                removed.update(
+                    model_id
+                    for model_id in model_rows.removed(here, some)
+                    if logged_rows.knows_all(here, logged_rows.ids_of(self._connection, model_id))
+                )
         found: set[str] = set()
         for model_id in removed:
             found.update(blob_rows.signature_files(self._connection, model_id))

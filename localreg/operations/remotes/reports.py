@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Join = Callable[[Change, RemoteRow], int]
 
 AT_ONCE = 8
-IN_MEMORY = 1 << 20  # bytes; a larger stream is downloaded to a file
+_IN_MEMORY = 1 << 20  # bytes; a larger stream is downloaded to a file
 _ALL_IN_MEMORY = 8 << 20  # of all streams; further ones are in files until they are joined
 _PIECE = 1 << 20
 
@@ -123,9 +123,9 @@ def _downloaded(
     """
     path = folder / f"{stream.owner.kind} {stream.owner.id}"
     key = blob_path(stream.digest, REPORTS)
-    if stream.size <= IN_MEMORY:
+    if stream.size <= _IN_MEMORY:
         try:
-            data = store.get_bytes(key, IN_MEMORY)
+            data = store.get_bytes(key, _IN_MEMORY)
         except RemoteError:
             if store.size_of(key) in (None, stream.size):
                 raise

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from localreg.operations.remotes.remote_events import note_row
-from localreg.operations.remotes.reports import AT_ONCE, IN_MEMORY, Stream
+from localreg.operations.remotes.reports import AT_ONCE, Stream
 from localreg.registry import Chain
 from localreg.store.rows import (
     blob_rows,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from localreg.store.events.change import Change
 
 _AT_ONCE = 200  # models and tasks whose streams are in memory, or in files
+_IN_MEMORY = 1 << 16  # bytes of one of these
 
 
 class _New(Frozen):
@@ -183,7 +184,7 @@ def _spooled(pieces: Iterable[bytes], folder: Path, owner: Owner) -> tuple[bytes
             found.update(piece)
             size += len(piece)
             held.append(piece)
-            if size > IN_MEMORY:
+            if size > _IN_MEMORY:
                 if writer is None:
                     writer = stack.enter_context(open(path, "xb"))
                 writer.writelines(held)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from localreg.store.rows import setting_rows
 from localreg.store.rows.checked_values import (
@@ -129,6 +129,11 @@ def present(connection: Connection, model_ids: Sequence[str]) -> set[str]:
 def ids(connection: Connection) -> list[str]:
     """Return the ids of all models, in the order of their creation."""
     return [model_id for (model_id,) in _IDS.all(connection, "SELECT id FROM model ORDER BY birth")]
+
+
+def each_id(connection: Connection) -> Iterator[str]:
+    """Yield the ids of all models, of which there may be a million, sorted."""
+    return (model_id for (model_id,) in _IDS.stream(connection, "SELECT id FROM model ORDER BY id"))
 
 
 def line_of(connection: Connection, model_id: str) -> tuple[Project | None, str, int] | None:
