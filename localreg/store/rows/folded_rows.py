@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Connection = sqlite3.Connection
 Number = tuple[int, str, int]  # key of a project, name and number of a version
 
-_MOST = 5_000  # units that wait to be written
+_MOST = 1_000  # units that wait to be written
 _WEIGHTS = {name: place for place, name in enumerate(OWNED["weights"].values)}
 _CURRENT, _PACKAGE = _WEIGHTS["current"], _WEIGHTS["package"]
 _OWNED_BY = {table: owned.owner for table, owned in OWNED.items()}
