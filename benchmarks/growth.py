@@ -84,6 +84,15 @@ WORKS = (
     _cli("ls --sort created"),
     _cli("ls --sort metric:metric/s0"),
     _cli("ls --sort meta:accuracy"),
+    _cli(f"ls {PROJECT}/detector-00001*"),
+    _cli("ls -m metric:metric/s0>0.999"),
+    _cli("ls --signed"),
+    Work(
+        "complete a name, a key and a metric",
+        code="from localreg.operations.finding import completion as c; "
+        f"[each(registry._chain, text) for each, text in ((c.references, {PROJECT + '/det'!r}), "
+        "(c.model_names, 'det'), (c.metadata_keys, 'a'), (c.metrics, 'met'), (c.events, 'abc'))]",
+    ),
     _cli(f"show {PROJECT}/detector-000001:3"),
     _cli(f"show {PROJECT}/{CHANGED}"),
     _cli(f"show {PROJECT}/{REVISED}"),

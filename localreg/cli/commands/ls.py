@@ -131,6 +131,7 @@ def ls_command(
         "tags": list(tags),
         **model_conditions(meta),
         "published": published,
+        "signed": signed,
         "archived": archived,
         "limit": limit + 1 if limit and not signed else None,
         "order": order,

@@ -39,6 +39,7 @@ def check_query(
     metrics: object = None,
     parameters: object = None,
     published: object = False,
+    signed: object = False,
     archived: object = False,
     limit: object = None,
     order: object = None,
@@ -55,6 +56,7 @@ def check_query(
         metrics, parameters: the same of the last values of metrics, which are numbers, and of the
             parameters of the task that made the model.
         published: only published models.
+        signed: only models with a signature, whether or not it counts.
         archived: include archived models.
         limit: the most models, 1 or more; None for all.
         order: see `check_order`; None for the model that was updated last first.
@@ -72,6 +74,7 @@ def check_query(
         metrics=() if metrics is None else check_comparisons("metrics", metrics),
         parameters=() if parameters is None else check_comparisons("parameters", parameters),
         published=published is not False and check_flag("published", published),
+        signed=signed is not False and check_flag("signed", signed),
         archived=archived is not False and check_flag("archived", archived),
         limit=check_limit("max_results", limit),
         order=NEWEST if order is None else check_order(order),

@@ -4,8 +4,9 @@ Answers are usually ordered by `stamp`, newest first, and only the first few are
 of the models of one tag (or name, or project) has that order. It is read until enough models are
 found, and each is checked against the other conditions. The best index is the one with the fewest
 models. A short probe finds it: the index ends after a few entries, or the age of its 65th entry
-shows how rare its models are. Metadata has no such order, so it is the driver only if few models
-match. SQLite's planner would read all models instead.
+shows how rare its models are. Metadata, names that begin with a text and signatures have no such
+order, so they are the driver only if few models match. SQLite's planner would read all models
+instead.
 
 For an order by a value (a metric, a parameter, an entry of metadata), the index of these values is
 the driver: of metrics it is read from its best end, and its models are checked in the same way. If
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 
 from localreg.store.rows.checked_values import COUNT, ID, NUMBER, TEXT, Columns, fetched
-from localreg.store.rows.name_patterns import pattern_sql
+from localreg.store.rows.name_patterns import after_all, beginning, pattern_sql
 from localreg.store.rows.tag_sql import TAG, tag_sql
 from localreg.store.rows.value_sources import (
     NEWEST,
@@ -53,6 +54,7 @@ _PROJECT = "(SELECT pk FROM project WHERE name = ?)"
 _DATASET = "(SELECT pk FROM tag WHERE name = ? AND system = 1)"
 PROBE = 64
 FEW = 2_000
+MOST_PROJECTS = 20  # of which names that begin with a text are looked up
 KEPT_TAGS = 8  # whose SQL is kept
 RECENT = 5  # times the limit: newest models that are looked at first for a common entry
 
@@ -71,6 +73,7 @@ class ModelQuery(Frozen, kw_only=True):
         tags: see `localreg.values.tags`.
         metadata, metrics, parameters: what values must be.
         published: only published models.
+        signed: only models with a signature, whether or not it counts.
         archived: archived models too.
         limit: return only the first so many.
         order: which ones are first.
@@ -85,6 +88,7 @@ class ModelQuery(Frozen, kw_only=True):
     metrics: tuple[Comparison, ...] = ()
     parameters: tuple[Comparison, ...] = ()
     published: bool = False
+    signed: bool = False
     archived: bool = False
     limit: int | None = None
     order: Order = NEWEST
@@ -130,6 +134,8 @@ def ids(connection: Connection, sql: str, parameters: Parameters) -> list[str]:
 def plain_statement(query: ModelQuery) -> tuple[str, Parameters] | None:
     """Return the only statement that `find` runs for a query; None if some are probed before."""
     if query.order.by != "updated" or query.metadata or query.metrics or query.parameters:
+        return None
+    if query.signed or any(map(beginning, query.patterns)):
         return None
     if query.name is not None and (query.project is not None or query.tags is not ANY_TAGS):
         return None
@@ -261,7 +267,7 @@ def _is_for_an_entry(query: ModelQuery) -> bool:
         and query.order.descending
         and query.name is None
         and query.project is None
-        and not (query.patterns or query.metrics or query.parameters)
+        and not (query.patterns or query.metrics or query.parameters or query.signed)
     )
 
 
@@ -513,7 +519,7 @@ def _few(connection: Connection, query: ModelQuery) -> _Driver | None:
         count = _count(connection, f"{source} WHERE {each.condition}", each.parameters)
         counted.append((count, each))
     if not any(count <= FEW for count, _ in counted):
-        drivers = [*_small_unions(connection, query), *_matching_metadata(connection, query)]
+        drivers = [*_small(connection, query), *_matching_values(connection, query)]
         counted += [(count, driver) for (_, count), driver in drivers]
     count, best = min(counted, key=lambda pair: pair[0], default=(FEW + 1, None))
     return best if count <= FEW else None
@@ -589,6 +595,8 @@ def _where(
     )
     if query.published:
         where.append("m.published = 1")
+    if query.signed:
+        where.append("EXISTS (SELECT 1 FROM signature x WHERE x.model = m.pk)")
     if not query.datasets:
         where.append(
             f"NOT EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {driver.model} "
@@ -644,14 +652,15 @@ def _driver(connection: Connection, query: ModelQuery) -> _Driver:
         few = _few(connection, query)
         if few is not None or (query.limit is not None and _parts(query) <= 1):
             return walk if few is None else few
-    few_tags = _small_unions(connection, query)
-    if not query.metadata and not few_tags and len(candidates) <= 1:
+    small = _small(connection, query)
+    of_values = query.metadata or query.metrics or query.parameters
+    if not of_values and not small and len(candidates) <= 1:
         return candidates[0] if candidates else walk
     measured = [(_spread(connection, candidate), candidate) for candidate in candidates]
-    measured += few_tags
-    # With a short index the metadata need not be tried.
+    measured += small
+    # With a short index the values need not be tried.
     if not any(spread < (0, PROBE) for spread, _ in measured):
-        measured += _matching_metadata(connection, query)
+        measured += _matching_values(connection, query)
     best = min(measured, key=lambda pair: pair[0], default=None)
     return best[1] if best else walk
 
@@ -659,7 +668,7 @@ def _driver(connection: Connection, query: ModelQuery) -> _Driver:
 def _parts(query: ModelQuery) -> int:
     """Return how many parts a query has that models must match."""
     return (
-        (query.name is not None) + (query.project is not None) + query.published
+        (query.name is not None) + (query.project is not None) + query.published + query.signed
         + len(_required(query.tags)) + len(query.patterns) + len(query.metadata)
         + len(query.metrics) + len(query.parameters)
     )  # fmt: skip
@@ -704,7 +713,13 @@ def _walk(query: ModelQuery) -> _Driver:
     index = "model_newest" if query.archived else "model_newest_active"
     index = {"name": "model_name", "created": "model_birth"}.get(query.order.by, index)
     ordered = query.order.by == "updated"
-    return _Driver(f"model m INDEXED BY {index}", "1", (), "m.pk", "m.stamp", ordered=ordered)
+    begins = [beginning(each) for each in query.patterns if "/" not in each]
+    by_name = query.order.by == "name" and begins
+    condition, parameters = _begins("m.name", begins[0]) if by_name else ("1", [])
+    return _Driver(
+        f"model m INDEXED BY {index}", condition, tuple(parameters), "m.pk", "m.stamp",
+        ordered=ordered,
+    )  # fmt: skip
 
 
 def _spread(connection: Connection, driver: _Driver) -> _Spread:
@@ -715,6 +730,71 @@ def _spread(connection: Connection, driver: _Driver) -> _Spread:
         driver.parameters,
     ).fetchone()
     return (0, count) if count <= PROBE else (1, oldest)
+
+
+def _small(connection: Connection, query: ModelQuery) -> list[tuple[_Spread, _Driver]]:
+    """Return the drivers that are not in the order of `stamp`, of what few models match."""
+    found = _small_unions(connection, query)
+    for pattern in query.patterns:
+        found += _named_alike(connection, beginning(pattern), of_line="/" in pattern)
+    if query.signed:
+        found += _if_small(connection, "SELECT DISTINCT model FROM signature", ())
+    return found
+
+
+def _if_small(
+    connection: Connection, models: str, parameters: tuple[object, ...]
+) -> Iterator[tuple[_Spread, _Driver]]:
+    """Yield a driver of the keys of models that a query returns, if these are few."""
+    count = _count(connection, f"({models})", parameters)
+    if count <= FEW:
+        yield (0, count), _Driver(
+            f"({models}) d CROSS JOIN model m ON m.pk = d.model", "1", parameters, "d.model",
+            "m.stamp", ordered=False,
+        )  # fmt: skip
+
+
+def _named_alike(
+    connection: Connection, begin: str, *, of_line: bool
+) -> Iterator[tuple[_Spread, _Driver]]:
+    """Yield a driver of the models whose name begins with a text, if few.
+
+    Args:
+        of_line: ``project/name`` begins so.
+    """
+    if not begin:
+        return
+    if not of_line:
+        condition, parameters = _begins("name", begin)
+        models = f"SELECT pk AS model FROM model INDEXED BY model_name WHERE {condition}"
+        yield from _if_small(connection, models, tuple(parameters))
+        return
+    line = "CASE name WHEN '' THEN '' ELSE name || '/' END"
+    projects = fetched(
+        connection,
+        f"SELECT pk, substr(?1, length({line}) + 1) FROM project WHERE pk >= 0 AND ("
+        f"substr(?1, 1, length({line})) = {line} OR substr({line}, 1, length(?1)) = ?1) LIMIT ?2",
+        (begin, MOST_PROJECTS + 1),
+    )
+    if 0 < len(projects) <= MOST_PROJECTS:
+        parts: list[str] = []
+        given: Parameters = []
+        for project, rest in projects:
+            condition, parameters = _begins("name", rest)
+            parts.append(
+                "SELECT pk AS model FROM model INDEXED BY model_version "
+                f"WHERE project = ? AND {condition}"
+            )
+            given += [project, *parameters]
+        yield from _if_small(connection, " UNION ALL ".join(parts), tuple(given))
+
+
+def _begins(column: str, begin: str) -> _Condition:
+    """Return the condition, for an index, that a text begins with another one."""
+    end = after_all(begin)
+    if end is None:
+        return f"{column} >= ?", [begin]
+    return f"{column} >= ? AND {column} < ?", [begin, end]
 
 
 def _small_unions(connection: Connection, query: ModelQuery) -> list[tuple[_Spread, _Driver]]:
@@ -735,6 +815,24 @@ def _small_unions(connection: Connection, query: ModelQuery) -> list[tuple[_Spre
             )  # fmt: skip
             found.append(((0, count), driver))
     return found
+
+
+def _matching_values(
+    connection: Connection, query: ModelQuery
+) -> Iterator[tuple[_Spread, _Driver]]:
+    """Yield a driver for each comparison of values that few models meet."""
+    yield from _matching_metadata(connection, query)
+    for kind, comparisons in (("metric", query.metrics), ("parameter", query.parameters)):
+        for each in comparisons:
+            parts: list[str] = []
+            parameters: Parameters = []
+            for source in sources(connection, "model", kind, each.key):
+                parameters += source.parameters
+                compared = compared_sql(source.column, each, parameters, is_text=source.is_text)
+                where = f"{source.condition} AND {compared}"
+                parts.append(f"SELECT m.pk AS model FROM {source.first} WHERE {where}")
+            if parts:  # of a model with several values, `_where` checks the one that counts
+                yield from _if_small(connection, " UNION ".join(parts), tuple(parameters))
 
 
 def _matching_metadata(

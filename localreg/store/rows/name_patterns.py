@@ -5,6 +5,29 @@ from __future__ import annotations
 SPECIAL = frozenset("*?[")
 
 
+def beginning(pattern: str) -> str:
+    """Return the text that all names begin with that match a pattern.
+
+    >>> beginning("vision/res*"), beginning("*"), beginning("net")
+    ('vision/res', '', 'net')
+    """
+    end = next((place for place, char in enumerate(pattern) if char in SPECIAL), None)
+    return pattern[:end]
+
+
+def after_all(begin: str) -> str | None:
+    """Return the first text, in SQLite's order, after all that begin with a text; None without.
+
+    >>> after_all("net"), after_all("net\U0010ffff"), after_all("")
+    ('neu', 'neu', None)
+    """
+    kept = begin.rstrip("\U0010ffff")
+    if not kept:
+        return None
+    code = ord(kept[-1]) + 1
+    return kept[:-1] + chr(0xE000 if code == 0xD800 else code)  # between them no text has any
+
+
 def pattern_sql(pattern: str, parameters: list[object], *, project: str, name: str) -> str:
     """Return the condition that a name matches a pattern, or is equal to it.
 

@@ -8,12 +8,13 @@ from contextlib import closing
 
 import pytest
 from support.new_models import imported
-from support.statements import scanned
+from support.statements import scanned, steps
 
 from localreg import InputModel, Model, OutputModel, Registry, Task
 from localreg.errors import InvalidValueError
 from localreg.operations.finding.queries import check_query, find_models
 from localreg.operations.finding.values import model_values
+from localreg.store.rows import model_query
 
 
 def names(order="name", **filters):
@@ -119,6 +120,30 @@ def test_true_and_other_values_are_compared_as_text(registry):
     assert names(metadata={"ok": ("==", True)}) == names(metadata={"ok": True}) == ["a"]
     assert names(metadata={"ok": ("!=", True)}) == ["b"]
     assert names(metadata={"size": (1, 2)}) == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"metrics": {"loss/train": (">", 0.4)}}, ["a", "c"]),
+        ({"metrics": {"loss/train": (">", 0.4), "best": ("<", 1)}}, ["c"]),
+        ({"metrics": {"loss/train": ("==", 0.2)}}, []),  # the task's; the model has its own
+        ({"parameters": {"Args/lr": ("<", 1)}}, ["a"]),
+        ({"parameters": {"Args/lr": "auto"}}, ["c"]),
+        ({"parameters": {"opt": ("!=", "sgd")}, "metrics": {"loss/train": ("<", 1)}}, ["b"]),
+    ],
+)
+def test_models_with_a_value_are_not_looked_for_among_all(sweep, registry, filters, expected):
+    sweep["c"].report_single_value("best", 0.5)
+    taken = []
+    for others in range(2):
+        for number in range(300 * others):
+            imported(f"other-{number}")
+        assert names(**filters) == expected
+        with registry._chain.first.store.read() as connection:
+            asked = check_query(**filters)
+            taken.append(steps(connection, lambda c, asked=asked: model_query.find(c, asked)))
+    assert taken[1] == pytest.approx(taken[0], rel=0.1)
 
 
 @pytest.mark.parametrize(

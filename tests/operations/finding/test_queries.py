@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import random
 import re
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from localreg.store.rows.model_query import FEW, PROBE
 from localreg.values.ids import new_id
 from localreg.values.records import MetadataValue, ModelRecord, Project
 
-MODELS = FEW + 600
+MODELS = FEW + 900
 MEANS = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq,
 }  # fmt: skip
@@ -158,6 +159,12 @@ TAG_FILTERS = [
     (["unheard of"], lambda tags: False),
 ]
 
+PATTERNS = (
+    "rare", "r*", "c*", "na*", "name 1*", "name 12", "name ?", "*", "*re", "[rc]*", "[!n]*",
+    "Rare*", "big/*", "big/rare", "big/na*", "big/name 2[0-4]*", "small/c*", "b*/rare", "*/rare",
+    "/rare", "nowhere/x", "big", "bi*", "big/", "s*", "small/", "*a*e*", "name", "?ig/name 1*",
+)  # fmt: skip
+
 queries = st.fixed_dictionaries(
     {},
     optional={
@@ -169,6 +176,7 @@ queries = st.fixed_dictionaries(
             max_size=2,
         )
         | st.none(),
+        "patterns": st.sampled_from(PATTERNS).map(lambda each: (each,)),
         "published": st.booleans(),
         "archived": st.booleans(),
         "limit": st.sampled_from([1, 2, 50, MODELS + 1, 2**63 - 1, None]),
@@ -197,6 +205,15 @@ def by_value(models, key, falls):
     return numbers + texts
 
 
+def is_like(model, pattern):
+    """Return True if a model has the name of a pattern."""
+    name = f"{model.project}/{model.name}" if "/" in pattern and model.project else model.name
+    parts = {"*": ".*", "?": ".", "[rc]": "[rc]", "[!n]": "[^n]", "[0-4]": "[0-4]"}
+    texts = re.split(r"(\*|\?|\[.*?\])", pattern)
+    regex = "".join(parts.get(each, re.escape(each)) for each in texts)
+    return re.fullmatch(regex, name) is not None
+
+
 def brute_force(models, means, asked):
     """Return the ids of the models that match, by looking at each."""
     if "metadata." in asked.get("order", ""):
@@ -211,11 +228,13 @@ def brute_force(models, means, asked):
         if means(model.tags)
         and (not asked.get("project") or model.project == asked["project"])
         and (asked.get("name") is None or model.name == asked["name"])
+        and all(is_like(model, each) for each in asked.get("patterns", ()))
         and all(
             model.metadata.get(key) == ("null" if value is None else str(value))
             for key, value in (asked.get("metadata") or {}).items()
         )
         and (model.published or not asked.get("published"))
+        and not asked.get("signed")  # none is
         and (not model.archived or asked.get("archived"))
     ]
     return found[: asked.get("limit")]
@@ -242,6 +261,35 @@ def test_each_tag_filter_alone(large, tokens, means, archived):
     registry, models = large
     found = find_models(registry, check_query(tags=tokens, archived=archived))
     assert found == brute_force(models, means, {"archived": archived})
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("order", [None, "name", "-name", "-metadata.run", "created"])
+def test_each_pattern_of_names(large, pattern, order):
+    """Whether few models match and are read first, or all are walked through."""
+    registry, models = large
+    for more in ({}, {"limit": 7}, {"archived": True, "limit": 40}, {"project": "big"}):
+        asked = {"patterns": (pattern,), **({"order": order} if order else {}), **more}
+        found = find_models(registry, check_query(**asked))
+        assert found == brute_force(models, lambda tags: True, asked), more
+
+
+def test_names_that_begin_with_any_character_are_found(tmp_path):
+    """An index is read up to the first text that does not begin so, in the order of UTF-8."""
+    ends = ["", "a", "z", "\x7f", "\x80", "\ud7ff", "\ue000", "\uffff", "\U0010ffff"]
+    names = {f"{first}{second}x" for first in ends for second in ends}
+    with closing(open_registry(tmp_path, durability="fast")) as registry:
+        for name in names:
+            url = f"s3://b/{name.encode().hex()}"
+            import_model(Chain(registry), url, describe(name=name, project="p"))
+        with registry.store.read() as connection:
+            kept = {name for (name,) in connection.execute("SELECT name FROM model")}
+        assert len(kept) > 70
+        for begin in {name[:count] for name in kept for count in (1, 2)} - {"*", "?", "["}:
+            there = [name for name in kept if name.startswith(begin)]
+            for pattern in (f"{begin}*", f"p/{begin}*"):
+                found = find_models(registry, check_query(patterns=(pattern,)))
+                assert len(found) == len(there), ascii(pattern)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -315,6 +363,7 @@ def test_a_required_tag_that_does_not_exist_ends_a_query_at_once(large, tags):
 
 # What is asked, the index that must drive, and whether the answer is sorted afterwards.
 NEWEST, UNION, METADATA = "model_tag_newest", "DISTINCT", "metadata_value"
+WITHIN = (UNION, "model_version", "signature")  # within the FROM of the statement
 DRIVERS = [
     ({}, "model_newest_active", False),
     ({"archived": True}, "model_newest", False),
@@ -363,6 +412,16 @@ DRIVERS = [
     ({"metadata": {"kind": "some"}, "tags": ["rare"]}, f"{NEWEST} rare", False),
     ({"metadata": {"beyond": "out"}, "tags": ["old"]}, f"{NEWEST} old", False),
     ({"metadata": {"run": "5"}, "project": "big", "name": "common"}, f"{METADATA} run", True),
+    ({"patterns": ("name 1*",)}, "model_name", True),
+    ({"patterns": ("big/name 1*",), "limit": 3}, "model_version", True),
+    ({"patterns": ("nowhere/x",), "archived": True}, "model_version", True),
+    ({"patterns": ("*re",)}, "model_newest_active", False),
+    ({"patterns": ("big/*",)}, "model_newest_active", False),
+    ({"patterns": ("name 1*",), "tags": ["most"]}, "model_name", True),
+    ({"patterns": ("name 1*",), "tags": ["rare"]}, f"{NEWEST} rare", False),
+    ({"patterns": ("name 1*",), "metadata": {"run": "8"}}, f"{METADATA} run", True),
+    ({"signed": True, "limit": 3}, "signature", True),
+    ({"order": "name", "limit": 9, "patterns": ("c*",)}, "model_name", False),
     ({"order": "name"}, "model_name", False),
     ({"order": "+created", "archived": True}, "model_birth", True),  # of one birth
     ({"order": "created", "limit": 9}, "model_birth", True),
@@ -406,7 +465,7 @@ def test_the_narrowest_index_is_used(large, asked, index, sorts):
     index, _, entry = index.partition(" ")
     with registry.store.read() as connection:
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statements[-1]}")]
-    first = plan[0] if index != UNION else statements[-1]
+    first = statements[-1] if index in WITHIN else plan[0]
     assert index in first.replace("(", " ").split(), plan
     if index == NEWEST:
         assert driving_tag(registry, statements[-1]) == entry
@@ -419,6 +478,15 @@ def test_the_narrowest_index_is_used(large, asked, index, sorts):
     for tokens, means in TAG_FILTERS:
         if tokens == asked.get("tags"):
             assert found == brute_force(models, means, asked)
+
+
+def test_an_order_by_name_begins_where_the_pattern_does(large):
+    """Of many models that match, names before and after them are not read."""
+    registry, _ = large
+    statements, _ = traced(registry, {"order": "name", "patterns": ("c*",), "limit": 3})
+    with registry.store.read() as connection:
+        first, *_ = connection.execute(f"EXPLAIN QUERY PLAN {statements[-1]}").fetchone()[3:]
+    assert first == "SEARCH m USING INDEX model_name (name>? AND name<?)"
 
 
 @pytest.mark.parametrize(
