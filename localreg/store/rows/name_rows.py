@@ -2,6 +2,9 @@
 
 Each function runs one statement. Texts are compared as they are, without patterns. Damaged rows are
 left out. The caller decides what can be shown.
+
+There may be a million rows of a few names. So an index is not read through: from each name it is
+entered again at the next one that is greater.
 """
 
 from __future__ import annotations
@@ -23,6 +26,46 @@ _EVENT = Columns("event", event_id=ID, kind=TEXT, field=TEXT)
 _LINE = "CASE p.name WHEN '' THEN m.name ELSE p.name || '/' || m.name END"
 _IN_DATASETS = f"substr('/' || p.name, -{len(FOLDER) + 1}) = '/{FOLDER}'"
 _BEGINS = "substr({0}, 1, length(?1)) = ?1"
+_NEXT = "FROM model INDEXED BY model_version WHERE project = found.project AND name > found.name"
+# Of one column, in order, the names that begin with ?1, and at most one more.
+_DISTINCT = (
+    "WITH RECURSIVE found (name) AS ("
+    "SELECT min({column}) FROM {table} INDEXED BY {index} WHERE {column} >= ?1 UNION ALL "
+    "SELECT (SELECT min({column}) FROM {table} INDEXED BY {index} WHERE {column} > found.name) "
+    f"FROM found WHERE {_BEGINS.format('found.name')} LIMIT {AT_MOST + 10}) "
+)
+_MODEL_NAMES = _DISTINCT.format(column="name", table="model", index="model_name")
+_METADATA_KEYS = _DISTINCT.format(column="key", table="metadata", index="metadata_value")
+# The lines that begin with ?1, and few others, in order: always the least of the next ones of each
+# project. `begin` is what all lines of a project begin with.
+_LINES = (
+    "WITH RECURSIVE place (project, begin) AS (SELECT p.pk, CASE p.name WHEN '' THEN '' ELSE "
+    "p.name || '/' END FROM project p WHERE {kept}), "
+    "entered (project, begin, name) AS (SELECT project, begin, (SELECT min(name) FROM model "
+    "INDEXED BY model_version WHERE project = place.project "
+    "AND name >= substr(?1, length(begin) + 1)) FROM place WHERE "
+    f"substr(?1, 1, length(begin)) = begin OR {_BEGINS.format('begin')}), "
+    "found (line, project, begin, name) AS ("
+    "SELECT begin || name AS line, * FROM entered WHERE name IS NOT NULL UNION ALL "
+    f"SELECT begin || (SELECT min(name) {_NEXT}), project, begin, (SELECT min(name) {_NEXT}) "
+    f"FROM found WHERE {_BEGINS.format('line')} AND EXISTS (SELECT 1 {_NEXT}) "
+    f"ORDER BY 1 LIMIT {AT_MOST + 20}) "
+)
+# The series and single values of models and tasks, by the key of one of each title and name.
+_SERIES = (
+    "{who}_series (pk, title, name) AS (SELECT * FROM (SELECT pk, title, name FROM series "
+    "INDEXED BY series_{who}_last WHERE {who} IS NOT NULL ORDER BY title, name LIMIT 1) UNION ALL "
+    "SELECT s.pk, s.title, s.name FROM {who}_series f CROSS JOIN series s ON s.pk = coalesce("
+    "(SELECT pk FROM series INDEXED BY series_{who}_last WHERE {who} IS NOT NULL "
+    "AND title = f.title AND name > f.name ORDER BY name LIMIT 1), "
+    "(SELECT pk FROM series INDEXED BY series_{who}_last WHERE {who} IS NOT NULL "
+    "AND title > f.title ORDER BY title, name LIMIT 1))), "
+    "{who}_single (name) AS (SELECT min(name) FROM single INDEXED BY single_{who}_value "
+    "WHERE {who} IS NOT NULL UNION ALL SELECT (SELECT min(name) FROM single "
+    "INDEXED BY single_{who}_value WHERE {who} IS NOT NULL AND name > f.name) "
+    "FROM {who}_single f WHERE f.name IS NOT NULL)"
+)
+_METRICS = f"WITH RECURSIVE {_SERIES.format(who='model')}, {_SERIES.format(who='task')} "
 
 
 def lines(connection: Connection, text: str, *, datasets: bool = False) -> list[str]:
@@ -30,9 +73,9 @@ def lines(connection: Connection, text: str, *, datasets: bool = False) -> list[
     kept = _IN_DATASETS if datasets else f"NOT {_IN_DATASETS}"
     return _names(
         connection,
-        f"SELECT DISTINCT {_LINE} AS line FROM project p "
-        "JOIN (SELECT DISTINCT project, name FROM model) m ON m.project = p.pk "
-        f"WHERE {kept} AND {_BEGINS.format('line')} ORDER BY line LIMIT {AT_MOST}",
+        f"{_LINES.format(kept=kept)}"
+        f"SELECT DISTINCT line FROM found WHERE {_BEGINS.format('line')} "
+        f"ORDER BY line LIMIT {AT_MOST}",
         text,
     )
 
@@ -77,8 +120,8 @@ def model_names(connection: Connection, text: str) -> list[str]:
     """Return names of models, without their projects."""
     return _names(
         connection,
-        f"SELECT DISTINCT m.name FROM model m WHERE {_BEGINS.format('m.name')} "
-        f"ORDER BY m.name LIMIT {AT_MOST}",
+        f"{_MODEL_NAMES}SELECT name FROM found WHERE {_BEGINS.format('name')} "
+        f"ORDER BY name LIMIT {AT_MOST}",
         text,
     )
 
@@ -136,9 +179,10 @@ def metrics(connection: Connection, text: str) -> list[str]:
     """Return ``title/series`` of scalars, and names of single values."""
     return _names(
         connection,
-        "SELECT name FROM (SELECT title || '/' || name AS name FROM "
-        "(SELECT DISTINCT title, name FROM series) UNION SELECT DISTINCT name FROM single) "
-        f"WHERE {_BEGINS.format('name')} ORDER BY name LIMIT {AT_MOST}",
+        f"{_METRICS}SELECT path FROM (SELECT title || '/' || name AS path FROM model_series UNION "
+        "SELECT title || '/' || name FROM task_series UNION SELECT name FROM model_single UNION "
+        f"SELECT name FROM task_single) WHERE {_BEGINS.format('path')} "
+        f"ORDER BY path LIMIT {AT_MOST}",
         text,
     )
 
@@ -157,8 +201,8 @@ def metadata_keys(connection: Connection, text: str) -> list[str]:
     """Return keys of the metadata of models, without those that data sets have."""
     return _names(
         connection,
-        f"SELECT DISTINCT key FROM metadata WHERE {_BEGINS.format('key')} "
-        f"AND key NOT IN (?2, ?3, ?4) ORDER BY key LIMIT {AT_MOST}",
+        f"{_METADATA_KEYS}SELECT name FROM found WHERE {_BEGINS.format('name')} "
+        f"AND name NOT IN (?2, ?3, ?4) ORDER BY name LIMIT {AT_MOST}",
         text,
         *(VERSION, PARENTS, STATE),
     )
@@ -166,11 +210,13 @@ def metadata_keys(connection: Connection, text: str) -> list[str]:
 
 def events(connection: Connection, text: str) -> list[tuple[str, str, str]]:
     """Return id, kind and field of changes, newest first; the field may be ""."""
+    # Without a text the newest ones are wanted, with one those that the index has there.
+    among = f"WHERE e.event_id BETWEEN ?1 AND ?1 || 'g' AND {_BEGINS.format('e.event_id')} "
     return _EVENT.sound(
         connection,
-        "SELECT e.event_id, e.kind, coalesce(e.field, '') FROM event e "
-        f"WHERE {_BEGINS.format('e.event_id')} ORDER BY e.pk DESC LIMIT {AT_MOST}",
-        (text,),
+        f"SELECT e.event_id, e.kind, coalesce(e.field, '') FROM event e {among if text else ''}"
+        f"ORDER BY e.pk DESC LIMIT {AT_MOST}",
+        (text,) if text else (),
     )
 
 
