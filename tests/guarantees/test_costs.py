@@ -42,7 +42,7 @@ from localreg.operations.upkeep import cache, leftovers
 from localreg.pages.index_data import index_data
 from localreg.store.database import search_file
 from localreg.store.events.arriving import take_in
-from localreg.store.rows import blob_rows, logged_rows, report_rows, search_index
+from localreg.store.rows import blob_rows, event_rows, logged_rows, report_rows, search_index
 from localreg.values import bundle_format
 from localreg.values.bundle_format import ModelFacts
 from localreg.values.frozen import replace, values
@@ -633,6 +633,18 @@ def take_in_6_000_small_models(folder):
             assert len(_take_in_some(registry, 6_000, at_once=300, kept=300).models) == 6_000
 
     yield take
+
+
+@COSTS.at_most(megabytes=2.8)
+def read_a_model_of_2_000_changes_to_fold_it(folder):
+    """Texts that its events share are there once, and no rows beside the events."""
+    with Registry(folder / "registry", durability="fast") as registry:
+        _models(registry, 1)
+        (model,) = registry.models()
+        for number in range(2_000):
+            model.comment = f"{number}"
+        with registry._chain.first.store.read() as connection:
+            yield lambda: [*event_rows.of_units(connection, [model.id])]
 
 
 @COSTS.at_most(megabytes=11)

@@ -239,9 +239,11 @@ class Columns:
     def stream(
         self, connection: sqlite3.Connection, sql: str, parameters: Sequence[object] = ()
     ) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of a statement, of which there may be millions; a damaged one raises."""
-        cursor = connection.execute(sql, parameters)
-        while rows := cursor.fetchmany(_AT_ONCE):
+        """Yield the rows of a statement, of which there may be millions; a damaged one raises.
+
+        The statement must give its rows in the same order when it is run again.
+        """
+        for rows in fetched_in_parts(connection, sql, parameters):
             if not self._are_sound(rows):
                 for row in rows:
                     self.check(row)

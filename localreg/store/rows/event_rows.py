@@ -216,8 +216,10 @@ def of_units(
     for start in range(0, len(subjects), _AT_ONCE):
         some = subjects[start : start + _AT_ONCE]
         found: dict[str, list[Logged]] = {}
+        # Texts that many events have, once each: a third of the memory of a long history.
+        texts: dict[Any, Any] = {}
         marks = ", ".join("?" * len(some))
-        for row in _LOGGED.all(
+        for row in _LOGGED.stream(
             connection,
             "SELECT e.pk, e.outcome, e.arrived IS NULL, e.event_id, o.id, e.seq, e.lamport, "
             "e.stamp, e.at, a.name, e.kind, e.v, e.subject, e.field, e.payload, e.remote, "
@@ -225,17 +227,20 @@ def of_units(
             f"ON o.pk = e.origin WHERE e.subject IN ({marks}) ORDER BY e.pk",
             tuple(some),
         ):
-            logged = _logged(row)
+            logged = _logged(row, texts)
             found.setdefault(logged.event.subject, []).append(logged)
         for subject in some:
             if subject in found:
                 yield subject, found[subject]
 
 
-def _logged(row: Sequence[Any]) -> Logged:
+def _logged(row: Sequence[Any], texts: dict[Any, Any]) -> Logged:
     (pk, outcome, own, event_id, origin, seq, lamport, stamp, at, actor, kind, v, subject, field,
      payload, remote, position) = row  # fmt: skip
     what = object_of(payload, "event", pk, "payload")
+    origin, actor, kind, subject, field, remote = [
+        texts.setdefault(text, text) for text in (origin, actor, kind, subject, field, remote)
+    ]
     event = LoggedEvent(
         event_id, origin, seq, lamport, stamp, at, actor, kind, v, subject, field, what, remote,
         position,
