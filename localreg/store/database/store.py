@@ -322,8 +322,8 @@ class Store:
             if connection.in_transaction:
                 yield connection
                 return
-            connection.execute("BEGIN")
-            try:
+            try:  # also of BEGIN: Ctrl-C may come as it returns
+                connection.execute("BEGIN")
                 with self._one_state(connection):
                     yield connection
             finally:
@@ -385,10 +385,11 @@ class Store:
     def _write(self, *, synced: bool) -> Iterator[Change]:
         self.check_writable()
         lazy = not synced and self._journal == "wal" and self.durability == "full"
-        with translated(self.place), self._begun(lazy=lazy) as (connection, waited):
-            from localreg.store.database import origins  # many programs only read
-            from localreg.store.events.change import Change
+        # Many programs only read. Not within the transaction, in which nobody else can write.
+        from localreg.store.database import origins
+        from localreg.store.events.change import Change
 
+        with translated(self.place), self._begun(lazy=lazy) as (connection, waited):
             try:
                 if waited:  # it may have been replaced meanwhile
                     self.check_file()
@@ -407,9 +408,6 @@ class Store:
                 if isinstance(error, (OSError, sqlite3.Error)) and self.is_replaced():
                     raise replaced(self.place) from error
                 raise
-            finally:
-                if lazy:
-                    connection.execute("PRAGMA synchronous = FULL")
             self.check_file()  # what went into a removed file must not look recorded
             self._last_event = change.last_event or self._last_event
 
@@ -445,6 +443,7 @@ class Store:
         """Yield a connection on which a write transaction has begun, and True if that took long."""
         for tries_left in reversed(range(opening.LOOKS)):
             with self._connections.mine() as connection:
+                is_nested = connection.in_transaction  # then BEGIN fails
                 try:
                     if isinstance(connection, UnlockedConnection | PassingConnection):
                         raise full(self.place)
@@ -461,6 +460,11 @@ class Store:
                 else:
                     yield connection, waited
                     return
+                finally:
+                    if connection.in_transaction and not is_nested:
+                        connection.execute("ROLLBACK")  # Ctrl-C came as BEGIN returned
+                    if lazy:
+                        connection.execute("PRAGMA synchronous = FULL")
             # The connection was opened while the disk was full, or just after another member made
             # the log, when the group had no right to write to it yet. It would keep failing, so
             # open another one. SQLite lets all connections of the process share one open log.
