@@ -700,9 +700,13 @@ def push_the_logs_of_100_tasks(folder):
 
 @COSTS.at_most(python_calls=460)
 def look_at_an_earlier_time(folder):
-    """SQLite copies the rows of 200 models, none of which changed since."""
+    """SQLite copies the pages of 200 models and their series, none of which changed since."""
     with Registry(folder / "one", durability="fast") as one:
         _models(one, 200)
+        for model in one.models():
+            model.report_scalar("loss", "train", 0.5, 1)
+        one._chain.first.store.flush()
+        one.models()[0].tags = ["last"]
         last = one.history(limit=1)[0].event_id
         yield lambda: one.as_of(last).close()
 
