@@ -222,7 +222,7 @@ def _delete_owners(target: Connection) -> None:
     """
     for owner in ("model", "task"):
         gone = (
-            f"(SELECT o.pk FROM changed JOIN {owner} o USING (id) "
+            f"(SELECT o.pk FROM changed CROSS JOIN {owner} o USING (id) "
             "WHERE NOT EXISTS (SELECT 1 FROM event WHERE event_id = o.id))"
         )
         series = f"SELECT pk FROM series WHERE {owner} IN {gone}"
