@@ -96,6 +96,7 @@ def test_ctrl_c_stops_a_command_with_its_own_code(stage, tmp_path):
     script = (
         "import os, signal, sys\n"
         "from localreg.cli.main import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs ignore it
         "class Slow:\n"
         "    def read(self, _=-1):\n"
         "        os.kill(os.getpid(), signal.SIGINT)\n"
