@@ -276,7 +276,7 @@ def show_a_model_of_many_revisions(folder):
 # Reports, tasks, logs --------------------------------------------------------------------------
 
 
-@COSTS.at_most(python_calls=2_900)
+@COSTS.at_most(python_calls=3_400)  # 2,430 with Python 3.11; the paths of later ones call more
 def read_the_versions_of_100_packages(folder):
     """As each `Task.init` does: the names and versions, and not the long descriptions."""
     for number in range(100):
