@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TEXT_LIMIT = 64_000_000  # bytes of a file that is read at once
 LINE_LIMIT = 16_000_000
 MOST_FILES = 1_000_000
+LONGEST_PATH = 4_095  # bytes; the system finds nothing at a longer one
 YAML_LIMIT = 4_000_000  # its reader is slow: a minute for this
 
 
@@ -121,6 +122,8 @@ class SourceFolder:
                 if count > MOST_FILES:
                     raise damaged(self.path, f"has more than {MOST_FILES:,} files")
                 path, found = f"{prefix}{name}", place / name
+                if len(os.fsencode(found)) > LONGEST_PATH:
+                    raise damaged(found, "is too deep: its path is too long")
                 if not is_package_path(path):
                     raise damaged(self.path, f"has a file of the name {printable_path(path)}")
                 if not self._is_inside(found):

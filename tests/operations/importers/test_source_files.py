@@ -79,8 +79,11 @@ def test_a_name_that_is_no_text_is_refused(folder):
         [*SourceFolder(folder).files_below()]
 
 
-def test_a_very_deep_folder_is_refused(folder):
-    here = os.open(folder, os.O_RDONLY)
+@pytest.mark.parametrize("name", ["short", "n" * 200])
+def test_a_very_deep_folder_is_refused(folder, name):
+    """And not left out, wherever the source is."""
+    (folder / name).mkdir()
+    here = os.open(folder / name, os.O_RDONLY)
     for _ in range(420):  # longer than a path may be
         os.mkdir("d" * 10, dir_fd=here)
         inner = os.open("d" * 10, os.O_RDONLY, dir_fd=here)
@@ -88,7 +91,7 @@ def test_a_very_deep_folder_is_refused(folder):
         here = inner
     os.close(here)
     with pytest.raises(LocalregError, match="d" * 10):
-        [*SourceFolder(folder).files_below()]
+        [*SourceFolder(folder / name).files_below()]
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="needs root")

@@ -276,20 +276,20 @@ def test_the_line_is_found_where_a_name_has_slashes(registry, weights):
 
 
 def test_a_gate_holds_for_data_sets(tmp_path):
-    registry = use_registry(tmp_path / "with-data")
-    (tmp_path / "f.csv").write_text("1")
-    data = Dataset.create(dataset_name="digits", dataset_project="vision")
-    data.add_files(tmp_path / "f.csv")
-    data.finalize(auto_upload=True)
-    registry.protect("vision/digits@prod", "stage=checked")
-    with pytest.raises(GateError):
-        registry.set_alias(data.id, "prod")
-    registry.set_alias(data.id, "prod", override="first one")
-    assert looking.resolve(registry._chain, "vision/digits@prod").id == data.id
-    registry.unprotect("vision/digits@prod")
-    record_gate(registry._chain.first, ("vision/.datasets", "digits"), "prod", ["published"])
-    with pytest.raises(GateError, match=r"vision/\.datasets/digits@prod is held"):
-        looking.resolve(registry._chain, "vision/digits@prod")
+    with use_registry(tmp_path / "with-data") as registry:
+        (tmp_path / "f.csv").write_text("1")
+        data = Dataset.create(dataset_name="digits", dataset_project="vision")
+        data.add_files(tmp_path / "f.csv")
+        data.finalize(auto_upload=True)
+        registry.protect("vision/digits@prod", "stage=checked")
+        with pytest.raises(GateError):
+            registry.set_alias(data.id, "prod")
+        registry.set_alias(data.id, "prod", override="first one")
+        assert looking.resolve(registry._chain, "vision/digits@prod").id == data.id
+        registry.unprotect("vision/digits@prod")
+        record_gate(registry._chain.first, ("vision/.datasets", "digits"), "prod", ["published"])
+        with pytest.raises(GateError, match=r"vision/\.datasets/digits@prod is held"):
+            looking.resolve(registry._chain, "vision/digits@prod")
 
 
 def last(registry, kind):

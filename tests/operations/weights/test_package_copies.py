@@ -373,7 +373,8 @@ def look_up(root):
     """Return the digest of the only package in the registry at `root`."""
     with Registry(root, readonly=True) as registry:
         sql = "SELECT digest FROM blob WHERE total IS NOT NULL"
-        ((digest,),) = registry._chain.first.store.user_connections._connect().execute(sql)
+        with registry._chain.first.store.user_connections.mine() as connection:
+            ((digest,),) = connection.execute(sql)
     return digest
 
 
