@@ -139,9 +139,10 @@ def _take_away(windows):
             mode = kind | 0o777
         elif stat.S_ISREG(mode):
             mode = kind | (0o666 if mode & 0o200 else 0o444)
-        names = [name for name in dir(result) if name.startswith("st_")][:]
+        # The rest by name. Python 3.13 refuses names of what is in the sequence.
+        first = {"st_mode", "st_ino", "st_dev", "st_nlink", "st_uid", "st_gid", "st_size"}
+        names = {name for name in dir(result) if name.startswith("st_")} - first
         values = {name: getattr(result, name) for name in names}
-        values |= {"st_mode": mode, "st_uid": 0, "st_gid": 0}
         sequence = [mode, *result[1:4], 0, 0, *result[6:]]
         return os.stat_result(sequence, values)
 
