@@ -107,7 +107,7 @@ def too_many(most: int) -> BundleError:
     """Return the error for a bundle of too many files."""
     return BundleError(
         f"a bundle has at most {most:,} files, those of its records included, and this one would "
-        "have more; export fewer models at a time",
+        "have more; export fewer models at a time, or make a backup of the whole registry",
         part="manifests",
     )
 
