@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 from datetime import UTC, datetime
@@ -343,7 +344,7 @@ def test_a_clock_that_was_wrong_once_is_not_seen_in_later_times(tmp_path, monkey
         ("task", "show", tasks[0]["id"]), ("task", "show", tasks[0]["id"], "--json"),
     ):  # fmt: skip
         assert year in said(*arguments), arguments
-        assert "2038" not in said(*arguments), arguments
+        assert not re.search(r"\b2038\b", said(*arguments)), arguments  # ids may have it, too
     with Registry("registry") as registry:
         right = Task.get_task(task_id=tasks[0]["id"])
         assert right.artifacts["numbers"].timestamp.year == int(year)

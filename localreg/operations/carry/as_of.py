@@ -1,6 +1,7 @@
 """Look at a registry as it was at some time: a view, which is only read.
 
-It is a database of its own, folded from the events that this registry had then, on the same blobs.
+It is a database of its own, in which what this registry did not know then is undone, on the same
+blobs.
 It is in the registry's ``tmp``, or in the user's folder for temporary files where the registry
 cannot be written to, and is deleted when the view is closed.
 """
