@@ -385,7 +385,7 @@ class Store:
     def _write(self, *, synced: bool) -> Iterator[Change]:
         self.check_writable()
         lazy = not synced and self._journal == "wal" and self.durability == "full"
-        # Many programs only read. Not within the transaction, in which nobody else can write.
+        # Many programs only read. Not within the transaction: no other process can write then.
         from localreg.store.database import origins
         from localreg.store.events.change import Change
 
