@@ -662,14 +662,18 @@ def push_6_000_small_models(folder):
         yield push
 
 
+def _logs_of_100_tasks(registry):
+    for number in range(100):
+        task = Task.create("p", f"t{number}", registry=registry)
+        task.get_logger().report_text(f"{number:010}" * 20_000, print_console=False)
+
+
 @COSTS.at_most(megabytes=15)
 def clone_the_logs_of_100_tasks(folder):
     """Of 20 MB it holds 8 until they are joined; the others are in files."""
     numbers = count()
     with Registry(folder / "registry", durability="fast") as registry:
-        for number in range(100):
-            task = Task.create("p", f"t{number}", registry=registry)
-            task.get_logger().report_text(f"{number:010}" * 20_000, print_console=False)
+        _logs_of_100_tasks(registry)
         registry.add_remote("origin", folder / "remote")
         registry.push()
 
@@ -686,9 +690,7 @@ def push_the_logs_of_100_tasks(folder):
     """Of 20 MB it holds what is not worth a file: 4 to 6, as its threads take turns."""
     numbers = count()
     with Registry(folder / "registry", durability="fast") as registry:
-        for number in range(100):
-            task = Task.create("p", f"t{number}", registry=registry)
-            task.get_logger().report_text(f"{number:010}" * 20_000, print_console=False)
+        _logs_of_100_tasks(registry)
 
         def push():
             name = f"r{next(numbers)}"
