@@ -393,6 +393,68 @@ def test_a_read_during_a_change_of_the_file_is_an_error(public_folder, children,
     assert "try again" in said
 
 
+HEADERS = 96  # bytes of SQLite's two headers of its index: equal, with a checksum each
+
+
+def read_past_a_broken_index(root):
+    """Read, and show each wait for the index; return the names of models, or the error."""
+    import sys
+
+    from support.two_users import STRANGER, become
+
+    become(STRANGER, 0o022)
+    from localreg import LocalregError, Registry
+    from localreg.store.database import readonly
+
+    def wait(_):
+        print("waits", flush=True)
+        sys.stdin.readline()
+
+    with Registry(root) as registry:
+        print("opened", flush=True)
+        sys.stdin.readline()
+        readonly.time.sleep = wait
+        try:
+            return [model.name for model in registry.models()]
+        except LocalregError as error:
+            return [type(error).__name__, str(error)]
+
+
+@pytest.mark.parametrize("mended_after", [1, 3, None])
+def test_a_read_waits_while_the_index_of_the_log_is_half_written(
+    public_folder, children, mended_after
+):
+    """P11, P15: between two commits a reader may see a header that only a writer can make again."""
+    root = public_folder / "registry"
+    open_registry(root, journal="wal").close()
+    index = root / "registry.db-shm"
+    with Registry(root), children.start(read_past_a_broken_index, root) as child:
+        InputModel.import_model("s3://b/x", name="m")
+        assert child.stdout.readline() == "opened\n", child.stderr.read()
+        headers = index.read_bytes()[:HEADERS]
+
+        def write(content):
+            with index.open("r+b") as file:
+                file.write(content)
+
+        write(bytes(HEADERS))
+        waits = 0
+        print("go", file=child.stdin, flush=True)
+        while (line := child.stdout.readline()) == "waits\n":
+            waits += 1
+            if waits == mended_after:
+                write(headers)
+            print("go", file=child.stdin, flush=True)
+        write(headers)
+        _, errors = child.communicate()
+    assert child.returncode == 0, errors
+    if mended_after is None:
+        assert json.loads(line)[0] == "ReadOnlyRegistryError"
+        assert "only a process that may write can apply it" in json.loads(line)[1]
+    else:
+        assert (waits, json.loads(line)) == (mended_after, ["m"])
+
+
 def ask(root, folder):
     """Call all that looks at weights, as a user who may only read; return the messages."""
     import tempfile

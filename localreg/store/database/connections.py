@@ -16,12 +16,12 @@ import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from localreg.store.database.same_file import OpenedConnection
+from localreg.store.database.readonly import WaitingConnection
 
 FORK_WAIT_SECONDS = 30.0
 
 
-class PassingConnection(OpenedConnection):
+class PassingConnection(WaitingConnection):
     """A connection that would keep others of the process from writing: closed after each use."""
 
 

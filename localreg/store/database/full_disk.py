@@ -25,8 +25,9 @@ from pathlib import Path
 
 from localreg.store.database import opening
 from localreg.store.database.connections import PassingConnection
-from localreg.store.database.readonly import connect_unlocked, log_of_killed
+from localreg.store.database.readonly import connect_unlocked
 from localreg.store.database.schema_check import check_schema
+from localreg.store.database.sqlite_errors import log_of_killed
 from localreg.store.rows import setting_rows
 
 
@@ -64,4 +65,4 @@ def _connect_to_log(path: Path, log: str) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
             raise
-        raise log_of_killed(log) from error
+        raise log_of_killed(path, log) from error

@@ -2,7 +2,8 @@
 
 - If the database can be written to is checked when the registry is opened, and not again.
 - If SQLite's log and index (``-wal``, ``-shm``) exist, a reader without the right to write sees
-  what writers commit, like every reader.
+  what writers commit, like every reader. But it cannot repair the index, which looks broken to it
+  for a moment of some commits. Then it reads again.
 - A user who may write to the database makes these files for reading, and deletes them at the end.
   A user who may write to the folder but not to the database must not make them: they would belong
   to the reader, and the owner could not write any more.
@@ -19,12 +20,17 @@ import sqlite3
 import time
 from contextlib import closing
 
-from localreg.errors import ReadOnlyRegistryError, StorageError
+from localreg.errors import StorageError
 from localreg.filesystem.access_rights import may_write, why_not_written
 from localreg.store.database import opening
 from localreg.store.database.same_file import OpenedConnection
 from localreg.store.database.schema_check import check_schema
+from localreg.store.database.sqlite_errors import BROKEN_INDEX, log_of_killed
 from localreg.store.rows import setting_rows
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sqlite3 import _Parameters
 
 _FINEST_NS = 20_000_000  # two changes within this time may have the same mtime
 _State = tuple[int, ...]
@@ -40,6 +46,25 @@ def why_readonly(path: str | os.PathLike[str]) -> str | None:
         if not may_write(place):
             return why_not_written(place)
     return None
+
+
+class WaitingConnection(OpenedConnection):
+    """A connection that may not write to the index of the log, and waits until that is whole."""
+
+    def execute(self, sql: str, parameters: _Parameters = (), /) -> sqlite3.Cursor:
+        """Execute a statement, as `sqlite3.Connection` does.
+
+        Only a statement that begins a transaction looks at the index as a whole, so one that was
+        refused has done nothing yet.
+        """
+        for _ in range(opening.LOOKS - 1):
+            try:
+                return super().execute(sql, parameters)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode not in BROKEN_INDEX:
+                    raise
+            time.sleep(opening.LOOK_SECONDS)
+        return super().execute(sql, parameters)
 
 
 class UnlockedConnection(OpenedConnection):
@@ -113,7 +138,7 @@ def connect_readonly(path: str | os.PathLike[str]) -> sqlite3.Connection:
         refused: sqlite3.OperationalError | None = None
         try:
             if not _log_would_block_owner(path):
-                return opening.probed(opening.open_uri(path, "mode=ro"))
+                return opening.probed(opening.open_uri(path, "mode=ro", WaitingConnection))
         except sqlite3.OperationalError as error:
             code = error.sqlite_errorcode & 0xFF
             if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
@@ -127,7 +152,7 @@ def connect_readonly(path: str | os.PathLike[str]) -> sqlite3.Connection:
         if log is None:
             return connect_unlocked(path)
         if tries_left == 0:
-            raise log_of_killed(log) from refused
+            raise log_of_killed(path, log) from refused
         time.sleep(opening.LOOK_SECONDS)  # a writer may be opening or closing it
     raise AssertionError
 
@@ -183,12 +208,3 @@ def _open_unlocked(path: str | os.PathLike[str]) -> UnlockedConnection:
     assert isinstance(connection, UnlockedConnection)
     connection.seen = seen
     return connection
-
-
-def log_of_killed(log: str) -> ReadOnlyRegistryError:
-    """Return the error for a log that this user may not apply."""
-    return ReadOnlyRegistryError(
-        f"a killed process left {log}, and only a process that may write can apply it; open the "
-        "registry once where it can be written to (`localreg env` is enough)",
-        path=log,
-    )

@@ -60,6 +60,11 @@ _BY_CODE: dict[int, _Outcome] = {
     sqlite3.SQLITE_PROTOCOL: _LOCKED,
     sqlite3.SQLITE_NOMEM: (StorageError, "no memory left while reading or writing {path}"),
 }
+# To one who may not write to it, the index of a log looks broken while others write, or for ever.
+BROKEN_INDEX = frozenset({
+    sqlite3.SQLITE_READONLY_RECOVERY, sqlite3.SQLITE_READONLY_CANTINIT,
+    sqlite3.SQLITE_READONLY_CANTLOCK,
+})  # fmt: skip
 _UNEXPECTED: _Outcome = (
     RegistryError,
     "{path}: the database refused the change ({reason}); this is a bug of localreg, please report "
@@ -108,6 +113,8 @@ def as_registry_error(error: sqlite3.Error, path: str | os.PathLike[str]) -> Reg
         )
     if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
         return replaced(path)
+    if getattr(error, "sqlite_errorcode", 0) in BROKEN_INDEX:
+        return log_of_killed(path, f"{os.fspath(path)}-wal")
     # The low byte is the primary code. Errors of the sqlite3 module itself have no code.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     kind, text = _DAMAGED if is_undecodable(error) else _BY_CODE.get(code, _UNEXPECTED)
@@ -128,6 +135,15 @@ def is_for_lack_of_space(error: sqlite3.Error, path: str | os.PathLike[str]) -> 
 def full(path: str | os.PathLike[str]) -> StorageFullError:
     """Return the error for a database whose disk is full."""
     return StorageFullError(_FULL[1].format(path=path), path=str(path))
+
+
+def log_of_killed(path: str | os.PathLike[str], log: str) -> ReadOnlyRegistryError:
+    """Return the error for a log that this user may not apply."""
+    return ReadOnlyRegistryError(
+        f"a killed process left {log}, and only a process that may write can apply it; open the "
+        "registry once where it can be written to (`localreg env` is enough)",
+        path=str(path),
+    )
 
 
 def _why_refused(path: str | os.PathLike[str]) -> str:
