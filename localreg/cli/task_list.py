@@ -34,6 +34,7 @@ from localreg.cli.output import (
     say,
 )
 from localreg.cli.task_records import task_json, task_status, whole
+from localreg.cli.unknown_keys import say_unknown
 from localreg.operations.finding.upstream import Found
 from localreg.operations.finding.values import Values, task_values
 from localreg.operations.tasks import lifecycle, search
@@ -116,13 +117,14 @@ def ls_command(
     names = named(pattern, project, name)
     order, sorted_by = check_sort(sort, KINDS)
     wanted = check_columns(columns, FIXED, (*KINDS, "min", "max"))
+    conditions = task_conditions(meta)
     filters = {
         "tags": list(tags),
         "status": status,
         "archived": archived,
         "limit": limit + 1 if limit else None,
         "order": order,
-        **task_conditions(meta),
+        **conditions,
     }
     with opened(directory) as chain:
         search.abort_dead_tasks(chain.first)
@@ -142,6 +144,7 @@ def ls_command(
         elif not found and not as_json:
             filtered = any((pattern, project, name, tags, meta, status, sorted_by))
             _say_none(chain, filtered=filtered, archived=archived)
+            say_unknown(chain, "task", conditions)
             if sorted_by is not None:
                 newest = search.check_search(archived=archived, limit=_LOOKED_AT)
                 values = values_of(search.search_tasks(chain, newest), task_values)

@@ -38,6 +38,7 @@ from localreg.cli.output import (
     print_table,
     say,
 )
+from localreg.cli.unknown_keys import say_unknown
 from localreg.operations.finding import queries
 from localreg.operations.finding.listing import Listing, listed
 from localreg.operations.finding.upstream import Found, records, search
@@ -127,9 +128,10 @@ def ls_command(
         with opened(directory, as_of=as_of) as chain:
             _list_removed(chain, names, limit, as_json=as_json, quiet=quiet)
         return
+    conditions = model_conditions(meta)
     filters = {
         "tags": list(tags),
-        **model_conditions(meta),
+        **conditions,
         "published": published,
         "signed": signed,
         "archived": archived,
@@ -159,6 +161,7 @@ def ls_command(
             _say_none(chain, filtered=filtered, archived=archived, as_of=as_of)
             if signed and not operations.trust.shown.trusts_any(chain):
                 say("No key is trusted, so no signature counts. `localreg key add FILE` adds one.")
+            say_unknown(chain, "model", conditions)
             if sorted_by is not None:
                 say(only_with(sorted_by, "models", _values_of_newest(chain, archived=archived)))
 

@@ -1,7 +1,8 @@
-"""A hint for an order by a value that nothing has, such as a metric with a typing error."""
+"""Hints for queries by a value that nothing has, such as a metric with a typing error."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 from localreg import log
@@ -16,6 +17,7 @@ _NAMES = {
     "parameter": name_rows.parameters,
     "metadata": name_rows.metadata_keys,
 }
+_MOST = 3  # similar names
 
 
 def warn_of_unknown(chain: Chain, subject: str, order: Order) -> None:
@@ -25,18 +27,44 @@ def warn_of_unknown(chain: Chain, subject: str, order: Order) -> None:
         subject: "model" or "task".
         order: of a query that found nothing.
     """
-    if not order.is_of_values:
+    if not order.is_of_values or is_known(chain, subject, order.by, order.key):
         return
-    names = _NAMES[order.by]
+    close = similar(chain, order.by, order.key)
+    hint = f"; similar ones are {', '.join(map(repr, close))}" if close else ""
+    log.warning("no %s has the %s %r, so none is returned%s", subject, order.by, order.key, hint)
 
-    def is_known(connection: Connection) -> bool:
-        if order.by == "metadata":
-            return order.key in names(connection, order.key)
-        return bool(value_sources.sources(connection, subject, order.by, order.key))
 
-    if any(known for _, known in read_each(chain, is_known)):
-        return
-    every = [each for _, some in read_each(chain, lambda c: names(c, "")) for each in some]
-    close = get_close_matches(order.key, dict.fromkeys(every), n=3, cutoff=0.5)
-    similar = f"; similar ones are {', '.join(map(repr, close))}" if close else ""
-    log.warning("no %s has the %s %r, so none is returned%s", subject, order.by, order.key, similar)
+def is_known(chain: Chain, subject: str, kind: str, name: str) -> bool:
+    """Return True if any model or task of the registries has a value of this name.
+
+    Args:
+        subject: "model" or "task".
+        kind: "metric", "parameter" or "metadata".
+        name: as `value_sources.sources` takes it.
+    """
+
+    def has(connection: Connection) -> bool:
+        if kind == "metadata":
+            return name in name_rows.metadata_keys(connection, name)
+        return bool(value_sources.sources(connection, subject, kind, name))
+
+    return any(known for _, known in read_each(chain, has))
+
+
+def similar(chain: Chain, kind: str, name: str) -> list[str]:
+    """Return the names of some values that are spelled like a name, the most similar first."""
+    found = read_each(chain, lambda connection: _NAMES[kind](connection, ""))
+    return _closest(name, (each for _, some in found for each in some))
+
+
+def _closest(name: str, known: Iterable[str]) -> list[str]:
+    """Return the names that differ little from a name, or end like it after a slash.
+
+    >>> _closest("acuracy", ["accuracy", "loss"]), _closest("lr", ["Args/lr", "Args/rate"])
+    (['accuracy'], ['Args/lr'])
+    """
+    names = list(dict.fromkeys(known))
+    ends = [each for each in names if each.endswith(f"/{name}")]
+    return list(dict.fromkeys([*ends, *get_close_matches(name, names, n=_MOST, cutoff=0.5)]))[
+        :_MOST
+    ]
