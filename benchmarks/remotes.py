@@ -61,6 +61,12 @@ print(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
 """
 
 
+# What a raw clone inserts, in the order of its statement.
+_INSERTED = (
+    "position", "event_id", "seq", "lamport", "stamp", "time", "kind", "v", "subject", "field",
+    "payload", "origin",
+)  # fmt: skip
+
 QUICK = ("--events", "2000", "--commit", "200", "--rounds", "1")
 
 
@@ -159,11 +165,12 @@ def raw_clone(url: str, folder: str) -> float:
         )
         for batch in query:
             columns = (batch.column(number).to_pylist() for number in range(batch.num_columns))
+            by_name = dict(zip(COLUMNS, columns, strict=True))
             connection.executemany(
                 "INSERT INTO event (position, event_id, origin, seq, grp, lamport, stamp, at, "
                 "actor, kind, v, subject, field, payload, arrived, remote, positioned) "
-                "VALUES (?1, ?3, 1, ?6, 1, ?7, ?8, ?9, 1, ?11, ?12, ?13, ?14, ?15, 1, ?4, 1)",
-                zip(*columns, strict=True),
+                "VALUES (?, ?, 1, ?, 1, ?, ?, ?, 1, ?, ?, ?, ?, ?, 1, ?, 1)",
+                zip(*(by_name[name] for name in _INSERTED), strict=True),
             )
         connection.execute("COMMIT")
         return time.perf_counter() - started

@@ -561,6 +561,17 @@ def test_a_push_goes_through_what_was_reported_and_not_through_all_models(used):
     assert found == {"reported"}
 
 
+def test_all_values_of_a_statement_are_given_in_order_or_all_by_name(used):
+    """Python 3.12 warns about each name, or number, for which it finds a sequence."""
+    found = []
+    for sql in used[1]:
+        outside_texts = re.sub(r"'[^']*'", "", sql)
+        numbered = re.search(r"\?\d", outside_texts)
+        if numbered or ("?" in outside_texts and re.search(r":[a-z_]", outside_texts)):
+            found.append(sql)
+    assert found == []
+
+
 @pytest.mark.parametrize(
     "sql",
     [

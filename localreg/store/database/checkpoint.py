@@ -183,7 +183,7 @@ def take_over(connection: Connection, name: str, url: str, seen: str | None) -> 
     guard = "event_is_never_changed"
     (trigger,) = (each for each in known_objects() if each.name == guard)
     connection.execute(f"DROP TRIGGER {guard}")
-    connection.execute("UPDATE event SET arrived = ?1, positioned = ?1", (at,))
+    connection.execute("UPDATE event SET arrived = ?, positioned = ?", (at, at))
     connection.execute(trigger.sql)
     connection.execute(f"UPDATE blob SET added = ?, facts = NULL, {_OF_THE_BYTES}", (at,))
     connection.execute(

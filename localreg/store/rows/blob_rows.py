@@ -387,14 +387,15 @@ def record_many(connection: Connection, files: Sequence[New]) -> None:
     moment = now()
     connection.executemany(
         "INSERT INTO blob (digest, size, added, verified, ctime, sample, facts) "
-        "VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6) "
-        "ON CONFLICT (digest) DO UPDATE SET size = ?2, verified = ?3, ctime = ?4, "
-        "sample = COALESCE(?5, sample), unreferenced = NULL, facts = COALESCE(?6, facts), "
-        "upstream = NULL",
+        "VALUES (?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (digest) DO UPDATE SET size = excluded.size, verified = excluded.verified, "
+        "ctime = excluded.ctime, sample = COALESCE(excluded.sample, sample), "
+        "unreferenced = NULL, facts = COALESCE(excluded.facts, facts), upstream = NULL",
         (
             (
                 each.digest,
                 each.size,
+                moment,
                 moment,
                 each.ctime,
                 each.sample,
@@ -448,8 +449,8 @@ def record_linked(connection: Connection, ctimes: Iterable[tuple[str, int, int]]
         ctimes: digest, the time before and the time after; a blob of another time stays as it is.
     """
     connection.executemany(
-        "UPDATE blob SET ctime = ?3 WHERE digest = ?1 AND ctime = ?2",
-        ctimes,
+        "UPDATE blob SET ctime = ? WHERE digest = ? AND ctime = ?",
+        ((after, digest, before) for digest, before, after in ctimes),
     )
 
 
@@ -459,7 +460,10 @@ def record_files(connection: Connection, files: Iterable[tuple[str, int | None, 
     Args:
         files: digest, `verified` and `ctime`, as in `BlobRow`.
     """
-    connection.executemany("UPDATE blob SET verified = ?2, ctime = ?3 WHERE digest = ?1", files)
+    connection.executemany(
+        "UPDATE blob SET verified = ?, ctime = ? WHERE digest = ?",
+        ((verified, ctime, digest) for digest, verified, ctime in files),
+    )
 
 
 def referred(connection: Connection, digest: str) -> bool:
@@ -502,12 +506,12 @@ def needed_among(connection: Connection, digests: Iterable[str]) -> list[Needed]
     select = f"SELECT b.digest, b.size, {_ALONE_HERE}"
     rows = _NEEDED_ROWS.all(
         connection,
-        f"{select} FROM blob b WHERE b.digest IN (SELECT value FROM json_each(?1)) "
+        f"{select} FROM blob b WHERE b.digest IN (SELECT value FROM json_each(:digests)) "
         f"AND {_REFERRED} UNION "
         f"{select} FROM blob t JOIN tree_file f ON f.tree = t.pk JOIN blob b ON b.pk = f.blob "
-        "WHERE t.digest IN (SELECT value FROM json_each(?1)) "
+        "WHERE t.digest IN (SELECT value FROM json_each(:digests)) "
         f"AND {_PACKAGE_REFERRED.format('t.pk')} ORDER BY 1",
-        (_listed(digests),),
+        {"digests": _listed(digests)},
     )
     return [Needed(digest, size, bool(alone)) for digest, size, alone in rows]
 
@@ -543,11 +547,11 @@ def digests_of_models(connection: Connection, models: Iterable[str]) -> set[str]
     """Return the digests of all weights of some models, and of their signatures."""
     rows = _DIGESTS.all(
         connection,
-        "SELECT b.digest FROM json_each(?1) i JOIN model m ON m.id = i.value "
+        "SELECT b.digest FROM json_each(:models) i JOIN model m ON m.id = i.value "
         "JOIN weights w ON w.model = m.pk JOIN blob b ON b.pk = w.blob UNION "
-        "SELECT b.digest FROM json_each(?1) i JOIN model m ON m.id = i.value "
+        "SELECT b.digest FROM json_each(:models) i JOIN model m ON m.id = i.value "
         "JOIN signature s ON s.model = m.pk JOIN blob b ON b.pk = s.blob",
-        (_listed(models),),
+        {"models": _listed(models)},
     )
     return {digest for (digest,) in rows}
 
@@ -705,12 +709,13 @@ def give_up(connection: Connection, digests: Iterable[str]) -> list[str]:
 def _without_archives(connection: Connection, key: int) -> list[int]:
     """Forget the archives of a package that nothing refers to; return their keys."""
     rows = connection.execute(
-        "SELECT a.pk FROM unpacked u JOIN blob a ON a.digest = u.archive WHERE u.tree = ?1 "
-        f"AND NOT {_PACKAGE_REFERRED.format('?1')}",
-        (key,),
+        "SELECT a.pk FROM unpacked u JOIN blob a ON a.digest = u.archive WHERE u.tree = :tree "
+        f"AND NOT {_PACKAGE_REFERRED.format(':tree')}",
+        {"tree": key},
     ).fetchall()
     connection.execute(
-        f"DELETE FROM unpacked WHERE tree = ?1 AND NOT {_PACKAGE_REFERRED.format('?1')}", (key,)
+        f"DELETE FROM unpacked WHERE tree = :tree AND NOT {_PACKAGE_REFERRED.format(':tree')}",
+        {"tree": key},
     )
     return [archive for (archive,) in rows]
 
@@ -774,10 +779,11 @@ def only_in(
         digests: look only at these; None for all.
     """
     if digests is None:
-        rows = _DIGESTS.all(connection, _ONLY_IN.format(""), (package,))
+        rows = _DIGESTS.all(connection, _ONLY_IN.format(""), {"package": package})
     else:
-        among = "AND b.digest IN (SELECT value FROM json_each(?2))"
-        rows = _DIGESTS.all(connection, _ONLY_IN.format(among), (package, _listed(digests)))
+        among = "AND b.digest IN (SELECT value FROM json_each(:digests))"
+        given = {"package": package, "digests": _listed(digests)}
+        rows = _DIGESTS.all(connection, _ONLY_IN.format(among), given)
     return [digest for (digest,) in rows]
 
 
@@ -793,9 +799,9 @@ _ALONE = (
 )
 _ONLY_IN = (
     "SELECT digest FROM (SELECT b.digest FROM blob t JOIN blob b ON b.pk = t.pk "
-    f"WHERE t.digest = ?1 {{0}} AND {_ALONE.format('tree = 0')}) UNION ALL "
+    f"WHERE t.digest = :package {{0}} AND {_ALONE.format('tree = 0')}) UNION ALL "
     "SELECT digest FROM (SELECT DISTINCT b.digest FROM blob t JOIN tree_file f ON f.tree = t.pk "
-    f"JOIN blob b ON b.pk = f.blob WHERE t.digest = ?1 {{0}} AND {_ALONE.format('1')})"
+    f"JOIN blob b ON b.pk = f.blob WHERE t.digest = :package {{0}} AND {_ALONE.format('1')})"
 )
 
 

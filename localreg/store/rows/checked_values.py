@@ -7,7 +7,7 @@ function that makes a record of a row checks it with the `Columns` of its statem
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import chain
@@ -37,6 +37,8 @@ _PLAIN_URL = (
 
 _AT_ONCE = 500  # rows that `Columns.stream` holds
 _MANY = 4  # rows: from here on it is faster to check them column by column
+# Of a statement with ``?``, or with names (``:digest``).
+Parameters = Sequence[object] | Mapping[str, object]
 # What a value must be, its types, and None or a further check, whose result counts as bool. Checks
 # that are written in C keep reading fast.
 Rule = tuple[str, "frozenset[type]", "Callable[[Any], object] | None"]
@@ -202,7 +204,7 @@ class Columns:
         self,
         connection: sqlite3.Connection,
         sql: str,
-        parameters: Sequence[object] = (),
+        parameters: Parameters = (),
         key: object = None,
     ) -> tuple[Any, ...] | None:
         """Return the first row of a statement, checked; None without any."""
@@ -220,7 +222,7 @@ class Columns:
         self,
         connection: sqlite3.Connection,
         sql: str,
-        parameters: Sequence[object] = (),
+        parameters: Parameters = (),
         key: object = None,
     ) -> list[tuple[Any, ...]]:
         """Return the rows of a statement; a damaged one is an error."""
@@ -231,13 +233,13 @@ class Columns:
         return rows
 
     def sound(
-        self, connection: sqlite3.Connection, sql: str, parameters: Sequence[object] = ()
+        self, connection: sqlite3.Connection, sql: str, parameters: Parameters = ()
     ) -> list[tuple[Any, ...]]:
         """Return the sound rows of a statement, for a list; damaged ones are logged."""
         return self._sound(fetched(connection, sql, parameters))
 
     def stream(
-        self, connection: sqlite3.Connection, sql: str, parameters: Sequence[object] = ()
+        self, connection: sqlite3.Connection, sql: str, parameters: Parameters = ()
     ) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a statement, of which there may be millions; a damaged one raises.
 
@@ -250,7 +252,7 @@ class Columns:
             yield from rows
 
     def sound_stream(
-        self, connection: sqlite3.Connection, sql: str, parameters: Sequence[object] = ()
+        self, connection: sqlite3.Connection, sql: str, parameters: Parameters = ()
     ) -> Iterator[tuple[Any, ...]]:
         """Return the sound rows of a statement, of which there may be millions; others are logged.
 
@@ -285,7 +287,7 @@ class Columns:
 
 
 def fetched(
-    connection: sqlite3.Connection, sql: str, parameters: Sequence[object] = ()
+    connection: sqlite3.Connection, sql: str, parameters: Parameters = ()
 ) -> list[tuple[Any, ...]]:
     """Return the rows of a statement; text that is not UTF-8 comes as bytes.
 
@@ -304,7 +306,7 @@ def fetched(
 
 
 def fetched_in_parts(
-    connection: sqlite3.Connection, sql: str, parameters: Sequence[object] = ()
+    connection: sqlite3.Connection, sql: str, parameters: Parameters = ()
 ) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the rows of a statement, some at a time; text that is not UTF-8 comes as bytes."""
     given = 0
@@ -322,7 +324,7 @@ def fetched_in_parts(
 
 
 def _parts_with_bytes(
-    connection: sqlite3.Connection, sql: str, parameters: Sequence[object], skipped: int
+    connection: sqlite3.Connection, sql: str, parameters: Parameters, skipped: int
 ) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the rows of a statement after the first ones, with bytes for text that is not UTF-8."""
     cursor = None

@@ -230,10 +230,15 @@ def put(connection: Connection, model_id: str, changed: Iterable[DatasetFile]) -
     """Add or replace files; the blobs of those that are no links are recorded."""
     (pk,) = connection.execute("SELECT pk FROM model WHERE id = ?", (model_id,)).fetchone()
     connection.executemany(
-        "INSERT OR REPLACE INTO open_dataset_file VALUES (?1, ?2, "
-        "iif(?6 IS NULL, (SELECT pk FROM blob WHERE digest = ?3), NULL), ?4, ?5, ?6, "
-        "iif(?6 IS NULL, NULL, ?3))",
-        ((pk, each.path, each.digest, each.size, each.executable, each.link) for each in changed),
+        "INSERT OR REPLACE INTO open_dataset_file VALUES "
+        "(?, ?, (SELECT pk FROM blob WHERE digest = ?), ?, ?, ?, ?)",
+        (
+            # A file that is here has the digest of its blob, and a link its own.
+            (pk, each.path, each.digest, each.size, each.executable, None, None)
+            if each.link is None
+            else (pk, each.path, None, each.size, each.executable, each.link, each.digest)
+            for each in changed
+        ),
     )
 
 
@@ -275,10 +280,10 @@ def children(connection: Connection, model_id: str) -> list[str]:
         child
         for (child,) in Columns("model", id=ID).sound(
             connection,
-            "SELECT m.id FROM metadata x JOIN model m ON m.pk = x.model WHERE x.key = ?1 "
+            "SELECT m.id FROM metadata x JOIN model m ON m.pk = x.model WHERE x.key = ? "
             "AND json_valid(x.value) AND EXISTS "
             "(SELECT 1 FROM json_each(iif(json_valid(x.value), x.value, '[]')) j "
-            "WHERE j.value = ?2) ORDER BY m.birth",
+            "WHERE j.value = ?) ORDER BY m.birth",
             (dataset_names.PARENTS, model_id),
         )
     ]

@@ -72,24 +72,27 @@ def newest_keys(
         limit: the most to return; None for all.
     """
     # Each part has an index that begins with its subject, so that a few are found among many.
-    found = f"SELECT e.pk FROM event e {_NEWEST} LIMIT ?2"
+    found = f"SELECT e.pk FROM event e {_NEWEST} LIMIT :limit"
     if subject is not None:
         found = (
             "SELECT e.pk FROM event e WHERE e.pk IN ("
-            f"SELECT * FROM (SELECT e.pk FROM event e WHERE e.subject = ?1 {_NEWEST} LIMIT ?2) "
+            "SELECT * FROM (SELECT e.pk FROM event e "
+            f"WHERE e.subject = :subject {_NEWEST} LIMIT :limit) "
             "UNION ALL SELECT * FROM (SELECT e.pk FROM alias_event n JOIN event e "
-            f"ON e.event_id = n.event WHERE n.model = ?1 {_NEWEST} LIMIT ?2)) {_NEWEST} LIMIT ?2"
+            f"ON e.event_id = n.event WHERE n.model = :subject {_NEWEST} LIMIT :limit)) "
+            f"{_NEWEST} LIMIT :limit"
         )
-    rows = connection.execute(found, (subject, -1 if limit is None else limit))
+    most = -1 if limit is None else limit
+    rows = connection.execute(found, {"subject": subject, "limit": most})
     return array("q", (pk for (pk,) in rows))  # there may be millions
 
 
 def count(connection: Connection, subject: str) -> int:
     """Return the number of keys that `newest_keys` returns of a subject."""
     (found,) = connection.execute(
-        "SELECT (SELECT count(*) FROM event WHERE subject = ?1) "
-        "+ (SELECT count(*) FROM alias_event WHERE model = ?1)",
-        (subject,),
+        "SELECT (SELECT count(*) FROM event WHERE subject = :subject) "
+        "+ (SELECT count(*) FROM alias_event WHERE model = :subject)",
+        {"subject": subject},
     ).fetchone()
     return int(found)
 
@@ -188,10 +191,10 @@ def of_call(connection: Connection, pk: int) -> list[Event]:
     """Return the events of the transaction in which an event was made, in their order."""
     rows = _EVENTS.sound(
         connection,
-        f"{_SELECT} WHERE e.pk >= (SELECT grp FROM event WHERE pk = ?1) "
-        "AND e.grp = (SELECT grp FROM event WHERE pk = ?1) AND e.pk < ?1 + 1000 "
+        f"{_SELECT} WHERE e.pk >= (SELECT grp FROM event WHERE pk = :pk) "
+        "AND e.grp = (SELECT grp FROM event WHERE pk = :pk) AND e.pk < :pk + 1000 "
         "ORDER BY e.pk",
-        [pk],
+        {"pk": pk},
     )
     return _events(rows)
 
@@ -284,7 +287,7 @@ def newest_time(connection: sqlite3.Connection, after: int) -> int | None:
     """Return the latest time of any event that is later than another one, or None; microseconds."""
     # A stamp is not less than the time, and has an index.
     row = connection.execute(
-        "SELECT max(at) FROM event WHERE stamp > ?1 AND at > ?1", (after,)
+        "SELECT max(at) FROM event WHERE stamp > ? AND at > ?", (after, after)
     ).fetchone()
     return row[0] if type(row[0]) is int else None
 

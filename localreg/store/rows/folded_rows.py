@@ -52,8 +52,9 @@ _STATEMENTS = {
        for owner, tables in _BY_KEY.items() for table in tables},
     **{f"delete {table}": f"DELETE FROM {table} WHERE {column} = ?" for table, column in _BY_ID},
     **{f"delete {owner}": f"DELETE FROM {owner} WHERE pk = ?" for owner in OWNERS},
-    **{f"delete {table}": f"DELETE FROM {table} WHERE name = ?2 AND alias = ?3 "
-       "AND project = (SELECT pk FROM project WHERE name = ?1)" for table in _OF_ALIASES},
+    **{f"delete {table}": f"DELETE FROM {table} WHERE "
+       "project = (SELECT pk FROM project WHERE name = ?) AND name = ? AND alias = ?"
+       for table in _OF_ALIASES},
     "blob": _inserting("blob", ("pk", "digest", "size", "total", "added")),
     **{f"change {owner}": f"UPDATE {owner} SET ({', '.join(columns)}) = "
        f"({', '.join('?' * len(columns))}) WHERE pk = ?" for owner, columns in OWNERS.items()},

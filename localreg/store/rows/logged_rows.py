@@ -142,9 +142,9 @@ def ids_of(connection: Connection, subject: str, until: int | None = None) -> li
     """
     rows = _IDS.all(
         connection,
-        "SELECT event_id FROM event WHERE subject = ?1 AND (?2 IS NULL OR pk <= ?2) "
+        "SELECT event_id FROM event WHERE subject = :subject AND (:until IS NULL OR pk <= :until) "
         "ORDER BY event_id",
-        (subject, until),
+        {"subject": subject, "until": until},
     )
     return [event_id for (event_id,) in rows]
 
@@ -189,10 +189,10 @@ def makers(connection: Connection, model_id: str) -> list[str]:
     """Return ids of the tasks that made a model: that it names, or whose output it is."""
     rows = _IDS.all(
         connection,
-        "SELECT t.id FROM model m JOIN task t ON t.id = m.task WHERE m.id = ?1 "
+        "SELECT t.id FROM model m JOIN task t ON t.id = m.task WHERE m.id = :model "
         "UNION SELECT t.id FROM task_model x JOIN task t ON t.pk = x.task "
-        "WHERE x.model = ?1 AND x.role = 'output' ORDER BY 1",
-        (model_id,),
+        "WHERE x.model = :model AND x.role = 'output' ORDER BY 1",
+        {"model": model_id},
     )
     return [task_id for (task_id,) in rows]
 

@@ -165,6 +165,11 @@ def _kept_statement(query: ModelQuery) -> tuple[str, Parameters] | None:
         if not 0 < len(parameters) <= KEPT_TAGS or None in parameters:
             return None
         sql = _sql_of_tags(len(required), len(excluded), *kind)
+        if len(required) > 1:
+            parameters = [*required]
+            for tag in required:
+                parameters += (tag, tag)
+            parameters += excluded
     if not query.datasets:
         parameters.append(dataset_names.TAG)
     return sql, parameters
@@ -209,7 +214,8 @@ def _sql_of_tags(
 ) -> str:
     """Return the SQL of all queries for models with so many tags, and without so many others.
 
-    Its parameters are these tags, the required ones first, and then those of `_assembled`.
+    Its parameters are the required tags; if there are several, each of them twice again, in its own
+    condition; then the excluded ones, and those of `_assembled`.
     """
     query = ModelQuery(
         published=published,
@@ -218,25 +224,14 @@ def _sql_of_tags(
         order=Order("updated", descending),
     )
     driver = _walk(query)
-    conditions = []
+    conditions: list[str] = []
     if required:
         driver = _tag_driver(_rarest(required), ())
-        conditions = [
-            f"(d.tag = {_numbered(place)} OR {_tagged(_numbered(place), driver)})"
-            for place in range(1, required + 1)
-            if required > 1
-        ]
-    conditions += [
-        f"NOT {_tagged(_numbered(place), driver)}"
-        for place in range(required + 1, required + excluded + 1)
-    ]
+    if required > 1:
+        conditions = [f"(d.tag = {TAG} OR {_tagged(TAG, driver)})"] * required
+    conditions += [f"NOT {_tagged(TAG, driver)}"] * excluded
     driver = replace(driver, condition=" AND ".join([driver.condition, *conditions]))
     return _assembled(query, driver, "m.id")[0]
-
-
-def _numbered(place: int) -> str:
-    """Return SQL of the key of the tag that a parameter names."""
-    return TAG.replace("?", f"?{place}")
 
 
 def _rarest(count: int) -> str:
@@ -246,8 +241,8 @@ def _rarest(count: int) -> str:
     rest of the query.
     """
     if count == 1:
-        return _numbered(1)
-    tags = " UNION ALL ".join(f"SELECT {_numbered(place)} AS tag" for place in range(1, count + 1))
+        return TAG
+    tags = " UNION ALL ".join([f"SELECT {TAG} AS tag"] * count)
     entries = "FROM model_tag x INDEXED BY model_tag_newest WHERE x.tag = t.tag"
     spread = (
         f"coalesce((SELECT x.stamp {entries} ORDER BY x.stamp DESC LIMIT 1 OFFSET {PROBE}), "
@@ -772,9 +767,10 @@ def _named_alike(
     line = "CASE name WHEN '' THEN '' ELSE name || '/' END"
     projects = fetched(
         connection,
-        f"SELECT pk, substr(?1, length({line}) + 1) FROM project WHERE pk >= 0 AND ("
-        f"substr(?1, 1, length({line})) = {line} OR substr({line}, 1, length(?1)) = ?1) LIMIT ?2",
-        (begin, MOST_PROJECTS + 1),
+        f"SELECT pk, substr(:begin, length({line}) + 1) FROM project WHERE pk >= 0 AND ("
+        f"substr(:begin, 1, length({line})) = {line} "
+        f"OR substr({line}, 1, length(:begin)) = :begin) LIMIT :limit",
+        {"begin": begin, "limit": MOST_PROJECTS + 1},
     )
     if 0 < len(projects) <= MOST_PROJECTS:
         parts: list[str] = []

@@ -141,9 +141,9 @@ def line_of(connection: Connection, model_id: str) -> tuple[Project | None, str,
     row = _PLACES.one(
         connection,
         "SELECT m.id, p.id, p.name, m.name, m.version FROM (SELECT id, project, name, version "
-        "FROM model WHERE id = ?1 UNION ALL SELECT id, project, name, version FROM tombstone "
-        "WHERE id = ?1) m JOIN project p ON p.pk = m.project",
-        (model_id,),
+        "FROM model WHERE id = :id UNION ALL SELECT id, project, name, version FROM tombstone "
+        "WHERE id = :id) m JOIN project p ON p.pk = m.project",
+        {"id": model_id},
     )
     if row is None:
         return None
@@ -615,9 +615,9 @@ def keep_private_url(connection: Connection, revision: str, url: str) -> None:
 def renew_private_url(connection: Connection, model_id: str, revision: str, url: str) -> None:
     """Change the real URL of a revision that has another one; as `keep_private_url`."""
     changed = connection.execute(
-        "UPDATE weights SET url = ?3 WHERE model = (SELECT pk FROM model WHERE id = ?1) "
-        "AND id = ?2 AND url IS NOT ?3",
-        (model_id, revision, url),
+        "UPDATE weights SET url = ? WHERE model = (SELECT pk FROM model WHERE id = ?) "
+        "AND id = ? AND url IS NOT ?",
+        (url, model_id, revision, url),
     )
     if changed.rowcount:
         keep_private_url(connection, revision, url)

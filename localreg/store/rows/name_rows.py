@@ -25,26 +25,26 @@ _EVENT = Columns("event", event_id=ID, kind=TEXT, field=TEXT)
 
 _LINE = "CASE p.name WHEN '' THEN m.name ELSE p.name || '/' || m.name END"
 _IN_DATASETS = f"substr('/' || p.name, -{len(FOLDER) + 1}) = '/{FOLDER}'"
-_BEGINS = "substr({0}, 1, length(?1)) = ?1"
+_BEGINS = "substr({0}, 1, length(:text)) = :text"
 _NEXT = "FROM model INDEXED BY model_version WHERE project = found.project AND name > found.name"
-# Of one column, in order, the names that begin with ?1, and at most one more.
+# Of one column, in order, the names that begin with :text, and at most one more.
 _DISTINCT = (
     "WITH RECURSIVE found (name) AS ("
-    "SELECT min({column}) FROM {table} INDEXED BY {index} WHERE {column} >= ?1 UNION ALL "
+    "SELECT min({column}) FROM {table} INDEXED BY {index} WHERE {column} >= :text UNION ALL "
     "SELECT (SELECT min({column}) FROM {table} INDEXED BY {index} WHERE {column} > found.name) "
     f"FROM found WHERE {_BEGINS.format('found.name')} LIMIT {AT_MOST + 10}) "
 )
 _MODEL_NAMES = _DISTINCT.format(column="name", table="model", index="model_name")
 _METADATA_KEYS = _DISTINCT.format(column="key", table="metadata", index="metadata_value")
-# The lines that begin with ?1, and few others, in order: always the least of the next ones of each
-# project. `begin` is what all lines of a project begin with.
+# The lines that begin with :text, and few others, in order: always the least of the next ones of
+# each project. `begin` is what all lines of a project begin with.
 _LINES = (
     "WITH RECURSIVE place (project, begin) AS (SELECT p.pk, CASE p.name WHEN '' THEN '' ELSE "
     "p.name || '/' END FROM project p WHERE {kept}), "
     "entered (project, begin, name) AS (SELECT project, begin, (SELECT min(name) FROM model "
     "INDEXED BY model_version WHERE project = place.project "
-    "AND name >= substr(?1, length(begin) + 1)) FROM place WHERE "
-    f"substr(?1, 1, length(begin)) = begin OR {_BEGINS.format('begin')}), "
+    "AND name >= substr(:text, length(begin) + 1)) FROM place WHERE "
+    f"substr(:text, 1, length(begin)) = begin OR {_BEGINS.format('begin')}), "
     "found (line, project, begin, name) AS ("
     "SELECT begin || name AS line, * FROM entered WHERE name IS NOT NULL UNION ALL "
     f"SELECT begin || (SELECT min(name) {_NEXT}), project, begin, (SELECT min(name) {_NEXT}) "
@@ -95,14 +95,15 @@ def versions(connection: Connection, line: str) -> list[int]:
 def aliases(connection: Connection, line: str | None, text: str) -> list[str]:
     """Return aliases of a ``project/name``, or with None all that there are."""
     project, _, name = (line or "").rpartition("/")
-    own = "" if line is None else "AND a.project = p.pk AND p.name = ?2 AND a.name = ?3 "
-    given = (text,) if line is None else (text, project, name)
+    own = "" if line is None else "AND a.project = p.pk AND p.name = :project AND a.name = :name "
     return _names(
         connection,
         "SELECT DISTINCT a.alias FROM alias a JOIN project p ON p.pk = a.project "
         "JOIN model m ON m.id = a.model AND m.project = a.project AND m.name = a.name "
         f"WHERE {_BEGINS.format('a.alias')} {own}ORDER BY a.alias LIMIT {AT_MOST}",
-        *given,
+        text,
+        project=project,
+        name=name,
     )
 
 
@@ -159,9 +160,9 @@ def tags_of(connection: Connection, model_id: str, text: str) -> list[str]:
     return _names(
         connection,
         "SELECT t.name FROM model m JOIN model_tag x ON x.model = m.pk JOIN tag t ON t.pk = x.tag "
-        f"WHERE m.id = ?2 AND t.system = 0 AND {_BEGINS.format('t.name')} ORDER BY t.name",
+        f"WHERE m.id = :model AND t.system = 0 AND {_BEGINS.format('t.name')} ORDER BY t.name",
         text,
-        model_id,
+        model=model_id,
     )
 
 
@@ -171,7 +172,7 @@ def tasks(connection: Connection, text: str) -> list[tuple[str, str]]:
         connection,
         f"SELECT t.id, t.name FROM task t WHERE {_BEGINS.format('t.id')} "
         f"ORDER BY t.stamp DESC, t.id LIMIT {AT_MOST}",
-        (text,),
+        {"text": text},
     )
 
 
@@ -202,23 +203,25 @@ def metadata_keys(connection: Connection, text: str) -> list[str]:
     return _names(
         connection,
         f"{_METADATA_KEYS}SELECT name FROM found WHERE {_BEGINS.format('name')} "
-        f"AND name NOT IN (?2, ?3, ?4) ORDER BY name LIMIT {AT_MOST}",
+        f"AND name NOT IN (:version, :parents, :state) ORDER BY name LIMIT {AT_MOST}",
         text,
-        *(VERSION, PARENTS, STATE),
+        version=VERSION,
+        parents=PARENTS,
+        state=STATE,
     )
 
 
 def events(connection: Connection, text: str) -> list[tuple[str, str, str]]:
     """Return id, kind and field of changes, newest first; the field may be ""."""
     # Without a text the newest ones are wanted, with one those that the index has there.
-    among = f"WHERE e.event_id BETWEEN ?1 AND ?1 || 'g' AND {_BEGINS.format('e.event_id')} "
+    among = f"WHERE e.event_id BETWEEN :text AND :text || 'g' AND {_BEGINS.format('e.event_id')} "
     return _EVENT.sound(
         connection,
         f"SELECT e.event_id, e.kind, coalesce(e.field, '') FROM event e {among if text else ''}"
         f"ORDER BY e.pk DESC LIMIT {AT_MOST}",
-        (text,) if text else (),
+        {"text": text},
     )
 
 
-def _names(connection: Connection, sql: str, *given: str) -> list[str]:
-    return [name for (name,) in _NAME.sound(connection, sql, given)]
+def _names(connection: Connection, sql: str, text: str, **others: str) -> list[str]:
+    return [name for (name,) in _NAME.sound(connection, sql, {"text": text, **others})]

@@ -30,7 +30,7 @@ _SUPPLIERS = Columns("remote", pk=WHOLE, name=TEXT, url=TEXT, lacks=FLAG)
 _DIGESTS = Columns("remote_gap", digest=DIGEST)
 # The ids of the models and tasks that refer to a blob, by themselves or with a package.
 _OWNERS = """
-WITH bytes AS (SELECT pk FROM blob WHERE digest = ?1),
+WITH bytes AS (SELECT pk FROM blob WHERE digest = :digest),
 packages AS (SELECT tree AS pk FROM tree_file WHERE blob IN bytes),
 owners AS (
     SELECT m.id FROM weights w JOIN model m ON m.pk = w.model
@@ -57,10 +57,10 @@ def suppliers(connection: Connection, digest: str) -> list[Supplier]:
     rows = _SUPPLIERS.all(
         connection,
         f"{_OWNERS} SELECT r.pk, r.name, r.url, "
-        "EXISTS (SELECT 1 FROM remote_gap g WHERE g.remote = r.pk AND g.digest = ?1) AS gap "
+        "EXISTS (SELECT 1 FROM remote_gap g WHERE g.remote = r.pk AND g.digest = :digest) AS gap "
         f"FROM remote r WHERE r.table_id IS NOT NULL AND {_HAS_EVENTS} "
         "ORDER BY gap, r.mirror, r.pk",
-        (digest,),
+        {"digest": digest},
     )
     return [Supplier(pk, name, url, bool(lacks)) for pk, name, url, lacks in rows]
 

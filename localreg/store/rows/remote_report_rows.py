@@ -41,8 +41,8 @@ _KNOWN = Columns("remote_report", digest=DIGEST, stamp=COUNT)
 
 # The event that made a model or task has its id.
 _IS_THERE = (
-    "EXISTS (SELECT 1 FROM event e JOIN remote x ON x.pk = ?1 WHERE e.event_id = o.id AND "
-    "(e.pk IN (SELECT value FROM json_each(?2)) OR CASE x.mirror WHEN 0 THEN "
+    "EXISTS (SELECT 1 FROM event e JOIN remote x ON x.pk = :remote WHERE e.event_id = o.id AND "
+    "(e.pk IN (SELECT value FROM json_each(:coming)) OR CASE x.mirror WHEN 0 THEN "
     "e.position IS NOT NULL ELSE EXISTS (SELECT 1 FROM mirrored m WHERE m.remote = x.pk "
     "AND m.event = e.pk) END))"
 )
@@ -65,10 +65,10 @@ def changed(connection: Connection, remote: int, coming: Iterable[int]) -> list[
             # By CROSS JOIN and CASE the few rows of `reported` come first, and the dearest look
             # last: else SQLite would begin with all models, since they are in order.
             f"SELECT o.id, r.stamp, s.digest FROM reported r CROSS JOIN {kind} o "
-            f"ON o.pk = r.{kind} LEFT JOIN remote_report s ON s.remote = ?1 "
+            f"ON o.pk = r.{kind} LEFT JOIN remote_report s ON s.remote = :remote "
             f"AND s.kind = '{kind}' AND s.owner = o.id "
             f"WHERE CASE WHEN s.stamp IS r.stamp THEN 0 ELSE {_IS_THERE} END ORDER BY o.id",
-            (remote, keys),
+            {"remote": remote, "coming": keys},
         )
     ]
 
@@ -133,10 +133,10 @@ def streams(connection: Connection, remote: int, owners: Collection[str] = ()) -
     """
     rows = _STREAMS.all(
         connection,
-        "SELECT digest FROM remote_report r WHERE remote = ?1 AND "
+        "SELECT digest FROM remote_report r WHERE remote = ? AND "
         "(EXISTS (SELECT 1 FROM model m WHERE kind = 'model' AND m.id = r.owner) "
         "OR EXISTS (SELECT 1 FROM task t WHERE kind = 'task' AND t.id = r.owner) "
-        "OR owner IN (SELECT value FROM json_each(?2)))",
+        "OR owner IN (SELECT value FROM json_each(?)))",
         (remote, json.dumps([*owners])),
     )
     return {digest for (digest,) in rows}

@@ -275,7 +275,7 @@ def set_pushed(connection: Connection, pk: int, key: int | None) -> None:
 def _found_waiting(
     connection: Connection, sql: str, values: Mapping[str, object]
 ) -> Iterator[Waiting]:
-    for row in _WAITING.stream(connection, sql, values):  # type: ignore[arg-type]  # by name
+    for row in _WAITING.stream(connection, sql, values):
         (pk, own, outcome, event_id, origin, origin_name, seq, lamport, stamp, at, actor, kind, v,
          subject, field, payload, position) = row  # fmt: skip
         event = LoggedEvent(

@@ -267,7 +267,7 @@ def _insertion(count: int) -> str:
     # What replaces a value is later than it, also if the clock went back: when registries meet, the
     # later value counts, and this one must not lose to the one that it replaced.
     return (
-        "INSERT INTO scalar SELECT ?1, column1, column2, column3 / 1000000 - ?2 "
+        "INSERT INTO scalar SELECT ?, column1, column2, column3 / 1000000 - ? "
         f"FROM (VALUES {', '.join(['(?, ?, ?)'] * count)}) WHERE true "
         "ON CONFLICT DO UPDATE SET value = excluded.value, ms = max(excluded.ms, ms + 1)"
     )

@@ -748,10 +748,10 @@ class _Joining:
         kind = self._owner.kind
         before = self._changes()
         self._connection.executemany(
-            f"INSERT INTO message ({kind}, stamp, at, level, text) SELECT ?1, ?2, ?3, ?4, ?5 "
-            f"WHERE NOT EXISTS (SELECT 1 FROM message WHERE {kind} = ?1 AND stamp = ?2 "
-            "AND at = ?3 AND level = ?4 AND text = ?5)",
-            ((self._pk, *row) for row in rows),
+            f"INSERT INTO message ({kind}, stamp, at, level, text) SELECT ?, ?, ?, ?, ? "
+            f"WHERE NOT EXISTS (SELECT 1 FROM message WHERE {kind} = ? AND stamp = ? "
+            "AND at = ? AND level = ? AND text = ?)",
+            ((self._pk, *row, self._pk, *row) for row in rows),
         )
         self._messages += self._changes() - before
 
@@ -779,7 +779,7 @@ class _Joining:
             if digest is not None:
                 blob_rows.record_elsewhere(self._connection, digest, size)
                 blob_rows.mark_referred(self._connection, digest)
-            plot = self._make_plot(place, (kind, spec.decode(), digest, at, thinned, data))
+            plot = self._make_plot(place, (kind, spec.decode(), digest, at), thinned, data)
             for column, length in (("data", data), ("shown", thinned)):
                 if length:
                     with self._connection.blobopen("plot", column, plot) as cell:
@@ -805,7 +805,13 @@ class _Joining:
             return row is None or row[1] < at
         return _sha256_of_plot(self._connection, row[0]) < sha256
 
-    def _make_plot(self, place: tuple[str, str, int], values: tuple[object, ...]) -> int:
+    def _make_plot(
+        self,
+        place: tuple[str, str, int],
+        values: tuple[object, ...],
+        thinned: int | None,
+        data: int | None,
+    ) -> int:
         """Make the row of a plot, whose data is zeros for now; return its key."""
         kind = self._owner.kind
         self._connection.execute(
@@ -814,10 +820,10 @@ class _Joining:
         )
         cursor = self._connection.execute(
             f"INSERT INTO plot ({kind}, title, series, iteration, kind, spec, blob, at, shown, "
-            "data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, (SELECT pk FROM blob WHERE digest = ?7), ?8, "
-            "CASE WHEN ?9 IS NOT NULL THEN zeroblob(?9) END, "
-            "CASE WHEN ?10 IS NOT NULL THEN zeroblob(?10) END)",
-            (self._pk, *place, *values),
+            "data) VALUES (?, ?, ?, ?, ?, ?, (SELECT pk FROM blob WHERE digest = ?), ?, "
+            "CASE WHEN ? IS NOT NULL THEN zeroblob(?) END, "
+            "CASE WHEN ? IS NOT NULL THEN zeroblob(?) END)",
+            (self._pk, *place, *values, thinned, thinned, data, data),
         )
         return int(cursor.lastrowid or 0)
 

@@ -59,8 +59,8 @@ def changed(
     subjects: set[str] = set()
     aliases: dict[str, set[tuple[object, str]]] = {}
     for subject, kind, field, payload in connection.execute(
-        f"{_CHANGES} WHERE e.pk > ?1 AND e.pk <= ?2 AND {_SEARCHED} UNION "
-        f"{_CHANGES} WHERE e.subject IN (SELECT subject FROM refolded WHERE pk > ?3) "
+        f"{_CHANGES} WHERE e.pk > ? AND e.pk <= ? AND {_SEARCHED} UNION "
+        f"{_CHANGES} WHERE e.subject IN (SELECT subject FROM refolded WHERE pk > ?) "
         f"AND {_SEARCHED}",
         (after, last, refolded),
     ):

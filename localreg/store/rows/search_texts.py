@@ -85,12 +85,12 @@ def texts_from(connection: Connection, stamp: int, limit: int) -> tuple[int, lis
         the stamp of the last one, and the texts; fewer than `limit` are all that there are.
     """
     part = (
-        "SELECT * FROM (SELECT stamp, {owner} AS task, pk FROM {table} WHERE stamp >= ?1 "
-        "ORDER BY stamp LIMIT ?2)"
+        "SELECT * FROM (SELECT stamp, {owner} AS task, pk FROM {table} WHERE stamp >= :stamp "
+        "ORDER BY stamp LIMIT :limit)"
     )
     models, tasks = part.format(owner=0, table="model"), part.format(owner=1, table="task")
     rows = connection.execute(
-        f"{models} UNION ALL {tasks} ORDER BY 1 LIMIT ?2", (stamp, limit)
+        f"{models} UNION ALL {tasks} ORDER BY 1 LIMIT :limit", {"stamp": stamp, "limit": limit}
     ).fetchall()
     found = [*_models(connection, [pk for _, task, pk in rows if not task])]
     found += _tasks(connection, [pk for _, task, pk in rows if task])

@@ -83,13 +83,13 @@ def metrics(
     series, single = (
         f"SELECT s.{kind}, {columns} FROM "
         + (f"{table} s WHERE s.{kind} IS NOT NULL" if owners is None else
-           f"json_each(?1) k CROSS JOIN {table} s ON s.{kind} = k.value")
+           f"json_each(:owners) k CROSS JOIN {table} s ON s.{kind} = k.value")
         for table, columns in (
             ("series", "s.title || '/' || s.name, s.last, s.low, s.high, s.points, 0"),
             ("single", "s.name, s.value, s.value, s.value, 1, 1"),
         )
     )  # fmt: skip
-    given = () if owners is None else (_keys(owners),)
+    given = {} if owners is None else {"owners": _keys(owners)}
     yield from _METRICS.sound_stream(connection, f"{series} UNION ALL {single}", given)
 
 

@@ -252,8 +252,8 @@ def _parameter(connection: Connection, name: str) -> list[tuple[str, str]]:
     last = None
     while len(found) < _SHOWN_SECTIONS:
         (last,) = connection.execute(
-            "SELECT min(section) FROM parameter INDEXED BY parameter_name WHERE name = ?1"
-            + ("" if last is None else " AND section > ?2"),
+            "SELECT min(section) FROM parameter INDEXED BY parameter_name WHERE name = ?"
+            + ("" if last is None else " AND section > ?"),
             (name,) if last is None else (name, last),
         ).fetchone()
         if last is None:
