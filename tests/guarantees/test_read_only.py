@@ -399,12 +399,12 @@ HEADERS = 96  # bytes of SQLite's two headers of its index: equal, with a checks
 def read_past_a_broken_index(root):
     """Read, and show each wait for the index; return the names of models, or the error."""
     import sys
+    import time
 
     from support.two_users import STRANGER, become
 
     become(STRANGER, 0o022)
     from localreg import LocalregError, Registry
-    from localreg.store.database import readonly
 
     def wait(_):
         print("waits", flush=True)
@@ -413,7 +413,7 @@ def read_past_a_broken_index(root):
     with Registry(root) as registry:
         print("opened", flush=True)
         sys.stdin.readline()
-        readonly.time.sleep = wait
+        time.sleep = wait
         try:
             return [model.name for model in registry.models()]
         except LocalregError as error:
