@@ -392,7 +392,7 @@ def test_an_event_that_is_there_twice_has_its_first_place(fleet, tmp_path):
     push(a)
     pull(b)
     store = open_remote(tmp_path / "remote")
-    rows = [row[2:] for rows in store.rows(0) for row in rows]
+    rows = [each[2:] for part in store.rows(0) for each in part]
     store.append(rows, 2)
     add(a, b"two")
     push(a)
