@@ -421,7 +421,7 @@ def index_2000_long_texts_for_search(folder):
         yield lambda: search_file.ask(store, [folder / f"{next(numbers)}.db"], question)
 
 
-@COSTS.at_most(statements=7, python_calls=310, system_calls=34)
+@COSTS.at_most(statements=7, python_calls=325, system_calls=34)
 def look_for_stale_among_200_pages(folder):
     with Registry(folder / "registry", durability="fast") as registry:
         for number in range(100):
