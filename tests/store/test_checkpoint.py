@@ -131,6 +131,7 @@ def test_a_registry_that_begins_with_a_checkpoint_has_its_content(packed, clone,
     (then,) = rows(old, "SELECT max(arrived) FROM event")
     ((first,),) = rows(new, "SELECT min(arrived) FROM event")
     assert first > then[0]
+    assert rows(new, "SELECT count(*) FROM event WHERE positioned IS NOT arrived") == [(0,)]
     registry = open_registry(root, make=False)
     with registry.store.write() as change:
         assert change.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
