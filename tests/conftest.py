@@ -23,6 +23,7 @@ makes models, support/command_line.py runs commands, support/two_users.py change
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -53,6 +54,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("localreg")
+
+# Tasks of tests do not ask git about this project, whose virtual environment their script is in.
+os.environ["GIT_CEILING_DIRECTORIES"] = str(Path(__file__).parent.parent)
 
 # Some machines forbid it; each of a thousand processes would compile all modules that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
