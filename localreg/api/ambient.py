@@ -232,6 +232,8 @@ class isolated:  # noqa: N801  (used as a function; contextlib would slow every 
         global _state
         try:
             _close_all()
+            for each in _state.recorders.values():  # of registries that were named
+                each.stop()
         finally:
             _state = self._before
             restore_libraries()
@@ -547,7 +549,9 @@ def set_recorder(task_id: str, recorder: Recorder) -> None:
 
 def drop_recorder(task_id: str) -> None:
     """Undo `set_recorder`, and the patches of libraries with the last one."""
-    if _state.recorders.pop(task_id, None) is not None:
+    dropped = _state.recorders.pop(task_id, None)
+    if dropped is not None:
+        dropped.stop()
         restore_libraries()
 
 

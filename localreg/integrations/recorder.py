@@ -18,6 +18,9 @@ class Recorder(Protocol):
     `title`, `series` and `iteration` identify a report, as in the methods of `Logger`.
     """
 
+    def stop(self) -> None:
+        """End the threads that report for the task; what waits is not reported."""
+
     def wants(self, library: str, path: object = None) -> bool:
         """Return True if `auto_connect_frameworks` lets a library report.
 

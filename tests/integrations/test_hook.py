@@ -53,6 +53,9 @@ class Recorded:
     def __init__(self):
         self.seen = []
 
+    def stop(self):
+        """It has no threads."""
+
 
 @pytest.fixture
 def recorded():

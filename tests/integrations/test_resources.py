@@ -9,7 +9,8 @@ import time
 import psutil
 import pytest
 
-from localreg import Task
+from localreg import Registry, Task, use_registry
+from localreg.api import ambient
 from localreg.errors import InvalidValueError
 from localreg.integrations.machine import Gpus, Linux, Psutil, machines, tree_memory
 from localreg.integrations.resources import Frequencies, Monitor
@@ -303,6 +304,36 @@ def test_a_task_that_is_started_again_has_one_thread(registry):
     assert len(watching()) == 1
     task.close()
     assert watching() == []
+
+
+def left_in_a_closed_registry(folder):
+    with Registry(folder):
+        Task.init(task_name="t")
+
+
+def left_in_a_block(folder):
+    with ambient.isolated():
+        registry = use_registry(folder)
+        Task.init(task_name="t")
+    registry.close()
+
+
+def deleted(folder):
+    with Registry(folder):
+        task = Task.init(task_name="t")
+        Task.get_task(task.id).delete()
+        assert watching() == []
+
+
+@pytest.mark.parametrize("leave", [left_in_a_closed_registry, left_in_a_block, deleted])
+def test_a_task_that_is_not_closed_leaves_no_thread(leave, tmp_path, monkeypatch):
+    """Tests of users often do not close their tasks; each would go on reading until the end."""
+    monkeypatch.delenv("LOCALREG_AUTO_RENDER", raising=False)
+    leave(tmp_path / "registry")
+    assert {each.name for each in threading.enumerate()} & {
+        "localreg-resources",
+        "localreg-pages",
+    } == set()
 
 
 @pytest.mark.parametrize(

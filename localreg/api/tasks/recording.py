@@ -146,6 +146,16 @@ class _TaskRecorder:
     def _logger(self) -> Logger:
         return self._task.get_logger()
 
+    def stop(self) -> None:
+        if self.process != os.getpid():  # a fork has no copy of its parent's threads
+            return
+        if self.monitor is not None:
+            self.monitor.stop()
+            self.monitor = None
+        if self.renewal is not None:
+            self.renewal.stop()
+            self.renewal = None
+
     def wants(self, library: str, path: object = None) -> bool:
         if ambient.is_silenced(library):
             return False
@@ -253,12 +263,7 @@ class _TaskRecorder:
             )
 
     def finish(self) -> None:
-        if self.monitor is not None:
-            self.monitor.stop()
-            self.monitor = None
-        if self.renewal is not None:
-            self.renewal.stop()
-            self.renewal = None
+        self.stop()
         self._saved.finish()
         for (_, level), lines in self._lines.items():
             self._print(lines.rest(), level)
