@@ -779,6 +779,12 @@ def test_each_count_is_of_the_one_call():
     ]
     assert found(reading, python_calls=0) == costs.Cost(python_calls=1)
     assert 5 <= found(large, megabytes=0).megabytes < 5.1
+    sizes = iter((0, 5_000_000, 0, 0))  # each count is of the second call
+
+    def large_once(folder):
+        yield lambda: len(bytes(next(sizes)))
+
+    assert found(large_once, megabytes=1).megabytes < 1
 
 
 @pytest.fixture(scope="module")
