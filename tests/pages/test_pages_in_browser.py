@@ -147,6 +147,7 @@ def test_a_long_card_is_folded_until_it_is_wanted(visit, site):
     values = samples.model(card=Card("license: mit\n", text, "x"), comment="short")
     (site / "models" / "card.html").write_text(pages.model_page(values, PLACE), encoding="utf-8")
     shown = visit("models/card.html")
+    shown.page.emulate_media(reduced_motion="reduce")  # nothing moves under the pointer
     card, button = shown.page.locator("#card-text"), shown.page.locator("[data-unfold=card-text]")
 
     def height():
@@ -164,7 +165,7 @@ def test_a_long_card_is_folded_until_it_is_wanted(visit, site):
     assert height() == folded
     card.get_by_text("end", exact=True).click()
     assert height() == whole
-    assert shown.page.evaluate("location.hash") == "#in-card-the-end"
+    shown.page.wait_for_function("location.hash === '#in-card-the-end'")
     assert shown.page.get_by_text("<b>last</b>").is_visible()
     shown.page.reload()
     assert height() == whole, "the address names a part of the card"
